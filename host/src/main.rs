@@ -1,0 +1,2 @@
+//! poai
+fn main() {}
