@@ -1,0 +1,68 @@
+use std::fs::File;
+
+use cid::Cid;
+use poai_objects::Link;
+
+use crate::Fault;
+
+/// Where a run's inputs come from: the seam to the store, which the host implements.
+///
+/// Whoever implements it hands out nothing that was not hashed and found to be what its CID says.
+pub trait Content: Send + Sync {
+    /// What a link names: a file's chunks in order, or a folder's entries.
+    fn open(&self, link: &Link) -> Result<Node, Fault>;
+
+    /// A read-only descriptor of one verified block.
+    fn block(&self, cid: &Cid) -> Result<BlockFile, Fault>;
+}
+
+/// A file or a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// A file.
+    File(FileLayout),
+    /// A folder's entries, ordered by the bytes of their names.
+    Folder(Vec<FolderEntry>),
+}
+
+/// Where a file's bytes lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileLayout {
+    /// The file's length in bytes: the sum of its chunks.
+    pub size_bytes: u64,
+    /// Its leaf blocks in order.
+    pub chunks: Vec<Chunk>,
+}
+
+/// One leaf of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The leaf's CID.
+    pub cid: Cid,
+    /// How many of the file's bytes it holds.
+    pub bytes: u64,
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderEntry {
+    /// One path component.
+    pub name: String,
+    /// What it names.
+    pub link: Link,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// A file's length in bytes; 0 for a folder.
+    pub size_bytes: u64,
+}
+
+/// A verified block as an open file: it can be read, mapped, and passed to a worker.
+#[derive(Debug)]
+pub struct BlockFile {
+    /// Opened read-only.
+    pub file: File,
+    /// Where the file's payload begins in it, bytes (a UnixFS leaf may have a wrapping).
+    pub offset: u64,
+    /// The payload's length, bytes.
+    pub bytes: u64,
+}
