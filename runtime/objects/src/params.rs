@@ -21,6 +21,29 @@ impl Params {
     }
 }
 
+impl FromStr for Params {
+    type Err = ObjectError;
+
+    fn from_str(text: &str) -> Result<Self, ObjectError> {
+        let refused = |reason: &str| ObjectError::InvalidParams { reason: reason.into() };
+        let value: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).map_err(|error| refused(&error.to_string()))?;
+        let canonical = serde_json::to_string(&value).expect("a JSON value has a text");
+        if canonical != text {
+            return Err(refused("the text is not in canonical form"));
+        }
+        Ok(Self(canonical))
+    }
+}
+
+impl TryFrom<String> for Params {
+    type Error = ObjectError;
+
+    fn try_from(text: String) -> Result<Self, ObjectError> {
+        text.parse()
+    }
+}
+
 impl Default for Params {
     fn default() -> Self {
         Self("{}".into())
