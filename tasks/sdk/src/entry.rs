@@ -66,7 +66,10 @@ mod tests {
 
     #[test]
     fn an_error_is_told_with_its_causes() {
-        assert_eq!(run(|| Err::<(), _>(Outer(Inner(7)))), Err("the weights are unusable: they end after 7 bytes".into()));
+        assert_eq!(
+            run(|| Err::<(), _>(Outer(Inner(7)))),
+            Err("the weights are unusable: they end after 7 bytes".into())
+        );
     }
 
     #[test]

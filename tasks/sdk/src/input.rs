@@ -24,18 +24,6 @@ impl Input {
         Ok(Self { window: Window::new(file) })
     }
 
-    /// Opens the file at `path`, or answers `None` if there is none: for inputs that may be left out.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if the path is not a valid one, or names a folder.
-    pub fn open_optional(path: &str) -> Result<Option<Self>, Error> {
-        match Self::open(path) {
-            Ok(input) => Ok(Some(input)),
-            Err(Error::Input { problem: InputProblem::NotFound, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The whole file at `path`. For files that are known to be small; read others piece by piece.
     ///
     /// # Errors
@@ -45,6 +33,18 @@ impl Input {
         let mut bytes = Vec::with_capacity(usize::try_from(input.size()).unwrap_or(0));
         input.read_to_end(&mut bytes).expect("reading an input never fails");
         Ok(bytes)
+    }
+
+    /// The whole file at `path`, or `None` if there is none: for inputs that may be left out.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the path is not a valid one, or names a folder.
+    pub fn read_optional(path: &str) -> Result<Option<Vec<u8>>, Error> {
+        match Self::read_all(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Input { problem: InputProblem::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The file's length in bytes.

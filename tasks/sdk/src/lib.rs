@@ -42,7 +42,7 @@ mod window; //     reading ahead in a file that is read by offset
 
 #[doc(hidden)]
 #[expect(
-    clippy::all,
+    clippy::unwrap_used,
     clippy::allow_attributes,
     clippy::undocumented_unsafe_blocks,
     unreachable_pub,

@@ -12,14 +12,19 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
         return complaint("`#[poai_task::main]` takes no arguments");
     }
     let export: TokenStream = format!(
-        r#"const _: () = {{
+        r#"
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() -> ::std::result::Result<(), ::std::string::String> = || ::poai_task::run({name});
+        #[cfg(target_family = "wasm")]
+        #[expect(unsafe_code, reason = "the canonical ABI's export")]
+        const _: () = {{
             struct Task;
             impl ::poai_task::bindings::Guest for Task {{
-                fn run() -> ::std::result::Result<(), ::std::string::String> {{ ::poai_task::run({name}) }}
+                fn run() -> ::std::result::Result<(), ::std::string::String> {{
+                    ::poai_task::run({name})
+                }}
             }}
-            #[cfg(target_family = "wasm")]
-            #[expect(unsafe_code, reason = "the canonical ABI's export")]
-            const _: () = {{ ::poai_task::bindings::export!(Task with_types_in ::poai_task::bindings); }};
+            ::poai_task::bindings::export!(Task with_types_in ::poai_task::bindings);
         }};"#
     )
     .parse()
