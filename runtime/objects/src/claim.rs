@@ -3,7 +3,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, Fuel, Link, Object, ObjectError, Outcome, OutputName, RunId, TraceId};
+use crate::codec::at_most;
+use crate::{ClaimId, Fuel, Limits, Link, Object, ObjectError, Outcome, OutputName, RunId, TraceId};
 
 /// What a run produced: deterministic fields only.
 ///
@@ -50,14 +51,18 @@ impl Object for Claim {
     type Id = ClaimId;
 
     fn validate(&self) -> Result<(), ObjectError> {
+        at_most(Self::KIND, "outputs", self.outputs.len(), Limits::MAX_OUTPUTS as usize)?;
+        let name_bytes = self.outputs.keys().map(|name| name.as_str().len()).sum();
+        at_most(Self::KIND, "output name bytes", name_bytes, Limits::MAX_OUTPUT_NAME_BYTES)?;
+        if self.fuel > Limits::MAX_FUEL {
+            return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "fuel", allowed: Limits::MAX_FUEL.0 });
+        }
         match &self.outcome {
+            Outcome::Failed { message } => at_most(Self::KIND, "message bytes", message.len(), Outcome::MAX_MESSAGE_BYTES),
             Outcome::Trapped { .. } if !self.outputs.is_empty() => {
                 Err(ObjectError::Malformed { kind: Self::KIND, reason: "a run that trapped has no outputs".into() })
             }
-            Outcome::Failed { message } if message.len() > Outcome::MAX_MESSAGE_BYTES => {
-                Err(ObjectError::TooLarge { kind: Self::KIND, limit: "message bytes", allowed: Outcome::MAX_MESSAGE_BYTES as u64 })
-            }
-            _ => Ok(()),
+            Outcome::Trapped { .. } | Outcome::Ok => Ok(()),
         }
     }
 }

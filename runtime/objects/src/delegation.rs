@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{DelegationId, Object, PublicKey};
+use crate::{DelegationId, Object, ObjectError, PublicKey};
 
 /// An account's word that a host's key may act for it until a time, to be signed by the account:
 /// so the purse need not lie on a worker machine.
@@ -26,4 +26,12 @@ impl Object for Delegation {
     const KIND: &'static str = "poai/delegation";
     const VERSION: u64 = 1;
     type Id = DelegationId;
+
+    fn validate(&self) -> Result<(), ObjectError> {
+        if self.from_s >= self.until_s {
+            let reason = "it ends before it begins".into();
+            return Err(ObjectError::Malformed { kind: Self::KIND, reason });
+        }
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ObjectError;
+use crate::codec::quoted;
 
 /// The name of all rules that a claim depends on, `poai-engine/MAJOR.MINOR`: accepted wasm
 /// features, static limits, cost table, virtual WASI, numerics, imports and the codec of outputs.
@@ -35,7 +36,7 @@ impl FromStr for EngineName {
             // One spelling per engine: no leading zeros, no plus sign.
             Some(name) if name.to_string() == text => Ok(name),
             _ => Err(ObjectError::InvalidName {
-                name: text.chars().take(80).collect(),
+                name: quoted(text),
                 what: "engine",
                 rule: "it must look like poai-engine/0.1",
             }),

@@ -1,9 +1,7 @@
-use std::marker::PhantomData;
-
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{DAG_CBOR, cid_of};
+use crate::codec::{DAG_CBOR, at_most, cid_of, object_cid_flaw, quoted, verify};
 use crate::{EnvelopeId, Object, ObjectError, PublicKey, SecretKey, Signature};
 
 /// A signature beside the object that it signs: `{payload link, key, signature}`.
@@ -27,6 +25,19 @@ impl Object for Envelope {
     const KIND: &'static str = "poai/envelope";
     const VERSION: u64 = 1;
     type Id = EnvelopeId;
+
+    fn validate(&self) -> Result<(), ObjectError> {
+        at_most(Self::KIND, "payload kind bytes", self.payload_kind.len(), Self::MAX_KIND_BYTES)?;
+        match object_cid_flaw(&self.payload) {
+            Some(reason) => Err(ObjectError::UnsuitableCid { cid: Box::new(self.payload), what: "a payload", reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Envelope {
+    /// Bytes of the payload's kind.
+    pub const MAX_KIND_BYTES: usize = 64;
 }
 
 /// An object whose signature was made or checked here. The only ways in are [`Signed::sign`] and
@@ -35,37 +46,34 @@ impl Object for Envelope {
 pub struct Signed<T> {
     object: T,
     envelope: Envelope,
-    kind: PhantomData<T>,
 }
 
 impl<T: Object> Signed<T> {
-    /// Signs an object.
-    pub fn sign(object: T, key: &SecretKey) -> Self {
-        let payload = cid_of(DAG_CBOR, &object.to_bytes());
+    /// Signs an object, if it is one that others would accept.
+    pub fn sign(object: T, key: &SecretKey) -> Result<Self, ObjectError> {
+        let (_, bytes) = object.seal()?;
+        let payload = cid_of(DAG_CBOR, &bytes);
         let envelope = Envelope {
             payload_kind: T::KIND.to_owned(),
             payload,
             key: key.public(),
             signature: key.sign(&signed_bytes(T::KIND, &payload)),
         };
-        Self { object, envelope, kind: PhantomData }
+        Ok(Self { object, envelope })
     }
 
     /// Checks an envelope against the payload's bytes, and decodes the payload.
     pub fn open(envelope: Envelope, payload: &[u8]) -> Result<Self, ObjectError> {
         if envelope.payload_kind != T::KIND {
-            let found = envelope.payload_kind.chars().take(64).collect();
-            return Err(ObjectError::WrongKind { expected: T::KIND, found });
+            return Err(ObjectError::WrongKind { expected: T::KIND, found: quoted(&envelope.payload_kind) });
         }
-        let found = cid_of(DAG_CBOR, payload);
-        if found != envelope.payload {
-            return Err(ObjectError::WrongCid { expected: envelope.payload, found });
-        }
+        envelope.validate()?;
+        verify(&envelope.payload, payload)?;
         if !envelope.key.verifies(&signed_bytes(T::KIND, &envelope.payload), &envelope.signature) {
             return Err(ObjectError::ForgedSignature { kind: T::KIND, key: envelope.key.to_string() });
         }
         let object = T::from_bytes(payload)?;
-        Ok(Self { object, envelope, kind: PhantomData })
+        Ok(Self { object, envelope })
     }
 
     /// The object that was signed.

@@ -43,15 +43,15 @@ pub enum ObjectError {
     #[error("the bytes given for {expected} hash to {found}")]
     WrongCid {
         /// The CID that was asked for.
-        expected: Cid,
+        expected: Box<Cid>,
         /// The CID of the bytes.
-        found: Cid,
+        found: Box<Cid>,
     },
     /// A CID of an unsuitable kind: poai's objects have CIDv1, DAG-CBOR, sha2-256.
     #[error("{cid} cannot name {what}: {reason}")]
     UnsuitableCid {
         /// The CID in question.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What it was to name.
         what: &'static str,
         /// Why it cannot.
@@ -70,6 +70,12 @@ pub enum ObjectError {
     /// Parameters that have no canonical form.
     #[error("invalid parameters: {reason}")]
     InvalidParams {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A schema of parameters that is wrong, or says what is not supported.
+    #[error("invalid schema of parameters: {reason}")]
+    InvalidSchema {
         /// What is wrong, and where.
         reason: String,
     },

@@ -22,6 +22,9 @@ impl PublicKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ObjectError> {
         let array: [u8; 32] = bytes.try_into().map_err(|_| ObjectError::InvalidKey { reason: "it is not 32 bytes long" })?;
         let key = VerifyingKey::from_bytes(&array).map_err(|_| ObjectError::InvalidKey { reason: "it is not a point on the curve" })?;
+        if key.to_edwards().compress().as_bytes() != &array {
+            return Err(ObjectError::InvalidKey { reason: "it is not the point's canonical encoding" });
+        }
         if key.is_weak() {
             return Err(ObjectError::InvalidKey { reason: "it is a weak key, for which anybody can sign" });
         }
@@ -51,18 +54,24 @@ impl From<PublicKey> for serde_bytes::ByteBuf {
 
 const TEXT_PREFIX: &str = "ed25519:";
 
+/// 32 bytes from exactly 64 lower-case digits: a key has one text.
+fn from_hex(digits: &str) -> Option<[u8; 32]> {
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect();
+    if rest.is_empty() { bytes?.try_into().ok() } else { None }
+}
+
 impl FromStr for PublicKey {
     type Err = ObjectError;
 
     fn from_str(text: &str) -> Result<Self, ObjectError> {
-        let digits = text.strip_prefix(TEXT_PREFIX).unwrap_or(text).as_bytes();
-        let invalid = ObjectError::InvalidKey { reason: "it is not ed25519: and 64 hexadecimal digits" };
-        if digits.len() != 64 {
-            return Err(invalid);
-        }
-        let nibble = |digit: u8| (digit as char).to_digit(16).map(|value| value as u8);
-        let bytes: Option<Vec<u8>> = digits.chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect();
-        Self::from_bytes(&bytes.ok_or(invalid)?)
+        let bytes = text.strip_prefix(TEXT_PREFIX).and_then(from_hex);
+        Self::from_bytes(&bytes.ok_or(ObjectError::InvalidKey { reason: "it is not ed25519: and 64 lower-case hexadecimal digits" })?)
     }
 }
 

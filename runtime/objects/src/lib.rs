@@ -18,6 +18,7 @@ mod engine;
 mod envelope;
 mod error;
 mod id;
+mod json;
 mod key;
 mod name;
 mod offer;
@@ -27,6 +28,8 @@ mod params;
 mod program;
 mod receipt;
 mod run;
+mod scan;
+mod schema;
 mod trace;
 mod verdict;
 

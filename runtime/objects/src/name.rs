@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ObjectError;
+use crate::codec::quoted;
 
 /// Bytes of one part of an input's or output's name: what common file systems allow.
 const MAX_PART_BYTES: usize = 255;
@@ -116,5 +117,5 @@ fn part_rule(part: &str) -> Option<&'static str> {
 }
 
 fn refuse(name: &str, what: &'static str, rule: &'static str) -> Result<(), ObjectError> {
-    Err(ObjectError::InvalidName { name: name.chars().take(80).collect(), what, rule })
+    Err(ObjectError::InvalidName { name: quoted(name), what, rule })
 }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::codec::at_most;
 use crate::{EngineName, Object, ObjectError, OfferId};
 
 /// What a host offers, to be signed by its key and spread by gossip until it expires.
@@ -48,15 +49,10 @@ impl Object for Offer {
     type Id = OfferId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        let too_large = |limit, allowed: usize| Err(ObjectError::TooLarge { kind: Self::KIND, limit, allowed: allowed as u64 });
-        if self.addresses.len() > Self::MAX_ADDRESSES {
-            return too_large("addresses", Self::MAX_ADDRESSES);
-        }
-        if self.devices.len() > Self::MAX_DEVICES {
-            return too_large("devices", Self::MAX_DEVICES);
-        }
-        if self.addresses.iter().chain(&self.devices).any(|text| text.len() > Self::MAX_TEXT_BYTES) {
-            return too_large("text bytes", Self::MAX_TEXT_BYTES);
+        at_most(Self::KIND, "addresses", self.addresses.len(), Self::MAX_ADDRESSES)?;
+        at_most(Self::KIND, "devices", self.devices.len(), Self::MAX_DEVICES)?;
+        for text in self.addresses.iter().chain(&self.devices) {
+            at_most(Self::KIND, "text bytes", text.len(), Self::MAX_TEXT_BYTES)?;
         }
         Ok(())
     }

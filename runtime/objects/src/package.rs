@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::at_most;
 use crate::{InputName, Object, ObjectError, PackageId, PackageName, Params, ProgramId, PublicKey};
 
 /// A description around a program, to be signed by who publishes it.
@@ -70,10 +71,35 @@ pub enum Role {
 impl Package {
     /// Contributors of one package.
     pub const MAX_CONTRIBUTORS: usize = 256;
-    /// Bytes of one text field.
+    /// Inputs or outputs that one package describes.
+    pub const MAX_PORTS: usize = 256;
+    /// Bytes of a version.
+    pub const MAX_VERSION_BYTES: usize = 64;
+    /// Bytes of one text for people.
     pub const MAX_TEXT_BYTES: usize = 4 << 10;
     /// The whole, in basis points.
     pub const WHOLE_BP: u32 = 10_000;
+
+    /// Everybody who is credited has a part, is listed once for each role, and the parts are a whole.
+    fn check_contributors(&self) -> Result<(), ObjectError> {
+        at_most(Self::KIND, "contributors", self.contributors.len(), Self::MAX_CONTRIBUTORS)?;
+        let distinct: BTreeSet<_> = self.contributors.iter().map(|one| (one.account, one.role)).collect();
+        if distinct.len() < self.contributors.len() {
+            return Self::malformed("it lists a contributor twice for one role");
+        }
+        if self.contributors.iter().any(|contributor| contributor.weight_bp == 0) {
+            return Self::malformed("it lists a contributor without a part");
+        }
+        let total: u32 = self.contributors.iter().map(|contributor| u32::from(contributor.weight_bp)).sum();
+        if !self.contributors.is_empty() && total != Self::WHOLE_BP {
+            return Self::malformed("its contributors' weights do not add up to 10000 basis points");
+        }
+        Ok(())
+    }
+
+    fn malformed(reason: &str) -> Result<(), ObjectError> {
+        Err(ObjectError::Malformed { kind: Self::KIND, reason: reason.into() })
+    }
 }
 
 impl Object for Package {
@@ -82,22 +108,17 @@ impl Object for Package {
     type Id = PackageId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        let malformed = |reason: &str| Err(ObjectError::Malformed { kind: Self::KIND, reason: reason.into() });
-        if self.contributors.len() > Self::MAX_CONTRIBUTORS {
-            return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "contributors", allowed: Self::MAX_CONTRIBUTORS as u64 });
-        }
-        let docs = self.inputs.values().chain(self.outputs.values()).map(|port| &port.doc);
-        let mut texts = [&self.version, &self.summary, &self.licence, &self.source].into_iter().chain(docs);
-        if texts.any(|text| text.len() > Self::MAX_TEXT_BYTES) {
-            return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "text bytes", allowed: Self::MAX_TEXT_BYTES as u64 });
-        }
+        at_most(Self::KIND, "version bytes", self.version.len(), Self::MAX_VERSION_BYTES)?;
         if self.version.is_empty() || self.version.chars().any(|c| c.is_control() || c.is_whitespace() || c == '@') {
-            return malformed("its version is empty, or has a space, a control character or an '@'");
+            return Self::malformed("its version is empty, or has a space, a control character or an '@'");
         }
-        let total: u32 = self.contributors.iter().map(|contributor| u32::from(contributor.weight_bp)).sum();
-        if !self.contributors.is_empty() && total != Self::WHOLE_BP {
-            return malformed("its contributors' weights do not add up to 10000 basis points");
+        at_most(Self::KIND, "inputs", self.inputs.len(), Self::MAX_PORTS)?;
+        at_most(Self::KIND, "outputs", self.outputs.len(), Self::MAX_PORTS)?;
+        let docs = self.inputs.values().chain(self.outputs.values()).map(|port| &port.doc);
+        for text in [&self.summary, &self.licence, &self.source].into_iter().chain(self.outputs.keys()).chain(docs) {
+            at_most(Self::KIND, "text bytes", text.len(), Self::MAX_TEXT_BYTES)?;
         }
-        Ok(())
+        self.params.check_schema()?;
+        self.check_contributors()
     }
 }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::codec::at_most;
 use crate::{ClaimId, Object, ObjectError, PackageId, ReceiptId};
 
 /// A host's word for a claim, to be signed: the claim, and advisory telemetry beside it.
@@ -39,9 +40,6 @@ impl Object for Receipt {
     type Id = ReceiptId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        if self.telemetry.device.len() > Self::MAX_DEVICE_BYTES {
-            return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "device bytes", allowed: Self::MAX_DEVICE_BYTES as u64 });
-        }
-        Ok(())
+        at_most(Self::KIND, "device bytes", self.telemetry.device.len(), Self::MAX_DEVICE_BYTES)
     }
 }

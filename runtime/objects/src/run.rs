@@ -4,6 +4,7 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{at_most, quoted};
 use crate::{EngineName, InputName, Link, Object, ObjectError, Params, ProgramId, RunId};
 
 /// Metered work, in the engine's units. Never mixed with money, time or bytes.
@@ -44,17 +45,41 @@ pub struct Limits {
 impl Limits {
     /// The greatest fuel limit: a signed 64-bit counter still holds any overdraft beyond it.
     pub const MAX_FUEL: Fuel = Fuel((1 << 62) - 1);
+    /// The greatest stack limit: the native stack beneath it is sized for this many units.
+    pub const MAX_STACK_UNITS: u64 = 8 << 20;
+    /// The greatest memory and output limits, so that sums of bytes never overflow.
+    pub const MAX_BYTES: u64 = (1 << 62) - 1;
+    /// The greatest number of outputs: a claim names them all, and a claim is one block.
+    pub const MAX_OUTPUTS: u32 = 8_192;
+    /// Bytes of all outputs' names together, for the same reason. A run that writes more of them
+    /// reaches the output limit.
+    pub const MAX_OUTPUT_NAME_BYTES: usize = 512 << 10;
+
+    fn validate(&self, kind: &'static str) -> Result<(), ObjectError> {
+        for (limit, found, allowed) in [
+            ("fuel", self.fuel.0, Self::MAX_FUEL.0),
+            ("stack_units", self.stack_units, Self::MAX_STACK_UNITS),
+            ("memory_bytes", self.memory_bytes, Self::MAX_BYTES),
+            ("output_bytes", self.output_bytes, Self::MAX_BYTES),
+            ("output_count", self.output_count.into(), Self::MAX_OUTPUTS.into()),
+        ] {
+            if found > allowed {
+                return Err(ObjectError::TooLarge { kind, limit, allowed });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {
-    /// Generous: about an hour of one core, 4 GiB of memory, 8 MiB of stack, 64 GiB of outputs.
+    /// Generous: about an hour of one core, 4 GiB of memory, all the stack there is, 64 GiB of outputs.
     fn default() -> Self {
         Self {
             fuel: Fuel(10_000_000_000_000),
             memory_bytes: 4 << 30,
-            stack_units: 8 << 20,
+            stack_units: Self::MAX_STACK_UNITS,
             output_bytes: 64 << 30,
-            output_count: 65_536,
+            output_count: Self::MAX_OUTPUTS,
         }
     }
 }
@@ -117,30 +142,25 @@ impl Object for Run {
     type Id = RunId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        let too_large = |limit, allowed| Err(ObjectError::TooLarge { kind: Self::KIND, limit, allowed });
-        if self.limits.fuel > Limits::MAX_FUEL {
-            return too_large("fuel", Limits::MAX_FUEL.0);
+        self.limits.validate(Self::KIND)?;
+        at_most(Self::KIND, "args", self.args.len(), Self::MAX_ARGS)?;
+        at_most(Self::KIND, "env", self.env.len(), Self::MAX_ENV)?;
+        at_most(Self::KIND, "inputs", self.inputs.len(), Self::MAX_INPUTS)?;
+        for text in self.args.iter().chain(self.env.keys()).chain(self.env.values()) {
+            at_most(Self::KIND, "text bytes", text.len(), Self::MAX_TEXT_BYTES)?;
+            // Most languages read arguments and variables up to a NUL: two runs would do the same work.
+            if text.contains('\0') {
+                let reason = "an argument or environment variable has a NUL".into();
+                return Err(ObjectError::Malformed { kind: Self::KIND, reason });
+            }
         }
-        if self.args.len() > Self::MAX_ARGS {
-            return too_large("args", Self::MAX_ARGS as u64);
-        }
-        if self.env.len() > Self::MAX_ENV {
-            return too_large("env", Self::MAX_ENV as u64);
-        }
-        if self.inputs.len() > Self::MAX_INPUTS {
-            return too_large("inputs", Self::MAX_INPUTS as u64);
-        }
-        let mut texts = self.args.iter().chain(self.env.keys()).chain(self.env.values());
-        if texts.any(|text| text.len() > Self::MAX_TEXT_BYTES) {
-            return too_large("text bytes", Self::MAX_TEXT_BYTES as u64);
-        }
-        if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(ObjectError::InvalidName {
-                name: name.chars().take(80).collect(),
+        match self.env.keys().find(|name| name.is_empty() || name.contains('=')) {
+            Some(name) => Err(ObjectError::InvalidName {
+                name: quoted(name),
                 what: "environment variable",
-                rule: "it is empty, or has a '=' or NUL",
-            });
+                rule: "it is empty, or has a '='",
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
-use cid::Cid;
+use cid::{Cid, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{RAW, at_most, hash_flaw};
 use crate::{Fuel, Object, ObjectError, TraceChunkId, TraceId};
 
 /// One accelerated call of a run.
@@ -15,6 +16,23 @@ pub struct Effect {
     pub arguments: Cid,
     /// The CID (raw, sha2-256) of the results' bytes.
     pub results: Cid,
+}
+
+impl Effect {
+    /// Bytes of a function's name.
+    pub const MAX_FUNCTION_BYTES: usize = 256;
+}
+
+fn check_payload_cid(cid: &Cid) -> Result<(), ObjectError> {
+    let flaw = if cid.version() != Version::V1 || cid.codec() != RAW {
+        Some("it is not a CIDv1 of a raw block")
+    } else {
+        hash_flaw(cid)
+    };
+    match flaw {
+        Some(reason) => Err(ObjectError::UnsuitableCid { cid: Box::new(*cid), what: "an effect's payload", reason }),
+        None => Ok(()),
+    }
 }
 
 /// Up to [`TraceChunk::EFFECTS`] consecutive effects, one block.
@@ -36,8 +54,15 @@ impl Object for TraceChunk {
     type Id = TraceChunkId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        if self.effects.len() > Self::EFFECTS {
-            return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "effects", allowed: Self::EFFECTS as u64 });
+        at_most(Self::KIND, "effects", self.effects.len(), Self::EFFECTS)?;
+        for effect in &self.effects {
+            at_most(Self::KIND, "function bytes", effect.function.len(), Effect::MAX_FUNCTION_BYTES)?;
+            check_payload_cid(&effect.arguments)?;
+            check_payload_cid(&effect.results)?;
+        }
+        if !self.effects.is_sorted_by_key(|effect| effect.fuel) {
+            let reason = "its effects' fuel falls, and fuel is only ever spent".into();
+            return Err(ObjectError::Malformed { kind: Self::KIND, reason });
         }
         Ok(())
     }
@@ -53,12 +78,18 @@ pub struct TraceRoot {
     pub chunks: Vec<TraceChunkId>,
 }
 
+impl TraceRoot {
+    /// Chunks of one trace, so that its root is one block: 16 million effects.
+    pub const MAX_CHUNKS: usize = 16_384;
+}
+
 impl Object for TraceRoot {
     const KIND: &'static str = "poai/trace";
     const VERSION: u64 = 1;
     type Id = TraceId;
 
     fn validate(&self) -> Result<(), ObjectError> {
+        at_most(Self::KIND, "chunks", self.chunks.len(), Self::MAX_CHUNKS)?;
         if self.count.div_ceil(TraceChunk::EFFECTS as u64) != self.chunks.len() as u64 {
             return Err(ObjectError::Malformed { kind: Self::KIND, reason: "its count and its chunks do not agree".into() });
         }
@@ -74,6 +105,12 @@ pub struct TraceWriter {
 }
 
 impl TraceWriter {
+    /// Whether the trace has all the effects that a root can hold; [`TraceWriter::push`] must not
+    /// be called then.
+    pub fn is_full(&self) -> bool {
+        self.root.count >= (TraceRoot::MAX_CHUNKS * TraceChunk::EFFECTS) as u64
+    }
+
     /// Adds an effect; gives back a chunk when it is full, to be stored.
     pub fn push(&mut self, effect: Effect) -> Option<TraceChunk> {
         self.root.count += 1;

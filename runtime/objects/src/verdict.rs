@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimId, Field, Object, VerdictId};
+use crate::{ClaimId, Field, Object, ObjectError, VerdictId};
 
 /// A verifier's answer after a replay, to be signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +48,10 @@ impl Object for Verdict {
     const VERSION: u64 = 1;
     type Id = VerdictId;
 
-    fn validate(&self) -> Result<(), crate::ObjectError> {
+    fn validate(&self) -> Result<(), ObjectError> {
         if self.first_difference.is_some() == (self.seen == self.found) {
             let reason = "it must name a difference exactly if the claims differ".into();
-            return Err(crate::ObjectError::Malformed { kind: Self::KIND, reason });
+            return Err(ObjectError::Malformed { kind: Self::KIND, reason });
         }
         Ok(())
     }
