@@ -1,0 +1,7 @@
+use cid::Cid;
+
+pub(crate) struct Exchange {}
+
+impl Exchange {
+    pub(crate) async fn stored(&self, _cids: Vec<Cid>) {}
+}

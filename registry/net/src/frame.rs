@@ -1,0 +1,67 @@
+//! Messages on a stream: an unsigned varint of their length, then that many bytes.
+
+use std::time::Duration;
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::NetError;
+
+/// A limit on messages, with the name that an error gives it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameLimit {
+    pub(crate) name: &'static str,
+    pub(crate) bytes: usize,
+}
+
+/// Bytes of the longest length: a varint of 63 bits.
+const LENGTH_BYTES: usize = 9;
+
+/// Reads one message; none if the stream ended before its first byte.
+pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit) -> Result<Option<Vec<u8>>, NetError> {
+    let Some(length) = read_length(stream).await? else { return Ok(None) };
+    if length > limit.bytes as u64 {
+        return Err(NetError::MessageTooLarge { limit: limit.name, allowed: limit.bytes, found: length });
+    }
+    let mut bytes = vec![0; length as usize];
+    stream.read_exact(&mut bytes).await?;
+    Ok(Some(bytes))
+}
+
+async fn read_length<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<u64>, NetError> {
+    let mut length = 0;
+    for index in 0..LENGTH_BYTES {
+        let mut byte = [0];
+        match stream.read_exact(&mut byte).await {
+            Err(error) if index == 0 && error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        length |= u64::from(byte[0] & 0x7f) << (7 * index);
+        if byte[0] & 0x80 == 0 {
+            return Ok(Some(length));
+        }
+    }
+    Err(NetError::Malformed { protocol: "length-prefixed messages", reason: "a length has more than 63 bits".into() })
+}
+
+/// Writes one message, given in parts, and flushes. What is written in `within` counts; else the other
+/// side does not read, and the stream is of no more use.
+pub(crate) async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    parts: &[impl AsRef<[u8]>],
+    within: Duration,
+) -> Result<(), NetError> {
+    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
+    let mut buffer = unsigned_varint::encode::usize_buffer();
+    let header = unsigned_varint::encode::usize(length, &mut buffer);
+    let writing = async {
+        stream.write_all(header).await?;
+        for part in parts {
+            stream.write_all(part.as_ref()).await?;
+        }
+        stream.flush().await
+    };
+    match tokio::time::timeout(within, writing).await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the other side does not read").into()),
+    }
+}
