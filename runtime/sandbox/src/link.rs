@@ -1,0 +1,98 @@
+//! What a component may import, and where its entry is.
+
+use poai_objects::World;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+use crate::Refusal;
+use crate::guest::Guest;
+use crate::guest_text::one_line;
+use crate::program::{COMMAND_ENTRY, TASK_ENTRY};
+
+mod absent; // families that are imported but not there
+
+/// A program that is compiled, linked, and instantiated in microseconds, any number of times.
+#[derive(Clone)]
+pub struct Loaded {
+    pub(crate) instance: InstancePre<Guest>,
+    pub(crate) entry: Entry,
+}
+
+/// What is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Entry {
+    /// `run: func() -> result<_, string>`
+    Task(ComponentExportIndex),
+    /// `run: func() -> result` of wasi:cli/run
+    Command(ComponentExportIndex),
+}
+
+impl Loaded {
+    /// How the program is started.
+    pub fn world(&self) -> World {
+        match self.entry {
+            Entry::Task(_) => World::Task,
+            Entry::Command(_) => World::Command,
+        }
+    }
+}
+
+/// Whether an import may appear at all: offered, or known to be absent.
+pub(crate) fn is_known(name: &str) -> bool {
+    OFFERED.iter().any(|offered| name.starts_with(offered)) || absent::is_absent(name)
+}
+
+/// What every run offers, up to the last number of its version.
+const OFFERED: [&str; 24] = [
+    "poai:task/inputs@0.1.",
+    "poai:task/outputs@0.1.",
+    "poai:task/job@0.1.",
+    "poai:task/telemetry@0.1.",
+    "wasi:io/error@0.2.",
+    "wasi:io/poll@0.2.",
+    "wasi:io/streams@0.2.",
+    "wasi:clocks/monotonic-clock@0.2.",
+    "wasi:clocks/wall-clock@0.2.",
+    "wasi:filesystem/types@0.2.",
+    "wasi:filesystem/preopens@0.2.",
+    "wasi:random/random@0.2.",
+    "wasi:random/insecure@0.2.",
+    "wasi:random/insecure-seed@0.2.",
+    "wasi:cli/environment@0.2.",
+    "wasi:cli/exit@0.2.",
+    "wasi:cli/stdin@0.2.",
+    "wasi:cli/stdout@0.2.",
+    "wasi:cli/stderr@0.2.",
+    "wasi:cli/terminal-input@0.2.",
+    "wasi:cli/terminal-output@0.2.",
+    "wasi:cli/terminal-stdin@0.2.",
+    "wasi:cli/terminal-stdout@0.2.",
+    "wasi:cli/terminal-stderr@0.2.",
+];
+
+/// Links a component and finds its entry.
+pub(crate) fn load(engine: &wasmtime::Engine, component: &Component, world: World) -> Result<Loaded, Refusal> {
+    let misfit = |error: wasmtime::Error| Refusal::Link { reason: one_line(&format!("{error:#}")) };
+    let mut linker = Linker::new(engine);
+    Guest::link(&mut linker).map_err(misfit)?;
+    absent::link(&mut linker, component).map_err(misfit)?;
+    let instance = linker.instantiate_pre(component).map_err(misfit)?;
+    Ok(Loaded { instance, entry: entry(component, world)? })
+}
+
+fn entry(component: &Component, world: World) -> Result<Entry, Refusal> {
+    match world {
+        World::Task => component.get_export_index(None, TASK_ENTRY).map(Entry::Task),
+        World::Command => command_entry(component).map(Entry::Command),
+    }
+    .ok_or(Refusal::NoEntry)
+}
+
+fn command_entry(component: &Component) -> Option<ComponentExportIndex> {
+    let exports = component.component_type();
+    let (interface, _) = exports
+        .exports(component.engine())
+        .find(|(name, item)| name.starts_with(COMMAND_ENTRY) && matches!(item.ty, ComponentItem::ComponentInstance(_)))?;
+    let instance = component.get_export_index(None, interface)?;
+    component.get_export_index(Some(&instance), "run")
+}

@@ -1,0 +1,62 @@
+//! Families that components import and no run offers: sockets, HTTP, the time zone.
+//!
+//! Python's and other runtimes import them without calling, so importing is accepted. A function whose error can say
+//! `not-supported` says so, and the guest may carry on; calling any other ends the run as failed, naming the function.
+
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Type, Val};
+
+use crate::guest::Guest;
+use crate::guest::stop::Stop;
+use crate::guest_text::one_line;
+
+/// How the names of absent interfaces begin.
+const ABSENT: [&str; 4] = ["wasi:sockets/", "wasi:http/", "wasi:clocks/timezone@0.2.", "wasi:config/"];
+
+/// What an error enum calls a thing that is not there.
+const NOT_SUPPORTED: &str = "not-supported";
+
+/// A resource that no function ever makes.
+enum Never {}
+
+pub(super) fn is_absent(name: &str) -> bool {
+    ABSENT.iter().any(|absent| name.starts_with(absent))
+}
+
+/// Gives every absent interface that the component imports functions that say so.
+pub(super) fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtime::Result<()> {
+    let engine = component.engine();
+    for (name, item) in component.component_type().imports(engine).filter(|(name, _)| is_absent(name)) {
+        if let ComponentItem::ComponentInstance(interface) = item.ty {
+            let mut instance = linker.instance(name)?;
+            for (member, item) in interface.exports(engine) {
+                link_member(&mut instance, name, member, &item.ty)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn link_member(instance: &mut LinkerInstance<'_, Guest>, interface: &str, member: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+    match item {
+        ComponentItem::ComponentFunc(function) => {
+            let refusable = can_say_not_supported(function);
+            let name = one_line(&format!("{interface}#{member}"));
+            instance.func_new(member, move |_, _, _, results| match results {
+                [result] if refusable => {
+                    *result = Val::Result(Err(Some(Box::new(Val::Enum(NOT_SUPPORTED.into())))));
+                    Ok(())
+                }
+                _ => Err(Stop::Absent { function: name.clone() }.into()),
+            })
+        }
+        // A type that is shared with an offered interface, such as a pollable, is linked there and only named here.
+        ComponentItem::Resource(_) => instance.resource(member, ResourceType::host::<Never>(), |_, _| Ok(())),
+        _ => Ok(()),
+    }
+}
+
+fn can_say_not_supported(function: &ComponentFunc) -> bool {
+    let Some(Type::Result(result)) = function.results().next() else { return false };
+    matches!(result.err(), Some(Type::Enum(cases)) if cases.names().any(|case| case == NOT_SUPPORTED))
+}

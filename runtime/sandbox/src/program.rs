@@ -1,0 +1,178 @@
+//! What is executed, made ready: world, adapter, static rules, meter.
+
+use poai_meter::{CostTable, StaticRules};
+use poai_objects::World;
+use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER};
+use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
+
+use crate::guest_text::one_line;
+use crate::link;
+
+/// A component checked against the static rules, given its adapter if it is a preview 1 module, and
+/// instrumented: ready to be compiled.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    component: Vec<u8>,
+    world: World,
+}
+
+impl Prepared {
+    /// The instrumented component.
+    pub fn component(&self) -> &[u8] {
+        &self.component
+    }
+
+    /// How it is started.
+    pub fn world(&self) -> World {
+        self.world
+    }
+}
+
+/// Why a program is not run: a static rule, broken by its bytes alone. Never a claim, never charged.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A rule of WebAssembly, of its accepted features, or of the meter.
+    #[error(transparent)]
+    Rule(#[from] poai_meter::Refused),
+    /// Neither a component nor a core module.
+    #[error("not WebAssembly: {reason}")]
+    NotWasm {
+        /// What the parser found.
+        reason: String,
+    },
+    /// A program that has nothing to call.
+    #[error("nothing to call: the program exports neither `run` nor `wasi:cli/run`, and is no preview 1 module with `_start`")]
+    NoEntry,
+    /// The program is not of the world that its description names.
+    #[error("the program is of the world {found}, but is described as {described}", found = world_name(*found), described = world_name(*described))]
+    WrongWorld {
+        /// What the bytes are.
+        found: World,
+        /// What was asked for.
+        described: World,
+    },
+    /// A core module that the preview 1 adapter does not fit.
+    #[error("the preview 1 adapter does not fit the module: {reason}")]
+    Adapter {
+        /// What does not fit.
+        reason: String,
+    },
+    /// An import that no run offers.
+    #[error("the component imports {name}, which poai does not offer")]
+    Import {
+        /// The import.
+        name: String,
+    },
+    /// An import or the entry point has another type than the world says.
+    #[error("the component does not fit its world: {reason}")]
+    Link {
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl Refusal {
+    /// The rule's stable name: `refused(rule)`. Messages are for people.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Rule(refused) => refused.rule().as_str(),
+            Self::NotWasm { .. } => "webassembly",
+            Self::NoEntry | Self::WrongWorld { .. } => "world",
+            Self::Adapter { .. } => "adapter",
+            Self::Import { .. } => "imports",
+            Self::Link { .. } => "link",
+        }
+    }
+}
+
+/// Checks, adapts and instruments a program's bytes: the same result for the same bytes, always.
+///
+/// # Errors
+/// The first static rule that the bytes break.
+pub fn prepare(program_bytes: &[u8], world: World) -> Result<Prepared, Refusal> {
+    let found = detect_world(program_bytes)?;
+    if found != world {
+        return Err(Refusal::WrongWorld { found, described: world });
+    }
+    let adapted;
+    let component = if Parser::is_core_wasm(program_bytes) {
+        adapted = adapt(program_bytes)?;
+        &adapted
+    } else {
+        program_bytes
+    };
+    let checked = poai_meter::check(component, &StaticRules::default())?;
+    if let Some(name) = checked.facts().imports.iter().find(|name| !link::is_known(name)) {
+        return Err(Refusal::Import { name: one_line(name) });
+    }
+    let component = poai_meter::instrument(&checked, &CostTable::default())?;
+    Ok(Prepared { component, world })
+}
+
+/// How a program is started, by its exports: `run` of poai:task, else `wasi:cli/run`, else a core module's `_start`.
+///
+/// # Errors
+/// [`Refusal::NotWasm`] or [`Refusal::NoEntry`].
+pub fn detect_world(program_bytes: &[u8]) -> Result<World, Refusal> {
+    let mut depth = 0_u32;
+    let mut command = false;
+    for payload in Parser::new(0).parse_all(program_bytes) {
+        let payload = payload.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+        match payload {
+            Payload::Version { encoding, .. } if depth == 0 && encoding == Encoding::Module => {
+                return module_world(program_bytes);
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                for export in exports {
+                    let export = export.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+                    if export.name.name == TASK_ENTRY && export.kind == ComponentExternalKind::Func {
+                        return Ok(World::Task);
+                    }
+                    command |= export.name.name.starts_with(COMMAND_ENTRY);
+                }
+            }
+            _ => {}
+        }
+    }
+    if command { Ok(World::Command) } else { Err(Refusal::NoEntry) }
+}
+
+/// The function that a task exports.
+pub(crate) const TASK_ENTRY: &str = "run";
+/// How the name of the interface that a command exports begins.
+pub(crate) const COMMAND_ENTRY: &str = "wasi:cli/run@0.2.";
+
+fn module_world(module: &[u8]) -> Result<World, Refusal> {
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+        if let Payload::ExportSection(exports) = payload {
+            let start = exports.into_iter().flatten().any(|export| export.name == "_start");
+            return if start { Ok(World::Command) } else { Err(Refusal::NoEntry) };
+        }
+    }
+    Err(Refusal::NoEntry)
+}
+
+/// Puts the published preview 1 adapter around a core module.
+fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let limit = StaticRules::default().component_bytes;
+    if module.len() as u64 > limit {
+        let rule = poai_meter::StaticRule::ComponentBytes;
+        return Err(poai_meter::Refused::OverLimit { rule, found: module.len() as u64, limit }.into());
+    }
+    let misfit = |error| Refusal::Adapter { reason: one_line(&format!("{error:#}")) };
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER))
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(misfit)
+}
+
+fn world_name(world: World) -> &'static str {
+    match world {
+        World::Task => "poai:task/task",
+        World::Command => "wasi:cli/command",
+    }
+}
