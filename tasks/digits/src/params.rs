@@ -34,3 +34,17 @@ impl Default for Params {
         Self { mode: Mode::Train, epochs: 10, learning_rate: 0.05, momentum: 0.9, batch: 16, hidden: 128 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_that_the_package_tells() {
+        let package: toml::Table = include_str!("../package.toml").parse().unwrap();
+        let properties = package["params"]["properties"].as_table().unwrap();
+        let told = properties.iter().map(|(name, schema)| (name.clone(), schema["default"].clone())).collect();
+        let told: Params = toml::Value::Table(told).try_into().unwrap();
+        assert_eq!(told, Params::default());
+    }
+}
