@@ -76,6 +76,6 @@ mod tests {
     fn text_is_an_error_too() {
         assert_eq!(run(|| Err::<(), _>("no words")), Err("no words".into()));
         assert_eq!(run(|| Err::<(), _>(String::from("none"))), Err("none".into()));
-        assert_eq!(run(|| crate::Result::Ok(())), Ok(()));
+        assert_eq!(run(|| -> crate::Result<()> { Ok(()) }), Ok(()));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::{Files, WorldGenerator};
 
 /// The part of the world `poai:task/task` that the standard library does not bring itself.
 const SDK_WORLD: &str = "
