@@ -2,6 +2,7 @@ use std::fs::File;
 
 use cid::Cid;
 use poai_objects::Link;
+use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
@@ -17,7 +18,8 @@ pub trait Content: Send + Sync {
 }
 
 /// A file or a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Node {
     /// A file.
     File(FileLayout),
@@ -26,7 +28,8 @@ pub enum Node {
 }
 
 /// Where a file's bytes lie.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileLayout {
     /// The file's length in bytes: the sum of its chunks.
     pub size_bytes: u64,
@@ -35,7 +38,8 @@ pub struct FileLayout {
 }
 
 /// One leaf of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chunk {
     /// The leaf's CID.
     pub cid: Cid,
@@ -44,7 +48,8 @@ pub struct Chunk {
 }
 
 /// One entry of a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FolderEntry {
     /// One path component.
     pub name: String,

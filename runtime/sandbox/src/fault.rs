@@ -1,8 +1,15 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::guest_text::one_line;
+
 /// Why an attempt came to no claim: the host's doing, not the guest's. The run goes elsewhere.
 ///
 /// This is an allow-list: only poai's own code raises it. Whatever a guest can cause is an
 /// [`Outcome`](poai_objects::Outcome), or a refusal before it starts.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// The worker process ended, or broke its protocol.
     #[error("the worker died: {reason}")]
@@ -15,6 +22,14 @@ pub enum Fault {
     HostMemory {
         /// What could not be allocated.
         reason: String,
+    },
+    /// The program takes more to compile than this host gives: a compile bomb, or a small host.
+    #[error("compiling the program took more than this host's limit of {allowed} {limit}")]
+    Compile {
+        /// What ran out.
+        limit: CompileLimit,
+        /// The limit's value.
+        allowed: u64,
     },
     /// An accelerator went away.
     #[error("the device {device} was lost")]
@@ -52,4 +67,41 @@ pub enum Fault {
         /// The engine's own words, for the log only.
         reason: String,
     },
+}
+
+impl Fault {
+    /// The fault with its texts made fit to be shown, when a worker sent it.
+    pub(crate) fn one_line(self) -> Self {
+        match self {
+            Self::WorkerDied { reason } => Self::WorkerDied { reason: one_line(&reason) },
+            Self::HostMemory { reason } => Self::HostMemory { reason: one_line(&reason) },
+            Self::DeviceLost { device } => Self::DeviceLost { device: one_line(&device) },
+            Self::Content { reason } => Self::Content { reason: one_line(&reason) },
+            Self::Storage { reason } => Self::Storage { reason: one_line(&reason) },
+            Self::Unknown { reason } => Self::Unknown { reason: one_line(&reason) },
+            Self::Compile { .. } | Self::Watchdog { .. } | Self::NativeStack | Self::Cancelled => self,
+        }
+    }
+}
+
+/// What a compile worker may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompileLimit {
+    /// Milliseconds.
+    Time,
+    /// Bytes of the compiler's memory.
+    Memory,
+    /// Bytes of compiled code.
+    Code,
+}
+
+impl fmt::Display for CompileLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "milliseconds",
+            Self::Memory => "bytes of memory",
+            Self::Code => "bytes of compiled code",
+        })
+    }
 }

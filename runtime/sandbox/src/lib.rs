@@ -4,23 +4,30 @@
 //! a trace come out, the same bits on every machine; or a [`Fault`] of this host, which never enters a claim.
 //!
 //! [`prepare`] makes a program's bytes ready, [`Engine`] compiles and loads them, [`execute`] runs them.
+//! All of that happens in [`worker`] processes, which restrict themselves first; the host calls [`worker::Workers`].
 //! Inputs come through [`Content`] and outputs leave through [`Sink`]: this crate knows neither the
 //! store nor the network, and no guest sees a path, a clock, a socket or a random number of the machine.
 
+mod code_cache; // compiled code on disk
 mod content; // where inputs come from
 mod engine; // the compiler and its pinned settings
 mod execution; // the life of a run
 mod fault; // why an attempt comes to no claim
 mod guest; // what a running guest sees
 mod guest_text; // text of a guest, fit to be shown
+mod layers; // what stands between a worker and the machine
 mod link; // imports and entry
 mod program; // world, adapter, static rules, meter
+mod sealed; // bytes that nobody can change any more
 mod sink; // where outputs go
+pub mod worker;
 
+pub use code_cache::{CodeCacheLimits, LocalKey};
 pub use content::{BlockFile, Chunk, Content, FileLayout, FolderEntry, Node};
 pub use engine::{Artefact, Engine, EngineConfig, LoadError, OptLevel};
 pub use execution::{Finished, execute};
-pub use fault::Fault;
+pub use fault::{CompileLimit, Fault};
+pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;
 pub use program::{Prepared, Refusal, detect_world, prepare};
 pub use sink::{Level, Sink, Word};

@@ -1,4 +1,5 @@
 use poai_objects::{Effect, OutputName};
+use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
@@ -15,7 +16,8 @@ pub trait Sink {
 }
 
 /// What a guest says to whoever watches. Control characters are gone already.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Word {
     /// A line of log; a plain program's stderr is `info`.
     Log {
@@ -36,7 +38,8 @@ pub enum Word {
 }
 
 /// A log line's urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Step by step.
     Trace,

@@ -1,0 +1,191 @@
+//! One run, from the daemon's side: what its worker asks for, and what it sends.
+
+use std::collections::HashSet;
+use std::os::fd::AsFd;
+
+use cid::Cid;
+use poai_objects::{Effect, Link, Outcome, Program, Run};
+
+use super::channel::{Channel, ChannelError, Patience};
+use super::protocol::{EFFECT_BYTES, FromWorker, MESSAGE_BYTES, ToWorker};
+use crate::guest_text::one_line;
+use crate::{BlockFile, Content, Fault, Finished, Node, Sink, Word};
+
+/// Why an attempt stopped.
+pub(super) enum Stop {
+    /// It has a fault; the worker is well, or is killed all the same.
+    Fault(Fault),
+    /// The worker is gone, hangs, or is no longer wanted.
+    Channel(ChannelError),
+    /// The worker broke the protocol.
+    Worker(&'static str),
+}
+
+impl From<ChannelError> for Stop {
+    fn from(error: ChannelError) -> Self {
+        Self::Channel(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Has a loaded worker execute a run, and serves it meanwhile.
+pub(super) fn attend(
+    channel: &mut Channel,
+    program: &Program,
+    run: &Run,
+    content: &dyn Content,
+    sink: &mut dyn Sink,
+    patience: &Patience<'_>,
+) -> Result<Finished, Stop> {
+    channel.send(&ToWorker::Start { run: run.clone() }, None, patience)?;
+    let mut granted = Granted::new(program, run);
+    let mut budget = Budget { bytes: run.limits.output_bytes };
+    loop {
+        match channel.receive(patience)?.0 {
+            FromWorker::Open(link) => {
+                let answer = granted.open(&link, content)?;
+                answer_open(channel, answer, patience)?;
+            }
+            FromWorker::Block(cid) => answer_block(channel, granted.block(&cid, content)?, patience)?,
+            FromWorker::Output { name, bytes } => {
+                budget.spend(bytes.len())?;
+                sink.output(&name, &bytes)?;
+            }
+            FromWorker::Effect { effect, arguments_bytes, results_bytes } => {
+                let (arguments, results) = receive_payloads(channel, &effect, [arguments_bytes, results_bytes], patience)?;
+                sink.effect(&effect, &arguments, &results)?;
+            }
+            FromWorker::Word(word) => sink.word(clean(word)),
+            FromWorker::Done { outcome, fuel, outputs, trace, guest_us } => {
+                return check(Finished { outcome, fuel, outputs, trace, guest_us }, run);
+            }
+            FromWorker::Faulted(fault) => return Err(fault.one_line().into()),
+            _ => return Err(Stop::Worker("sent what no run sends")),
+        }
+    }
+}
+
+/// What this run's worker may ask for: what the run and its program name, and what lies below that.
+/// A guest that broke out finds no other content of this home.
+struct Granted {
+    links: HashSet<Link>,
+    blocks: HashSet<Cid>,
+}
+
+impl Granted {
+    fn new(program: &Program, run: &Run) -> Self {
+        let models = program.models.values().map(|model| model.graph);
+        Self { links: run.inputs.values().copied().chain(models).collect(), blocks: HashSet::new() }
+    }
+
+    fn open(&mut self, link: &Link, content: &dyn Content) -> Result<Result<Node, Fault>, Stop> {
+        if !self.links.contains(link) {
+            return Err(Stop::Worker("asked for content that its run does not name"));
+        }
+        let node = content.open(link);
+        match &node {
+            Ok(Node::File(layout)) => self.blocks.extend(layout.chunks.iter().map(|chunk| chunk.cid)),
+            Ok(Node::Folder(entries)) => self.links.extend(entries.iter().map(|entry| entry.link)),
+            Err(_) => {}
+        }
+        Ok(node)
+    }
+
+    fn block(&self, cid: &Cid, content: &dyn Content) -> Result<Result<BlockFile, Fault>, Stop> {
+        if !self.blocks.contains(cid) {
+            return Err(Stop::Worker("asked for a block of no file that it has opened"));
+        }
+        Ok(content.block(cid))
+    }
+}
+
+fn answer_open(channel: &mut Channel, node: Result<Node, Fault>, patience: &Patience<'_>) -> Result<(), Stop> {
+    let answer = node.map_or_else(ToWorker::Missing, ToWorker::Node);
+    match channel.send(&answer, None, patience) {
+        Err(ChannelError::Protocol(_)) => {
+            let reason = format!("a file's or folder's list of parts is over the limit of {MESSAGE_BYTES} bytes");
+            Err(Fault::Content { reason }.into())
+        }
+        sent => Ok(sent?),
+    }
+}
+
+fn answer_block(channel: &mut Channel, block: Result<BlockFile, Fault>, patience: &Patience<'_>) -> Result<(), Stop> {
+    Ok(match block {
+        Ok(block) => channel.send(&ToWorker::Payload { offset: block.offset, bytes: block.bytes }, Some(block.file.as_fd()), patience)?,
+        Err(fault) => channel.send(&ToWorker::Missing(fault), None, patience)?,
+    })
+}
+
+/// What the outputs may still have. The guest's own limit ends its run long before; this one stops a
+/// worker that no longer keeps to it.
+struct Budget {
+    bytes: u64,
+}
+
+impl Budget {
+    fn spend(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.bytes = self.bytes.checked_sub(bytes as u64).ok_or(Stop::Worker("sent more output than its run may have"))?;
+        Ok(())
+    }
+}
+
+fn receive_payloads(channel: &mut Channel, effect: &Effect, bytes: [u64; 2], patience: &Patience<'_>) -> Result<(Vec<u8>, Vec<u8>), Stop> {
+    if bytes.iter().any(|bytes| *bytes > EFFECT_BYTES) {
+        let reason = format!("a call of {} takes or gives more than {EFFECT_BYTES} bytes", one_line(&effect.function));
+        return Err(Fault::Storage { reason }.into());
+    }
+    let arguments = receive_payload(channel, bytes[0], patience)?;
+    let results = receive_payload(channel, bytes[1], patience)?;
+    Ok((arguments, results))
+}
+
+fn receive_payload(channel: &mut Channel, bytes: u64, patience: &Patience<'_>) -> Result<Vec<u8>, Stop> {
+    let mut payload = Vec::new();
+    while (payload.len() as u64) < bytes {
+        match channel.receive(patience)?.0 {
+            FromWorker::Bytes(piece) if !piece.is_empty() => payload.extend_from_slice(&piece),
+            _ => return Err(Stop::Worker("announced an effect's bytes and sent something else")),
+        }
+    }
+    if payload.len() as u64 > bytes {
+        return Err(Stop::Worker("sent more bytes of an effect than it announced"));
+    }
+    Ok(payload)
+}
+
+// The worker has cleaned them already, if it is still what it was.
+fn clean(word: Word) -> Word {
+    match word {
+        Word::Log { level, message } => Word::Log { level, message: one_line(&message) },
+        Word::Progress { done, total, what } => Word::Progress { done, total, what: one_line(&what) },
+    }
+}
+
+fn check(finished: Finished, run: &Run) -> Result<Finished, Stop> {
+    let trapped = matches!(finished.outcome, Outcome::Trapped { .. });
+    if finished.fuel > run.limits.fuel
+        || finished.outputs.len() as u64 > u64::from(run.limits.output_count)
+        || finished.outputs.windows(2).any(|pair| pair[0] >= pair[1])
+        || trapped && !finished.outputs.is_empty()
+    {
+        return Err(Stop::Worker("claims an end that no run of these limits has"));
+    }
+    Ok(finished)
+}
+
+impl Stop {
+    /// What the channel came to, for whoever describes the worker's death.
+    pub(super) fn into_channel_error(self) -> Result<ChannelError, Fault> {
+        match self {
+            Self::Fault(fault) => Err(fault),
+            Self::Channel(error) => Ok(error),
+            Self::Worker(what) => Ok(ChannelError::Conduct(what)),
+        }
+    }
+}

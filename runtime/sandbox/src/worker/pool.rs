@@ -1,0 +1,445 @@
+//! The pool: what the host calls to have a run executed.
+
+use std::collections::{HashSet, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use poai_objects::{Program, ProgramId, Run};
+use tracing::warn;
+
+use super::attempt::attend;
+use super::cancel::Cancel;
+use super::channel::{ChannelError, Patience};
+use super::compile::{compile, gather, milliseconds};
+use super::config::WorkersConfig;
+use super::error::{RunError, WorkersError};
+use super::protocol::{FromWorker, ToWorker};
+use super::spawn::Process;
+use crate::code_cache::{CodeCache, CodeIdentity, CodeKey, Found};
+use crate::guest_text::one_line;
+use crate::layers::Layers;
+use crate::sealed::SealedFile;
+use crate::{Content, Fault, Finished, Sink};
+
+/// How often those who wait for their turn look whether they were cancelled.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
+/// How long no process is started ahead of need after one could not be started.
+const SPAWN_PAUSE: Duration = Duration::from_secs(5);
+
+/// A home's workers. Thread-safe, and blocking: a daemon calls it on threads of its own.
+#[derive(Debug)]
+pub struct Workers {
+    pool: Arc<Pool>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What is to be executed.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The program that [`Run::program`] names; its component and models come from the content.
+    pub program: &'a Program,
+    /// The run.
+    pub run: &'a Run,
+}
+
+/// A run that came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// How it ended: what its claim says.
+    pub finished: Finished,
+    /// Microseconds from the moment that it was its turn until a worker was ready: compiling, loading.
+    pub prepare_us: u64,
+    /// Microseconds from the order to start until the end was known.
+    pub attempt_us: u64,
+    /// Whether a worker was ready, with the program loaded.
+    pub warm: bool,
+    /// The worker's process.
+    pub worker: u32,
+}
+
+/// What the workers are doing, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Attempts under way.
+    pub running: usize,
+    /// Attempts that wait for their turn.
+    pub waiting: usize,
+    /// Workers with a program loaded, waiting for its next run.
+    pub warm: usize,
+    /// Workers that wait for a program.
+    pub blank: usize,
+    /// Processes started so far.
+    pub spawned: u64,
+    /// Workers that died, hung or broke the protocol during an attempt.
+    pub lost: u64,
+    /// Programs compiled.
+    pub compiled: u64,
+    /// Programs whose code was in the cache.
+    pub cache_hits: u64,
+    /// Entries of the cache that were not authentic: damaged, or forged.
+    pub cache_rejected: u64,
+}
+
+#[derive(Debug)]
+struct Pool {
+    config: WorkersConfig,
+    cache: CodeCache,
+    identity: CodeIdentity,
+    layers: Layers,
+    state: Mutex<State>,
+    changed: Condvar,
+    // Every attempt also waits for this one.
+    stop: Cancel,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // The one longest unused is at the front.
+    warm: VecDeque<Loaded>,
+    blank: Vec<Process>,
+    compiling: HashSet<ProgramId>,
+    // Programs whose worker was retired: their next run finds a new one warm.
+    rewarm: VecDeque<Program>,
+    status: PoolStatus,
+}
+
+/// A worker with a program.
+#[derive(Debug)]
+struct Loaded {
+    process: Process,
+    program: ProgramId,
+    runs: u32,
+}
+
+impl Workers {
+    /// Opens the cache, starts the first worker and looks how it is confined.
+    ///
+    /// # Errors
+    /// If the configured program is no worker of this build, if a required layer is not in force, or
+    /// if the cache cannot be used.
+    pub fn start(config: WorkersConfig) -> Result<Self, WorkersError> {
+        let cache = CodeCache::open(&config.code_cache, config.local_key.clone(), config.limits.code_cache)
+            .map_err(|source| WorkersError::CodeCache { directory: config.code_cache.clone(), source })?;
+        let stop = Cancel::new()?;
+        let (first, greeting) = Process::spawn(&config)?;
+        for (layer, state) in greeting.layers.absent() {
+            warn!(%layer, "a layer of the workers' confinement is {state}");
+        }
+        let status = PoolStatus { spawned: 1, ..PoolStatus::default() };
+        let state = Mutex::new(State { blank: vec![first], status, ..State::default() });
+        let changed = Condvar::new();
+        let pool = Arc::new(Pool { config, cache, identity: greeting.identity, layers: greeting.layers, state, changed, stop });
+        let kept = Arc::clone(&pool);
+        let keeper = thread::Builder::new().name("workers".into()).spawn(move || kept.keep_ready())?;
+        Ok(Self { pool, keeper: Mutex::new(Some(keeper)) })
+    }
+
+    /// Executes a run in a worker: waits for its turn, compiles the program if no code is cached, and
+    /// serves the worker until the end. What came through `sink` counts only if this is `Ok`.
+    ///
+    /// # Errors
+    /// [`RunError::Refused`] if the program breaks a static rule, [`RunError::Fault`] if this attempt
+    /// failed by no doing of the guest, [`RunError::Busy`] if too many wait already.
+    pub fn run(&self, attempt: Attempt<'_>, content: &dyn Content, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Ran, RunError> {
+        let pool = &*self.pool;
+        let cancels = [cancel, &pool.stop];
+        let _turn = Turn::wait(pool, &cancels)?;
+        let started = Instant::now();
+        let (mut worker, warm) = pool.ready_worker(&attempt, content, &cancels)?;
+        let prepare_us = microseconds(started.elapsed());
+
+        let started = Instant::now();
+        let patience = Patience { deadline: Some(started + pool.config.limits.watchdog), cancels: &cancels };
+        let ended = attend(&mut worker.process.channel, attempt.program, attempt.run, content, sink, &patience);
+        let attempt_us = microseconds(started.elapsed());
+        let id = worker.process.id();
+        match ended {
+            Ok(finished) => {
+                pool.keep_warm(worker, attempt.program);
+                Ok(Ran { finished, prepare_us, attempt_us, warm, worker: id })
+            }
+            Err(stop) => Err(stop.into_channel_error().map_or_else(|fault| fault, |error| pool.lose(worker.process, &error)).into()),
+        }
+    }
+
+    /// How workers are confined on this machine.
+    pub fn layers(&self) -> &Layers {
+        &self.pool.layers
+    }
+
+    /// What the workers are doing.
+    pub fn status(&self) -> PoolStatus {
+        let state = self.pool.lock();
+        PoolStatus { warm: state.warm.len(), blank: state.blank.len(), ..state.status.clone() }
+    }
+
+    /// Kills every worker, and waits until all attempts have ended, as [`Fault::Cancelled`].
+    pub fn shutdown(&self) {
+        self.pool.stop.cancel();
+        let mut state = self.pool.lock();
+        self.pool.changed.notify_all();
+        while state.status.running > 0 {
+            state = self.pool.changed.wait(state).expect(UNPOISONED);
+        }
+        let idle = (std::mem::take(&mut state.warm), std::mem::take(&mut state.blank));
+        drop(state);
+        drop(idle);
+        let keeper = self.keeper.lock().expect(UNPOISONED).take();
+        if let Some(keeper) = keeper {
+            keeper.join().expect("the keeper does not panic");
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+const UNPOISONED: &str = "nothing panics while it holds this lock";
+
+/// The right to run, given back when dropped.
+struct Turn<'a>(&'a Pool);
+
+impl<'a> Turn<'a> {
+    fn wait(pool: &'a Pool, cancels: &[&Cancel]) -> Result<Self, RunError> {
+        let limits = &pool.config.limits;
+        let mut state = pool.lock();
+        if state.status.running >= limits.running && state.status.waiting >= limits.waiting {
+            return Err(RunError::Busy { waiting: limits.waiting });
+        }
+        state.status.waiting += 1;
+        while state.status.running >= limits.running && !is_cancelled(cancels) {
+            state = pool.changed.wait_timeout(state, CANCEL_POLL).expect(UNPOISONED).0;
+        }
+        state.status.waiting -= 1;
+        if is_cancelled(cancels) {
+            return Err(Fault::Cancelled.into());
+        }
+        state.status.running += 1;
+        Ok(Self(pool))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().status.running -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
+    }
+
+    /// A worker with the program loaded, and whether it was so already.
+    fn ready_worker(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<(Loaded, bool), RunError> {
+        if let Some(worker) = self.take_warm(attempt.run.program) {
+            return Ok((worker, true));
+        }
+        let code = self.code(attempt, content, cancels)?;
+        let worker = self.load(attempt.program, attempt.run.program, &code, cancels)?;
+        Ok((worker, false))
+    }
+
+    fn take_warm(&self, program: ProgramId) -> Option<Loaded> {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        let found = loop {
+            // The one last used is the likeliest to have its memory at hand.
+            let Some(index) = state.warm.iter().rposition(|worker| worker.program == program) else { break None };
+            match state.warm.remove(index) {
+                Some(worker) if worker.process.channel.is_quiet() => break Some(worker),
+                // Somebody killed it while it was idle.
+                dead => gone.extend(dead),
+            }
+        };
+        drop(state);
+        drop(gone);
+        found
+    }
+
+    fn take_blank(&self) -> Result<Process, WorkersError> {
+        loop {
+            let Some(blank) = self.lock().blank.pop() else { return self.spawn() };
+            self.changed.notify_all();
+            if blank.channel.is_quiet() {
+                return Ok(blank);
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<Process, WorkersError> {
+        let (process, greeting) = Process::spawn(&self.config)?;
+        self.lock().status.spawned += 1;
+        if greeting.identity != self.identity {
+            return Err(WorkersError::NoWorker { reason: "the executable was replaced by another build".into() });
+        }
+        Ok(process)
+    }
+
+    /// The program's code, from the cache or a compile worker. Whoever wants the same code waits for the first.
+    fn code(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<SealedFile, RunError> {
+        let id = attempt.run.program;
+        let mut state = self.lock();
+        while state.compiling.contains(&id) {
+            if is_cancelled(cancels) {
+                return Err(Fault::Cancelled.into());
+            }
+            state = self.changed.wait_timeout(state, CANCEL_POLL).expect(UNPOISONED).0;
+        }
+        state.compiling.insert(id);
+        drop(state);
+        let code = match self.cached(id) {
+            Some(code) => Ok(code),
+            None => self.compile(attempt, content, cancels),
+        };
+        self.lock().compiling.remove(&id);
+        self.changed.notify_all();
+        code
+    }
+
+    fn cached(&self, program: ProgramId) -> Option<SealedFile> {
+        match self.cache.get(&CodeKey { program, identity: self.identity }) {
+            Ok(Found::Code(code)) => {
+                self.lock().status.cache_hits += 1;
+                Some(code)
+            }
+            Ok(Found::Nothing) => None,
+            Ok(Found::Rejected { reason }) => {
+                warn!(%program, "an entry of the compiled-code cache was rejected: {reason}");
+                self.lock().status.cache_rejected += 1;
+                None
+            }
+            Err(error) => {
+                warn!(%program, "the compiled-code cache cannot be read: {error}");
+                None
+            }
+        }
+    }
+
+    fn compile(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<SealedFile, RunError> {
+        let component = gather(attempt.program, content)?;
+        let worker = self.take_blank().map_err(cannot_start)?;
+        let code = compile(worker, attempt.program, &component, &self.config.limits, cancels)?;
+        self.lock().status.compiled += 1;
+        let program = attempt.run.program;
+        if let Err(error) = self.cache.put(&CodeKey { program, identity: self.identity }, &code) {
+            warn!(%program, "compiled code was not kept: {error}");
+        }
+        SealedFile::from_bytes("poai-code", &code).map_err(|error| Fault::HostMemory { reason: format!("compiled code: {error}") }.into())
+    }
+
+    fn load(&self, program: &Program, id: ProgramId, code: &SealedFile, cancels: &[&Cancel]) -> Result<Loaded, RunError> {
+        let mut process = self.take_blank().map_err(cannot_start)?;
+        let patience = Patience { deadline: Some(Instant::now() + self.config.limits.load_time), cancels };
+        let order = ToWorker::Load { program: program.clone(), code_bytes: code.bytes() };
+        let answer = process.channel.send(&order, Some(code.as_fd()), &patience).and_then(|()| process.channel.receive(&patience));
+        match answer {
+            Ok((FromWorker::Loaded, _)) => Ok(Loaded { process, program: id, runs: 0 }),
+            Ok((FromWorker::Refused { rule, message }, _)) => Err(RunError::Refused { rule: one_line(&rule), message: one_line(&message) }),
+            Ok((FromWorker::Faulted(fault), _)) => Err(fault.one_line().into()),
+            Ok(_) => Err(self.lose(process, &ChannelError::Conduct("sent what no loading worker sends")).into()),
+            Err(error) => Err(self.lose(process, &error).into()),
+        }
+    }
+
+    fn keep_warm(&self, mut worker: Loaded, program: &Program) {
+        let limits = &self.config.limits;
+        worker.runs += 1;
+        let mut surplus = Vec::new();
+        let mut state = self.lock();
+        if worker.runs >= limits.runs_per_worker {
+            if state.rewarm.len() < limits.warm {
+                state.rewarm.push_back(program.clone());
+            }
+            surplus.push(worker);
+        } else {
+            state.warm.push_back(worker);
+        }
+        while state.warm.len() > limits.warm {
+            surplus.extend(state.warm.pop_front());
+        }
+        drop(state);
+        self.changed.notify_all();
+        // Killed without the lock held.
+        drop(surplus);
+    }
+
+    /// The fault that the loss of a worker is.
+    fn lose(&self, mut process: Process, error: &ChannelError) -> Fault {
+        match error {
+            ChannelError::Cancelled => return Fault::Cancelled,
+            ChannelError::Deadline => {
+                self.lock().status.lost += 1;
+                return Fault::Watchdog { limit_ms: milliseconds(self.config.limits.watchdog) };
+            }
+            _ => {}
+        }
+        let death = process.death(error);
+        self.lock().status.lost += 1;
+        if death.out_of_memory { Fault::HostMemory { reason: death.reason } } else { Fault::WorkerDied { reason: death.reason } }
+    }
+
+    /// The keeper's life: starts processes ahead of need, so that no run waits for one.
+    fn keep_ready(&self) {
+        let mut state = self.lock();
+        while !self.stop.is_cancelled() {
+            let task = match state.rewarm.pop_front() {
+                Some(program) => Some(Task::Rewarm(Box::new(program))),
+                None if state.blank.len() < self.config.limits.blank => Some(Task::Spawn),
+                None => None,
+            };
+            let Some(task) = task else {
+                state = self.changed.wait(state).expect(UNPOISONED);
+                continue;
+            };
+            drop(state);
+            let done = self.perform(task);
+            state = self.lock();
+            if let Err(error) = done {
+                warn!("no worker can be made ready: {error}");
+                state = self.changed.wait_timeout(state, SPAWN_PAUSE).expect(UNPOISONED).0;
+            }
+        }
+    }
+
+    fn perform(&self, task: Task) -> Result<(), RunError> {
+        match task {
+            Task::Spawn => {
+                let process = self.spawn().map_err(cannot_start)?;
+                self.lock().blank.push(process);
+            }
+            Task::Rewarm(program) => {
+                let id = poai_objects::Object::id(&*program);
+                if let Some(code) = self.cached(id) {
+                    let worker = self.load(&program, id, &code, &[&self.stop])?;
+                    self.lock().warm.push_back(worker);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the keeper does next.
+enum Task {
+    Spawn,
+    Rewarm(Box<Program>),
+}
+
+fn cannot_start(error: WorkersError) -> RunError {
+    Fault::WorkerDied { reason: format!("none can be started: {error}") }.into()
+}
+
+fn is_cancelled(cancels: &[&Cancel]) -> bool {
+    cancels.iter().any(|cancel| cancel.is_cancelled())
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

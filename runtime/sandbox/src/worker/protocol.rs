@@ -1,0 +1,168 @@
+//! What daemon and worker say to each other: the whole protocol.
+//!
+//! A frame is a length (4 bytes, big-endian) and that many bytes of canonical DAG-CBOR, on a socket
+//! pair that the worker inherits. Some messages to a worker come with one descriptor; none to the
+//! daemon does. The worker says [`Hello`](FromWorker::Hello) first. Then it answers one order at a time:
+//!
+//! | order | what the worker sends meanwhile | what ends it |
+//! |---|---|---|
+//! | `Compile` | `Code`… | `Compiled`, `Refused` or `Faulted` |
+//! | `Load` | | `Loaded` or `Faulted` |
+//! | `Start` | `Open` and `Block`, each answered by `Node`, `Payload` or `Missing`; `Output`, `Effect` with its `Bytes`…, `Word` | `Done` or `Faulted` |
+//!
+//! A worker that has compiled is not used again; one that has loaded serves that program only. There
+//! is no order to stop: the daemon kills the worker.
+
+use cid::Cid;
+use poai_objects::{Effect, EngineName, Fuel, Link, Outcome, OutputName, Program, Run, TraceRoot, codec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::layers::Layers;
+use crate::{Fault, Node, Word};
+
+/// Raised with every change of this file that the other side would notice.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
+/// Bytes of one message. A file of 100 GB in chunks of 1 MiB has a layout of about 6 MB.
+pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
+/// Bytes of content in one message; longer content comes in pieces.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of one effect's arguments, and likewise of its results.
+pub(crate) const EFFECT_BYTES: u64 = 512 << 20;
+
+/// What the daemon says.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum ToWorker {
+    /// Compile the component that the descriptor holds.
+    Compile {
+        program: Program,
+        component_bytes: u64,
+    },
+    /// Load the compiled code that the descriptor holds.
+    Load {
+        program: Program,
+        code_bytes: u64,
+    },
+    /// Execute a run of the loaded program.
+    Start {
+        run: Run,
+    },
+    /// Answers `Open`.
+    Node(Node),
+    /// Answers `Block`: the descriptor holds a verified block, its payload at `offset`.
+    Payload {
+        offset: u64,
+        bytes: u64,
+    },
+    /// Answers `Open` or `Block`: it cannot be had.
+    Missing(Fault),
+}
+
+/// What a worker says.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum FromWorker {
+    /// The first message: who the worker is, and how it is confined.
+    Hello {
+        protocol: u32,
+        engine: EngineName,
+        /// What compiled code must have been made for.
+        #[serde(with = "serde_bytes")]
+        code_identity: [u8; 32],
+        layers: Layers,
+    },
+    /// The next piece of compiled code.
+    Code(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The code is complete.
+    Compiled {
+        code_bytes: u64,
+    },
+    /// The program breaks a static rule.
+    Refused {
+        rule: String,
+        message: String,
+    },
+    /// The program is ready to run.
+    Loaded,
+    /// What does this link name?
+    Open(Link),
+    /// Give me this block.
+    Block(Cid),
+    /// Adds bytes to an output; no bytes create it.
+    Output {
+        name: OutputName,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// An accelerated call; its arguments and then its results follow as `Bytes`.
+    Effect {
+        effect: Effect,
+        arguments_bytes: u64,
+        results_bytes: u64,
+    },
+    /// The next piece of an effect's arguments or results.
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// Advisory words.
+    Word(Word),
+    /// The run ended: the fields of [`Finished`](crate::Finished).
+    Done {
+        outcome: Outcome,
+        fuel: Fuel,
+        outputs: Vec<OutputName>,
+        trace: TraceRoot,
+        guest_us: u64,
+    },
+    /// The order came to nothing, by no fault of the guest.
+    Faulted(Fault),
+}
+
+/// Whether a message brings a descriptor along.
+pub(crate) trait Message: Serialize + DeserializeOwned {
+    fn has_descriptor(&self) -> bool;
+}
+
+impl Message for ToWorker {
+    fn has_descriptor(&self) -> bool {
+        matches!(self, Self::Compile { .. } | Self::Load { .. } | Self::Payload { .. })
+    }
+}
+
+impl Message for FromWorker {
+    fn has_descriptor(&self) -> bool {
+        false
+    }
+}
+
+/// Why bytes are no message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProtocolError {
+    #[error("a message of {bytes} bytes is over the limit of {MESSAGE_BYTES}")]
+    TooLarge { bytes: usize },
+    #[error("not a message: {reason}")]
+    Malformed { reason: String },
+    #[error("a message is not in canonical form")]
+    NotCanonical,
+}
+
+/// A message's bytes, without their length.
+pub(crate) fn encode(message: &impl Message) -> Result<Vec<u8>, ProtocolError> {
+    let bytes = codec::encode(message);
+    if bytes.len() > MESSAGE_BYTES {
+        return Err(ProtocolError::TooLarge { bytes: bytes.len() });
+    }
+    Ok(bytes)
+}
+
+/// The message that some bytes are. Bytes that the message would not encode to again are refused.
+pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, ProtocolError> {
+    if bytes.len() > MESSAGE_BYTES {
+        return Err(ProtocolError::TooLarge { bytes: bytes.len() });
+    }
+    let message: M =
+        serde_ipld_dagcbor::from_slice(bytes).map_err(|error| ProtocolError::Malformed { reason: error.to_string().chars().take(200).collect() })?;
+    if codec::encode(&message) != bytes {
+        return Err(ProtocolError::NotCanonical);
+    }
+    Ok(message)
+}
