@@ -78,18 +78,20 @@ pub mod poai {
         /// is never copied whole into the guest's memory.
         ///
         /// An input is a file or a folder. A path is an input's name, or the name of a folder followed by
-        /// `/` and names inside it: `labels`, `corpus/1984/novel.txt`. No `.`, no `..`, no empty part.
+        /// `/` and names inside it: `labels`, `corpus/1984/novel.txt`. No `.`, no `..`, no empty part. The
+        /// empty path is the folder of all inputs.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod inputs {
             #[used]
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// Why an input cannot be read. Faults of the host never appear here: they end the attempt.
+            /// Why a path cannot be used.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Error {
-                /// No input, or nothing inside a folder, has this path.
+                /// No input, or nothing inside a folder, has this path; or one of its parts but the last
+                /// names a file.
                 NotFound,
                 /// The path names a folder where a file is needed.
                 IsFolder,
@@ -110,7 +112,8 @@ pub mod poai {
                 pub fn message(&self) -> &'static str {
                     match self {
                         Error::NotFound => {
-                            "No input, or nothing inside a folder, has this path."
+                            "No input, or nothing inside a folder, has this path; or one of its parts but the last
+            names a file."
                         }
                         Error::IsFolder => {
                             "The path names a folder where a file is needed."
@@ -164,7 +167,9 @@ pub mod poai {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Kind {
+                /// Bytes.
                 File,
+                /// Entries.
                 Folder,
             }
             impl ::core::fmt::Debug for Kind {
@@ -194,8 +199,9 @@ pub mod poai {
             /// One entry of a listing.
             #[derive(Clone)]
             pub struct Entry {
-                /// The last part of the path.
+                /// The last part of the path; empty for the folder of all inputs.
                 pub name: _rt::String,
+                /// Whether it is a file or a folder.
                 pub kind: Kind,
                 /// Bytes of a file; 0 for a folder.
                 pub size: u64,
@@ -276,7 +282,7 @@ pub mod poai {
             impl File {
                 #[allow(unused_unsafe, clippy::all)]
                 /// The bytes from `offset`: as many as are asked for, are left, and at most 1 MiB
-                /// (1,048,576), whichever is least. Empty at and beyond the end.
+                /// (1,048,576), whichever is least. Empty only if `length` is 0, or at and beyond the end.
                 #[allow(async_fn_in_trait)]
                 pub fn read(&self, offset: u64, length: u32) -> _rt::Vec<u8> {
                     unsafe {
@@ -326,8 +332,8 @@ pub mod poai {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The run's inputs, or a folder's entries, ordered by the bytes of their names.
-            /// The empty path lists the inputs.
+            /// A folder's entries, ordered by the bytes of their names: the run's inputs for the empty path.
+            /// `is-file` if the path names a file.
             #[allow(async_fn_in_trait)]
             pub fn list(path: &str) -> ::core::result::Result<_rt::Vec<Entry>, Error> {
                 unsafe {
@@ -496,7 +502,7 @@ pub mod poai {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Opens a file.
+            /// Opens a file. `is-folder` if the path names a folder. A file may be open more than once.
             #[allow(async_fn_in_trait)]
             pub fn open(path: &str) -> ::core::result::Result<File, Error> {
                 unsafe {
@@ -543,7 +549,9 @@ pub mod poai {
         /// The run's named outputs: append-only. They become content that the claim names by CID.
         ///
         /// An output's name is one or more parts with `/` between them: `weights`, `plots/loss.csv`.
-        /// Each part is 1 to 255 bytes of UTF-8 without control characters, and neither `.` nor `..`.
+        /// Each part is 1 to 255 bytes of UTF-8 without control characters, and neither `.` nor `..`; the
+        /// whole name is at most 1,024 bytes.
+        ///
         /// More bytes or outputs than the run's limits allow end the run: `trapped(output limit)`.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod outputs {
@@ -555,7 +563,7 @@ pub mod poai {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Error {
-                /// The name breaks the rules above.
+                /// The name breaks the rules of `outputs`.
                 InvalidName,
                 /// An output of this name, or one that this name lies inside of or contains, exists.
                 AlreadyExists,
@@ -569,7 +577,7 @@ pub mod poai {
                 }
                 pub fn message(&self) -> &'static str {
                     match self {
-                        Error::InvalidName => "The name breaks the rules above.",
+                        Error::InvalidName => "The name breaks the rules of `outputs`.",
                         Error::AlreadyExists => {
                             "An output of this name, or one that this name lies inside of or contains, exists."
                         }
@@ -756,7 +764,8 @@ pub mod poai {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The parameters: one JSON object in canonical form (RFC 8785), `{}` if there are none.
+            /// The parameters: one JSON object in canonical form (RFC 8785), `{}` if there are none. The
+            /// defaults of the package's schema are filled in already.
             #[allow(async_fn_in_trait)]
             pub fn params() -> _rt::String {
                 unsafe {
@@ -859,10 +868,15 @@ pub mod poai {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Level {
+                /// Every step.
                 Trace,
+                /// What helps the task's author.
                 Debug,
+                /// What people want to know.
                 Info,
+                /// Something is odd, and the work goes on.
                 Warn,
+                /// Something is wrong.
                 Error,
             }
             impl ::core::fmt::Debug for Level {
@@ -896,7 +910,7 @@ pub mod poai {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// One line of log.
+            /// One line of log. Its control characters never reach a terminal.
             #[allow(async_fn_in_trait)]
             pub fn log(level: Level, message: &str) -> () {
                 unsafe {
@@ -917,7 +931,7 @@ pub mod poai {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// How far the run is: `done` of `total` units of work, and what is being done.
+            /// How far the run is: `done` of `total` units of work (none if unknown), and what is done now.
             #[allow(async_fn_in_trait)]
             pub fn progress(
                 done: u64,

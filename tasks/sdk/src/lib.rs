@@ -47,7 +47,7 @@ mod window; //     reading ahead in a file that is read by offset
     clippy::undocumented_unsafe_blocks,
     unreachable_pub,
     unsafe_code,
-    unused_qualifications,
+
     reason = "generated from wit/ by tests/bindings.rs"
 )]
 #[rustfmt::skip]
