@@ -31,7 +31,8 @@ fn generated() -> String {
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).expect("bindings are generated");
     let (_, bytes) = files.iter().next().expect("one file is generated");
-    String::from_utf8(bytes.to_vec()).expect("Rust is UTF-8")
+    let code = std::str::from_utf8(bytes).expect("Rust is UTF-8");
+    format!("// @generated from wit/ by tests/bindings.rs.\n{code}")
 }
 
 #[test]
