@@ -58,7 +58,9 @@ impl Object for Claim {
             return Err(ObjectError::TooLarge { kind: Self::KIND, limit: "fuel", allowed: Limits::MAX_FUEL.0 });
         }
         match &self.outcome {
-            Outcome::Failed { message } => at_most(Self::KIND, "message bytes", message.len(), Outcome::MAX_MESSAGE_BYTES),
+            Outcome::Failed { message } => {
+                at_most(Self::KIND, "message bytes", message.len(), Outcome::MAX_MESSAGE_BYTES)
+            }
             Outcome::Trapped { .. } if !self.outputs.is_empty() => {
                 Err(ObjectError::Malformed { kind: Self::KIND, reason: "a run that trapped has no outputs".into() })
             }

@@ -189,7 +189,12 @@ fn printable(text: &str, chars: usize) -> String {
 }
 
 /// Refuses a list, map or text that is larger than its limit allows.
-pub(crate) fn at_most(kind: &'static str, limit: &'static str, found: usize, allowed: usize) -> Result<(), ObjectError> {
+pub(crate) fn at_most(
+    kind: &'static str,
+    limit: &'static str,
+    found: usize,
+    allowed: usize,
+) -> Result<(), ObjectError> {
     if found > allowed { Err(ObjectError::TooLarge { kind, limit, allowed: allowed as u64 }) } else { Ok(()) }
 }
 

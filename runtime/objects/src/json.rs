@@ -138,7 +138,9 @@ impl Reader<'_> {
             }
             let value = self.value(depth + 1)?;
             if members.contains_key(&name) {
-                return Err(JsonFlaw::Refused { reason: format!("the name {:?} stands twice in one object", quoted(&name)) });
+                return Err(JsonFlaw::Refused {
+                    reason: format!("the name {:?} stands twice in one object", quoted(&name)),
+                });
             }
             members.insert(name, value);
             if self.takes(b'}') {
@@ -228,7 +230,11 @@ impl Reader<'_> {
     fn number(&mut self) -> Result<Value, JsonFlaw> {
         let start = self.at;
         self.at += usize::from(self.peek() == Some(b'-'));
-        if self.peek() == Some(b'0') { self.at += 1 } else { self.digits()? }
+        if self.peek() == Some(b'0') {
+            self.at += 1
+        } else {
+            self.digits()?
+        }
         if matches!(self.peek(), Some(b'0'..=b'9')) {
             return self.syntax("a number begins with a needless 0");
         }

@@ -20,8 +20,10 @@ impl PublicKey {
 
     /// A key from its 32 bytes; refuses bytes that are no point on the curve, and weak keys.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ObjectError> {
-        let array: [u8; 32] = bytes.try_into().map_err(|_| ObjectError::InvalidKey { reason: "it is not 32 bytes long" })?;
-        let key = VerifyingKey::from_bytes(&array).map_err(|_| ObjectError::InvalidKey { reason: "it is not a point on the curve" })?;
+        let array: [u8; 32] =
+            bytes.try_into().map_err(|_| ObjectError::InvalidKey { reason: "it is not 32 bytes long" })?;
+        let key = VerifyingKey::from_bytes(&array)
+            .map_err(|_| ObjectError::InvalidKey { reason: "it is not a point on the curve" })?;
         if key.to_edwards().compress().as_bytes() != &array {
             return Err(ObjectError::InvalidKey { reason: "it is not the point's canonical encoding" });
         }
@@ -71,7 +73,10 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, ObjectError> {
         let bytes = text.strip_prefix(TEXT_PREFIX).and_then(from_hex);
-        Self::from_bytes(&bytes.ok_or(ObjectError::InvalidKey { reason: "it is not ed25519: and 64 lower-case hexadecimal digits" })?)
+        Self::from_bytes(
+            &bytes
+                .ok_or(ObjectError::InvalidKey { reason: "it is not ed25519: and 64 lower-case hexadecimal digits" })?,
+        )
     }
 }
 
@@ -127,7 +132,8 @@ impl TryFrom<serde_bytes::ByteBuf> for Signature {
     type Error = ObjectError;
 
     fn try_from(bytes: serde_bytes::ByteBuf) -> Result<Self, ObjectError> {
-        let array = <[u8; 64]>::try_from(bytes.as_slice()).map_err(|_| ObjectError::InvalidKey { reason: "a signature has 64 bytes" })?;
+        let array = <[u8; 64]>::try_from(bytes.as_slice())
+            .map_err(|_| ObjectError::InvalidKey { reason: "a signature has 64 bytes" })?;
         Ok(Self(array))
     }
 }

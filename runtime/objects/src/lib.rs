@@ -39,7 +39,10 @@ pub use delegation::Delegation;
 pub use engine::EngineName;
 pub use envelope::{Envelope, Signed};
 pub use error::ObjectError;
-pub use id::{ClaimId, DelegationId, EnvelopeId, Link, OfferId, PackageId, ProgramId, ReceiptId, RunId, TraceChunkId, TraceId, VerdictId};
+pub use id::{
+    ClaimId, DelegationId, EnvelopeId, Link, OfferId, PackageId, ProgramId, ReceiptId, RunId, TraceChunkId, TraceId,
+    VerdictId,
+};
 pub use key::{PublicKey, SecretKey, Signature};
 pub use name::{InputName, OutputName, PackageName};
 pub use offer::{Offer, Price};

@@ -124,7 +124,9 @@ impl<'a> Scanner<'a> {
             31 => return self.flaw("it has an item of indefinite length"),
             _ => return self.flaw("it has a reserved kind of item"),
         };
-        let Some(digits) = self.bytes.get(self.at + 1..self.at + 1 + width) else { return self.flaw("it ends too early") };
+        let Some(digits) = self.bytes.get(self.at + 1..self.at + 1 + width) else {
+            return self.flaw("it ends too early");
+        };
         let argument = digits.iter().fold(0, |value: u64, &byte| value << 8 | u64::from(byte));
         if argument < least {
             return self.flaw("it has a number or length that is not in the shortest form");

@@ -11,6 +11,8 @@ use crate::{ObjectError, Params};
 const MAX_CHOICES: usize = 1_024;
 /// Bytes up to which two names are compared for a hint: beyond, no typing error is likely.
 const MAX_HINT_BYTES: usize = 64;
+/// Characters of a path that an error shows, from its end.
+const MAX_PATH_CHARS: usize = 128;
 /// Keywords for people, which change nothing.
 const ANNOTATIONS: [&str; 4] = ["title", "description", "examples", "$schema"];
 
@@ -83,7 +85,9 @@ impl Schema {
         let rule = keywords.rule(choices.is_some())?;
         let schema = Self { rule, choices, default };
         if let Some(default) = schema.default.clone() {
-            schema.fill_at(default, path).map_err(|reason| invalid(path, &format!("its default does not fit: {reason}")))?;
+            schema
+                .fill_at(default, path)
+                .map_err(|reason| invalid(path, &format!("its default does not fit: {reason}")))?;
         }
         Ok(schema)
     }
@@ -115,7 +119,9 @@ impl Schema {
                 }
                 let found = number.as_f64().expect("every number of parameters is a double");
                 match (minimum, maximum) {
-                    (Some(least), _) if found < *least => return Err(format!("{} must be at least {least}", place(path))),
+                    (Some(least), _) if found < *least => {
+                        return Err(format!("{} must be at least {least}", place(path)));
+                    }
                     (_, Some(most)) if found > *most => return Err(format!("{} must be at most {most}", place(path))),
                     _ => Value::Number(number),
                 }
@@ -124,9 +130,11 @@ impl Schema {
             (rule, value) => return Err(format!("{} must be {}, not {}", place(path), rule.noun(), noun_of(&value))),
         };
         match &self.choices {
-            Some(choices) if !choices.contains(&filled) => {
-                Err(format!("{} must be one of {}", place(path), quoted(&crate::json::write(&Value::Array(choices.clone())))))
-            }
+            Some(choices) if !choices.contains(&filled) => Err(format!(
+                "{} must be one of {}",
+                place(path),
+                quoted(&crate::json::write(&Value::Array(choices.clone())))
+            )),
             _ => Ok(filled),
         }
     }
@@ -338,7 +346,12 @@ fn member_path(path: &str, name: &str) -> String {
 }
 
 fn place(path: &str) -> String {
-    if path.is_empty() { "the whole".into() } else { format!("{path:?}") }
+    let hidden = path.chars().count().saturating_sub(MAX_PATH_CHARS);
+    match path.char_indices().nth(hidden) {
+        None => "the whole".into(),
+        Some((start, _)) if hidden > 0 => format!("\"…{}\"", &path[start..]),
+        Some(_) => format!("\"{path}\""),
+    }
 }
 
 /// The known name that is most like a mistyped one, if any is much like it.

@@ -91,7 +91,10 @@ impl Object for TraceRoot {
     fn validate(&self) -> Result<(), ObjectError> {
         at_most(Self::KIND, "chunks", self.chunks.len(), Self::MAX_CHUNKS)?;
         if self.count.div_ceil(TraceChunk::EFFECTS as u64) != self.chunks.len() as u64 {
-            return Err(ObjectError::Malformed { kind: Self::KIND, reason: "its count and its chunks do not agree".into() });
+            return Err(ObjectError::Malformed {
+                kind: Self::KIND,
+                reason: "its count and its chunks do not agree".into(),
+            });
         }
         Ok(())
     }
