@@ -32,6 +32,11 @@ impl Network {
         Self { hidden: layer(PIXELS, hidden), output: layer(hidden, CLASSES) }
     }
 
+    /// How many units the hidden layer has.
+    pub(crate) fn units(&self) -> usize {
+        self.output.inputs()
+    }
+
     /// All numbers, the hidden layer's first.
     pub(crate) fn values(&self) -> impl Iterator<Item = f32> {
         self.hidden.values().chain(self.output.values())

@@ -16,8 +16,8 @@ pub(crate) struct Report {
 }
 
 /// What the network sees in each image.
-pub(crate) fn classify(network: &Network, hidden: usize, images: &Images) -> Labels {
-    let mut pass = Pass::new(hidden);
+pub(crate) fn classify(network: &Network, images: &Images) -> Labels {
+    let mut pass = Pass::new(network.units());
     let digits = (0..images.len()).map(|image| pass.classify(network, &images.ink(image)) as u8);
     Labels::new(digits.collect())
 }
@@ -36,5 +36,17 @@ impl Report {
 
     pub(crate) fn accuracy(&self) -> f64 {
         self.accuracy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_counts_what_was_seen_right() {
+        let report = Report::new(&Labels::new(vec![1, 2, 2, 9]), &Labels::new(vec![1, 2, 3, 9]));
+        assert_eq!((report.images, report.correct, report.accuracy), (4, 3, 0.75));
+        assert_eq!((report.confusion[3][2], report.confusion[2][2], report.confusion[3][3]), (1, 1, 0));
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::idx::{IdxError, Images, Labels};
 use crate::params::Params;
-use crate::report::{Report, classify as classify_images};
+use crate::report::{self, Report};
 use crate::train::{self, Epoch, Plan, TrainError};
 use crate::weights::{Weights, WeightsError};
 
@@ -59,12 +59,18 @@ pub(crate) fn train(params: &Params) -> Result<(), DigitsError> {
         poai_task::progress(epoch.epoch - first, u64::from(plan.epochs), "epochs");
         epochs.push(epoch);
     })?;
-    let seen = classify_images(&weights.network, weights.hidden(), &images);
+    let seen = report::classify(&weights.network, &images);
     let accuracy = Report::new(&seen, &labels).accuracy();
     Output::write_whole("weights", &weights.encode())?;
     write_json(
         "metrics",
-        &Metrics { epochs_total: weights.epochs, images: images.len(), hidden: weights.hidden(), accuracy, epochs },
+        &Metrics {
+            epochs_total: weights.epochs,
+            images: images.len(),
+            hidden: weights.network.units(),
+            accuracy,
+            epochs,
+        },
     )
 }
 
@@ -73,15 +79,17 @@ pub(crate) fn classify() -> Result<(), DigitsError> {
     let weights = Weights::decode(&Input::read_all("weights")?)?;
     let images = read_images()?;
     let labels = Input::read_optional("labels")?.map(read_labels).transpose()?;
-    let seen = classify_images(&weights.network, weights.hidden(), &images);
+    if let Some(labels) = &labels
+        && labels.len() != images.len()
+    {
+        return Err(DigitsError::Counts { images: images.len(), labels: labels.len() });
+    }
+    let seen = report::classify(&weights.network, &images);
     Output::write_whole("labels", &seen.encode())?;
     let Some(labels) = labels else {
         poai_task::info!("classified {} images", images.len());
         return Ok(());
     };
-    if labels.len() != images.len() {
-        return Err(DigitsError::Counts { images: images.len(), labels: labels.len() });
-    }
     let report = Report::new(&seen, &labels);
     poai_task::info!("accuracy {:.2} % on {} images", report.accuracy() * 100.0, images.len());
     write_json("report", &report)

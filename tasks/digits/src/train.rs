@@ -80,8 +80,8 @@ pub(crate) fn begin(earlier: Option<Weights>, hidden: u32, seed: u64) -> Result<
     let asked = hidden as usize;
     match earlier {
         _ if !is_hidden(asked) => Err(TrainError::Hidden(hidden)),
-        Some(weights) if weights.hidden() == asked => Ok(weights),
-        Some(weights) => Err(TrainError::OtherHidden { asked: hidden, found: weights.hidden() }),
+        Some(weights) if weights.network.units() == asked => Ok(weights),
+        Some(weights) => Err(TrainError::OtherHidden { asked: hidden, found: weights.network.units() }),
         None => Ok(Weights {
             epochs: 0,
             network: Network::random(asked, &mut Rng::stream(seed, FIRST_WEIGHTS)),
@@ -98,7 +98,7 @@ pub(crate) fn train(
     plan: &Plan,
     mut tell: impl FnMut(Epoch),
 ) -> Result<(), TrainError> {
-    let mut room = Room { pass: Pass::new(weights.hidden()), slopes: Network::zeros(weights.hidden()) };
+    let mut room = Room { pass: Pass::new(weights.network.units()), slopes: Network::zeros(weights.network.units()) };
     for _ in 0..plan.epochs {
         let mut order: Vec<usize> = (0..images.len()).collect();
         Rng::stream(plan.seed, weights.epochs).shuffle(&mut order);
@@ -174,7 +174,7 @@ mod tests {
         }
         assert!(losses[29] < losses[0] / 50.0, "{losses:?}");
         let (images, labels) = data("test");
-        let report = Report::new(&classify(&weights.network, weights.hidden(), &images), &labels);
+        let report = Report::new(&classify(&weights.network, &images), &labels);
         assert!(report.accuracy() >= 0.97, "{report:?}");
     }
 

@@ -46,12 +46,8 @@ pub(crate) enum WeightsError {
 }
 
 impl Weights {
-    pub(crate) fn hidden(&self) -> usize {
-        self.network.output.inputs()
-    }
-
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let hidden = self.hidden();
+        let hidden = self.network.units();
         let mut file = Vec::with_capacity(file_bytes(hidden));
         file.extend(MAGIC);
         file.extend(VERSION.to_le_bytes());

@@ -24,13 +24,17 @@ impl Input {
         Ok(Self { window: Window::new(file) })
     }
 
-    /// The whole file at `path`. For files that are known to be small; read others piece by piece.
+    /// The whole file at `path`. For files that fit into memory; read others piece by piece.
     ///
     /// # Errors
-    /// As [`Input::open`].
+    /// [`Error::Input`] as for [`Input::open`], or if the run's memory does not hold the file.
     pub fn read_all(path: &str) -> Result<Vec<u8>, Error> {
         let mut input = Self::open(path)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(input.size()).unwrap_or(0));
+        let mut bytes = Vec::new();
+        let size = usize::try_from(input.size()).ok().filter(|size| bytes.try_reserve_exact(*size).is_ok());
+        if size.is_none() {
+            return Err(Error::Input { path: path.to_owned(), problem: InputProblem::TooLarge });
+        }
         input.read_to_end(&mut bytes).expect("reading an input never fails");
         Ok(bytes)
     }
@@ -38,7 +42,7 @@ impl Input {
     /// The whole file at `path`, or `None` if there is none: for inputs that may be left out.
     ///
     /// # Errors
-    /// [`Error::Input`] if the path is not a valid one, or names a folder.
+    /// As [`Input::read_all`], but for the path that does not exist.
     pub fn read_optional(path: &str) -> Result<Option<Vec<u8>>, Error> {
         match Self::read_all(path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -136,6 +140,8 @@ pub enum InputProblem {
     IsFile,
     /// The path has an empty part, a `.`, a `..`, or a NUL.
     InvalidPath,
+    /// The run's memory does not hold the file.
+    TooLarge,
 }
 
 impl fmt::Display for InputProblem {
@@ -145,6 +151,7 @@ impl fmt::Display for InputProblem {
             Self::IsFolder => "is a folder, not a file",
             Self::IsFile => "is a file, not a folder",
             Self::InvalidPath => "is not a valid path",
+            Self::TooLarge => "does not fit into the run's memory",
         })
     }
 }
