@@ -1,0 +1,118 @@
+//! A worker for the tests, and a process that confines itself and then tries what it must not.
+//!
+//! `worker` serves; `attempt LAYERS ACT [ARGUMENT]` puts on the layers named (`all`, or names joined
+//! by commas) and tries one thing. It prints `done` if that went through, else the error; the kernel
+//! may kill it first.
+#![expect(unsafe_code, reason = "tries system calls that no safe function offers")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of the tests: it reports to them on stdout, and may fail loudly")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::net::TcpStream;
+use std::process::{Command, ExitCode};
+
+use poai_sandbox::worker::{confine, serve};
+use poai_sandbox::Layer;
+use rustix::process::DumpableBehavior;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        // Whatever follows only marks the process, so that a test knows its own.
+        ["worker", ..] => match serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        // Says hello to nobody: what a worker that hangs at once looks like.
+        ["silent"] => loop {
+            std::thread::park();
+        },
+        ["attempt", layers, act, ref argument @ ..] => {
+            attempt(layers, act, argument.first().copied().unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn attempt(layers: &str, act: &str, argument: &str) {
+    let wanted: BTreeSet<Layer> = Layer::ALL.into_iter().filter(|layer| layers == "all" || layers.split(',').any(|name| name == layer.to_string())).collect();
+    let report = confine(&wanted);
+    let absent: Vec<_> = report.absent().filter(|(layer, _)| wanted.contains(layer)).map(|(layer, state)| format!("{layer} {state}")).collect();
+    if !absent.is_empty() {
+        println!("not confined: {absent:?}");
+        return;
+    }
+    match act_out(act, argument) {
+        Ok(()) => println!("done"),
+        Err(error) => println!("{}", error.raw_os_error().and_then(errno_name).unwrap_or("another error")),
+    }
+}
+
+fn act_out(act: &str, argument: &str) -> io::Result<()> {
+    match act {
+        "nothing" => Ok(()),
+        "thread" => {
+            std::thread::spawn(|| vec![0_u8; 1 << 20].len()).join().unwrap();
+            Ok(())
+        }
+        "read" => fs::read(argument).map(drop),
+        "list" => fs::read_dir(argument).map(drop),
+        "create" => File::create(argument).map(drop),
+        "connect" => TcpStream::connect(argument).map(drop),
+        "execute" => Command::new(argument).status().map(drop),
+        "chroot" => Ok(rustix::process::chroot(argument)?),
+        "kill" => {
+            let pid = rustix::process::Pid::from_raw(argument.parse().unwrap()).unwrap();
+            Ok(rustix::process::test_kill_process(pid)?)
+        }
+        "syscall" => {
+            let number: libc::c_long = argument.parse().unwrap();
+            // SAFETY: null and zero arguments; no call reads or writes through a null pointer in this process.
+            let result = unsafe { libc::syscall(number, 0, 0, 0, 0, 0, 0) };
+            if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        }
+        "read-memory" => read_memory(argument.parse().unwrap()),
+        "open-many" => (0..1_000).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>().map(drop),
+        "count-descriptors" => holds(fs::read_dir("/proc/self/fd")?.count() == 4),
+        "undumpable" => holds(rustix::process::dumpable_behavior()? == DumpableBehavior::NotDumpable),
+        "no-new-privileges" => holds(rustix::thread::no_new_privs()?),
+        "first-to-be-killed" => holds(fs::read_to_string("/proc/self/oom_score_adj")?.trim() == "1000"),
+        _ => unreachable!("no such act"),
+    }
+}
+
+fn holds(condition: bool) -> io::Result<()> {
+    if condition { Ok(()) } else { Err(io::Error::other("it does not hold")) }
+}
+
+/// Reads the first bytes of another process's own code.
+fn read_memory(pid: libc::pid_t) -> io::Result<()> {
+    let mut bytes = [0_u8; 8];
+    let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let text = main as *const () as *mut libc::c_void;
+    let remote = libc::iovec { iov_base: text, iov_len: bytes.len() };
+    // SAFETY: `local` is a live buffer of that length; `remote` is only an address in the other process.
+    let result = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EACCES => "EACCES",
+        libc::EAGAIN => "EAGAIN",
+        libc::EFAULT => "EFAULT",
+        libc::EMFILE => "EMFILE",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::ENOSYS => "ENOSYS",
+        libc::EPERM => "EPERM",
+        libc::ESRCH => "ESRCH",
+        _ => return None,
+    })
+}
+

@@ -1,0 +1,169 @@
+//! What the death, the hang and the misconduct of a worker cost: one attempt.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use poai_objects::{Limits, Outcome};
+use poai_sandbox::Fault;
+use poai_sandbox::worker::{Cancel, RunError, Workers};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::content::{Case, config, workers};
+use crate::pool::wait_until;
+use crate::programs;
+
+/// Processes that were started with this mark among their arguments.
+fn marked(mark: &str) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Pid::from_raw);
+    ids.filter(|id| std::fs::read_to_string(format!("/proc/{id}/cmdline", id = id.as_raw_nonzero())).is_ok_and(|line| line.contains(mark))).collect()
+}
+
+fn marked_workers(home: &Path, mark: &str) -> Workers {
+    let mut config = config(home, |_| {});
+    config.args.push(mark.into());
+    Workers::start(config).unwrap()
+}
+
+fn spin() -> Case {
+    let mut case = Case::new(&programs::spin());
+    case.run.limits.fuel = Limits::MAX_FUEL;
+    case
+}
+
+#[test]
+fn a_hanging_guest_meets_the_watchdog() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |limits| limits.watchdog = Duration::from_millis(300));
+    let error = spin().run_in(&workers).unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Watchdog { limit_ms: 300 })), "{error}");
+    assert_eq!(Case::new(&programs::nothing()).run_in(&workers).unwrap().finished.outcome, Outcome::Ok);
+    assert_eq!(workers.status().lost, 1);
+}
+
+#[test]
+fn cancelling_ends_an_attempt_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    let cancel = Cancel::new().unwrap();
+    let case = spin();
+    let (asked, ended) = thread::scope(|scope| {
+        let attempt = scope.spawn(|| {
+            let error = case.run_with(&workers, &cancel).0.unwrap_err();
+            assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "{error}");
+            Instant::now()
+        });
+        wait_until(|| workers.status().compiled == 1);
+        thread::sleep(Duration::from_millis(50));
+        let asked = Instant::now();
+        cancel.cancel();
+        cancel.cancel();
+        (asked, attempt.join().unwrap())
+    });
+    assert!(ended - asked < Duration::from_secs(1));
+    let error = case.run_with(&workers, &cancel).0.unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "what was cancelled before it began: {error}");
+    assert_eq!(Case::new(&programs::nothing()).run_in(&workers).unwrap().finished.outcome, Outcome::Ok);
+}
+
+#[test]
+fn shutting_down_ends_what_runs_and_leaves_no_process() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    Case::new(&programs::nothing()).run_in(&workers).unwrap();
+    let pid = warm_worker(&workers);
+    let case = spin();
+    thread::scope(|scope| {
+        let attempt = scope.spawn(|| case.run_in(&workers).unwrap_err());
+        wait_until(|| workers.status().running == 1);
+        workers.shutdown();
+        let error = attempt.join().unwrap();
+        assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "{error}");
+    });
+    let error = case.run_in(&workers).unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "after the shutdown: {error}");
+    assert!(test_kill_process(pid).is_err(), "an idle worker outlived the pool");
+}
+
+fn warm_worker(workers: &Workers) -> Pid {
+    let ran = Case::new(&programs::nothing()).run_in(workers).unwrap();
+    Pid::from_raw(i32::try_from(ran.worker).unwrap()).unwrap()
+}
+
+#[test]
+fn a_worker_killed_while_idle_costs_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    let case = Case::new(&programs::nothing());
+    let first = case.run_in(&workers).unwrap();
+    kill_process(warm_worker(&workers), Signal::KILL).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let second = case.run_in(&workers).unwrap();
+    assert_ne!(first.worker, second.worker);
+    assert_eq!(second.finished.outcome, Outcome::Ok);
+}
+
+/// Kills workers at moments spread over spawn, load, run and idleness. Every attempt ends in its
+/// outcome or in `WorkerDied`, and the next is none the worse.
+#[test]
+fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
+    let home = tempfile::tempdir().unwrap();
+    let mark = "killed-at-any-moment";
+    let workers = marked_workers(home.path(), mark);
+    let case = Case::new(&programs::work());
+    let expected = case.run_in(&workers).unwrap().finished;
+    let mut died = 0;
+    for round in 0..60_u64 {
+        thread::scope(|scope| {
+            let attempt = scope.spawn(|| case.run_in(&workers));
+            thread::sleep(Duration::from_micros(round * 700));
+            for pid in marked(mark) {
+                // Some are gone by now.
+                kill_process(pid, Signal::KILL).ok();
+            }
+            match attempt.join().unwrap() {
+                Ok(ran) => assert_eq!((ran.finished.outcome, ran.finished.fuel), (expected.outcome.clone(), expected.fuel)),
+                Err(RunError::Fault(Fault::WorkerDied { reason })) => {
+                    assert!(reason.contains("signal 9") || reason.contains("gone"), "{reason}");
+                    died += 1;
+                }
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        });
+    }
+    assert!(died > 0, "no round hit a worker: the test proves nothing");
+    let after = case.run_in(&workers).unwrap().finished;
+    assert_eq!((after.outcome, after.fuel), (expected.outcome, expected.fuel));
+}
+
+/// The daemon is a process of its own here: this test's program again, killed while its worker spins.
+#[test]
+fn workers_end_when_their_daemon_is_killed() {
+    let mark = "orphan-of-a-killed-daemon";
+    let home = tempfile::tempdir().unwrap();
+    let mut daemon = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "loss::a_daemon_to_be_killed", "--ignored"])
+        .env("POAI_TEST_HOME", home.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(|| home.path().join("running").exists());
+    assert!(!marked(mark).is_empty());
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    wait_until(|| marked(mark).is_empty());
+}
+
+#[test]
+#[ignore = "a process for workers_end_when_their_daemon_is_killed"]
+fn a_daemon_to_be_killed() {
+    let home = std::path::PathBuf::from(std::env::var_os("POAI_TEST_HOME").unwrap());
+    let workers = marked_workers(&home, "orphan-of-a-killed-daemon");
+    thread::scope(|scope| {
+        scope.spawn(|| spin().run_in(&workers));
+        wait_until(|| workers.status().compiled == 1 && workers.status().running == 1);
+        thread::sleep(Duration::from_millis(100));
+        std::fs::write(home.join("running"), b"").unwrap();
+    });
+}

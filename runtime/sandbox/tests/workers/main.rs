@@ -1,0 +1,17 @@
+//! Workers from outside: real processes, confined for real, killed for real.
+
+mod confinement; // each layer, and a guest's way out
+mod content; // a store of the tests
+mod loss; // what the death of a worker costs
+mod pool; // runs, warm and cold
+mod programs; // components in text
+
+use std::path::PathBuf;
+
+/// The worker of the tests: an example, which `cargo test` builds.
+fn executable() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let worker = test.parent().unwrap().parent().unwrap().join("examples/worker");
+    assert!(worker.exists(), "{} is missing: `cargo test -p poai-sandbox` builds it, `cargo test --test workers` does not", worker.display());
+    worker
+}

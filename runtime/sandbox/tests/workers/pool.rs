@@ -1,0 +1,200 @@
+//! Runs through the pool: cold and warm, refused, limited, compiled once.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use poai_objects::{Fuel, Outcome, Trap};
+use poai_sandbox::worker::{RunError, Workers, WorkersError};
+use poai_sandbox::{CompileLimit, Fault, Layer};
+
+use crate::content::{Case, config, workers};
+use crate::programs;
+
+#[test]
+fn a_hundred_runs_in_one_warm_worker_are_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    let case = Case::new(&programs::nothing());
+    let first = case.run_in(&workers).unwrap();
+    assert_eq!(first.finished.outcome, Outcome::Ok);
+    assert!(!first.warm);
+    for _ in 0..100 {
+        let again = case.run_in(&workers).unwrap();
+        assert!(again.warm);
+        assert_eq!(again.worker, first.worker);
+        assert_eq!((again.finished.outcome, again.finished.fuel), (first.finished.outcome.clone(), first.finished.fuel));
+    }
+    let status = workers.status();
+    assert_eq!((status.compiled, status.lost, status.running, status.warm), (1, 0, 0, 1));
+}
+
+#[test]
+fn a_guest_s_own_end_costs_no_worker() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    let mut hungry = Case::new(&programs::spin());
+    hungry.run.limits.fuel = Fuel(1_000_000);
+    for (case, trap) in [
+        (Case::new(&programs::unreachable()), Trap::Unreachable),
+        (Case::new(&programs::recurse()), Trap::Stack),
+        (hungry, Trap::OutOfFuel),
+    ] {
+        let first = case.run_in(&workers).unwrap();
+        let second = case.run_in(&workers).unwrap();
+        assert_eq!(first.finished.outcome, Outcome::Trapped { trap });
+        assert_eq!((first.finished.fuel, first.worker), (second.finished.fuel, second.worker), "{trap}");
+    }
+    assert_eq!(workers.status().lost, 0);
+}
+
+#[test]
+fn a_worker_is_replaced_after_its_runs_and_the_next_is_warm() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |limits| limits.runs_per_worker = 2);
+    let case = Case::new(&programs::nothing());
+    let first = case.run_in(&workers).unwrap();
+    assert_eq!(case.run_in(&workers).unwrap().worker, first.worker);
+    wait_until(|| workers.status().warm == 1);
+    let third = case.run_in(&workers).unwrap();
+    assert_ne!(third.worker, first.worker);
+    assert!(third.warm);
+}
+
+#[test]
+fn the_warm_workers_are_bounded_and_the_one_longest_unused_goes() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |limits| limits.warm = 1);
+    let (one, other) = (Case::new(&programs::nothing()), Case::new(&programs::unreachable()));
+    one.run_in(&workers).unwrap();
+    other.run_in(&workers).unwrap();
+    assert_eq!(workers.status().warm, 1);
+    assert!(other.run_in(&workers).unwrap().warm);
+    assert!(!one.run_in(&workers).unwrap().warm);
+    assert_eq!(workers.status().compiled, 2);
+}
+
+#[test]
+fn code_is_compiled_once_a_home_and_forged_code_is_not_used() {
+    let home = tempfile::tempdir().unwrap();
+    let case = Case::new(&programs::nothing());
+    let expected = case.run_in(&workers(home.path(), |_| {})).unwrap().finished;
+
+    let again = workers(home.path(), |_| {});
+    assert_eq!(case.run_in(&again).unwrap().finished.fuel, expected.fuel);
+    assert_eq!((again.status().compiled, again.status().cache_hits), (0, 1));
+
+    let entry = fs::read_dir(home.path().join("code")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&entry).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&entry, bytes).unwrap();
+    let forged = workers(home.path(), |_| {});
+    assert_eq!(case.run_in(&forged).unwrap().finished.fuel, expected.fuel);
+    assert_eq!((forged.status().compiled, forged.status().cache_rejected), (1, 1));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_costs_no_run() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |limits| limits.code_cache.entry_bytes = 16);
+    let case = Case::new(&programs::nothing());
+    assert_eq!(case.run_in(&workers).unwrap().finished.outcome, Outcome::Ok);
+    assert_eq!(fs::read_dir(home.path().join("code")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_breaks_a_static_rule_is_refused_every_time() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    for (component, expected) in [(b"no wasm".to_vec(), "webassembly"), (wat::parse_str("(component)").unwrap(), "world")] {
+        for _ in 0..2 {
+            let RunError::Refused { rule, .. } = Case::new(&component).run_in(&workers).unwrap_err() else { panic!("not refused") };
+            assert_eq!(rule, expected);
+        }
+    }
+    assert_eq!(workers.status().lost, 0);
+}
+
+#[test]
+fn a_compile_bomb_costs_a_worker_and_says_what_it_took() {
+    let home = tempfile::tempdir().unwrap();
+    let bomb = Case::new(&programs::long_to_compile());
+    let slow = workers(home.path(), |limits| limits.compile_time = Duration::from_millis(200));
+    let error = bomb.run_in(&slow).unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Compile { limit: CompileLimit::Time, allowed: 200 })), "{error}");
+    assert_eq!(Case::new(&programs::nothing()).run_in(&slow).unwrap().finished.outcome, Outcome::Ok);
+
+    let small = workers(home.path(), |limits| limits.compile_memory_bytes = 64 << 20);
+    let error = bomb.run_in(&small).unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Compile { limit: CompileLimit::Memory, .. })), "{error}");
+
+    let narrow = workers(home.path(), |limits| limits.code_bytes = 1_000);
+    let error = Case::new(&programs::work()).run_in(&narrow).unwrap_err();
+    assert!(matches!(error, RunError::Fault(Fault::Compile { limit: CompileLimit::Code, allowed: 1_000 })), "{error}");
+}
+
+#[test]
+fn attempts_beyond_the_limits_wait_and_then_are_turned_away() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |limits| {
+        limits.running = 1;
+        limits.waiting = 1;
+    });
+    let (work, nothing) = (Case::new(&programs::work()), Case::new(&programs::nothing()));
+    work.run_in(&workers).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| work.run_in(&workers).unwrap());
+        wait_until(|| workers.status().running == 1);
+        let waiting = scope.spawn(|| nothing.run_in(&workers).unwrap());
+        wait_until(|| workers.status().waiting == 1 || waiting.is_finished());
+        if workers.status().waiting == 1 {
+            let error = nothing.run_in(&workers).unwrap_err();
+            assert!(matches!(error, RunError::Busy { waiting: 1 }), "{error}");
+        }
+    });
+    assert_eq!((workers.status().running, workers.status().waiting), (0, 0));
+}
+
+#[test]
+fn what_is_no_worker_is_told_from_one() {
+    let home = tempfile::tempdir().unwrap();
+    let start = |executable: &str, args: &[&str]| {
+        let mut config = config(home.path(), |limits| limits.hello_time = Duration::from_millis(500));
+        if !executable.is_empty() {
+            config.executable = executable.into();
+        }
+        config.args = args.iter().map(Into::into).collect();
+        Workers::start(config).unwrap_err()
+    };
+    for (executable, args, expected) in [
+        ("/no/such/file", [].as_slice(), "/no/such/file cannot be started as a worker: No such file or directory (os error 2)"),
+        ("/bin/true", &[], "the program that should be a worker is none: it ended with status 0"),
+        ("/bin/cat", &["/no/such/file"], "the program that should be a worker is none: it ended with status 1: "),
+        ("", &["silent"], "the program that should be a worker is none: the deadline has passed"),
+    ] {
+        let error = start(executable, args).to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_required_layer_that_is_absent_means_no_workers() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = config(home.path(), |_| {});
+    config.require = Layer::ALL.into();
+    let workers = Workers::start(config);
+    assert!(workers.is_ok(), "all layers are in force on the machines that run these tests");
+    let missing = WorkersError::LayerMissing { layer: Layer::Landlock, state: poai_sandbox::LayerState::Absent { why: "the kernel does not have it".into() } };
+    assert_eq!(missing.to_string(), "the required layer landlock is absent: the kernel does not have it");
+}
+
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if condition() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("ten seconds were not enough");
+}
