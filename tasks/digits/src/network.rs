@@ -2,6 +2,7 @@
 
 use poai_task::Rng;
 
+use crate::exponential::exp;
 use crate::idx::{CLASSES, PIXELS};
 use crate::lanes::{Lanes, WIDTH};
 use crate::layer::Layer;
@@ -102,7 +103,7 @@ impl Pass {
 /// The loss's slope in each score, and the loss.
 fn softmax_slope(scores: &[f32; CLASSES], digit: usize) -> ([Lanes; SCORE_LANES], f32) {
     let greatest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers = scores.map(|score| (score - greatest).exp());
+    let powers = scores.map(|score| exp(score - greatest));
     let sum: f32 = powers.iter().sum();
     let mut slope = [0.0; SCORE_LANES * WIDTH];
     for (slope, power) in slope.iter_mut().zip(powers) {
