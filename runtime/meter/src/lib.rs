@@ -42,12 +42,23 @@
 //! a byte of a native frame, no promise. NaN canonicalisation is the compiler's setting.
 //! Instrumenting adds at most [`ADDED_CORE_INSTANCES`] core instances to pool, no memory and no table.
 
+mod body; // rewrites one function body
+mod calls; // the call graph: who counts what, who tests the stack
+mod charge; // where a body charges, and how much
 mod check; // the static rules, tested on the original component
+mod component; // rewrites a component around its core modules
 mod cost; // what each operation costs
 mod features; // which proposals are accepted
-mod refusal; // why a component is refused
 mod instrument; // the rewriting, from the outside
+mod module; // rewrites one core module
+mod ops; // one instruction: its cost, and whether it can trap
+mod reach; // which instructions some path leads to
+mod refusal; // why a component is refused
 mod rules; // the static limits
+mod scan; // what a body has in it
+mod seam; // the core modules that are added
+mod signatures; // function types with the counters in them
+mod wasm_types; // value types, from the parser's to the encoder's
 
 pub use check::{Checked, ComponentFacts, check};
 pub use cost::CostTable;

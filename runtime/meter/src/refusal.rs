@@ -56,6 +56,21 @@ impl Refused {
     }
 }
 
+impl From<wasmparser::BinaryReaderError> for Refused {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid { message: error.message().to_owned(), offset: error.offset() }
+    }
+}
+
+impl<E: fmt::Display> From<wasm_encoder::reencode::Error<E>> for Refused {
+    fn from(error: wasm_encoder::reencode::Error<E>) -> Self {
+        match error {
+            wasm_encoder::reencode::Error::ParseError(error) => error.into(),
+            other => Self::Invalid { message: other.to_string(), offset: 0 },
+        }
+    }
+}
+
 macro_rules! static_rules {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
         /// Names of the static rules. The texts are stable: they go into reports and scripts.

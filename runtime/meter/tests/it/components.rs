@@ -1,0 +1,1 @@
+//! Wrappers, twins and the seam to the host.

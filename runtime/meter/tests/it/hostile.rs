@@ -1,0 +1,1 @@
+//! Bad input: refused, without panic or delay.

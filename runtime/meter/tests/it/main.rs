@@ -1,0 +1,8 @@
+//! What the meter promises, tested from outside.
+
+mod against_naive; // exact figures, against the oracle
+mod components; // wrappers, twins and the seam to the host
+mod harness; // compiles, links and runs
+mod hostile; // bad input: refused, without panic or delay
+mod naive; // the oracle
+mod rules; // every static rule
