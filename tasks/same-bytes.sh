@@ -22,7 +22,7 @@ build() {
     )
     cd "$folder"
     for package in "${tasks[@]}"; do
-        CARGO_HOME=$home CARGO_INCREMENTAL=0 CARGO_ENCODED_RUSTFLAGS=$(IFS=$separator && echo "${flags[*]}") \
+        CARGO_HOME=$home CARGO_TARGET_DIR=$folder/target CARGO_INCREMENTAL=0 CARGO_ENCODED_RUSTFLAGS=$(IFS=$separator && echo "${flags[*]}") \
             cargo build --quiet --locked --release --target wasm32-wasip2 --package "$package" >&2
         sha256sum <"target/wasm32-wasip2/release/$package.wasm" | sed "s/-$/$package.wasm/"
     done
