@@ -20,7 +20,29 @@ const ANNOTATIONS: [&str; 4] = ["title", "description", "examples", "$schema"];
 pub(crate) struct Schema {
     rule: Rule,
     choices: Option<Vec<Value>>,
-    default: Option<Value>,
+    default: Option<DefaultValue>,
+}
+
+struct DefaultValue {
+    value: Value,
+    /// Bytes of its text.
+    bytes: usize,
+}
+
+/// Bytes of defaults that may still be filled in. A default may hold many objects each of which
+/// takes other defaults, so that a small schema could ask for any amount of memory.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        match self.0.checked_sub(bytes) {
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+            None => Err(format!("with defaults filled in, there are more than {} bytes", Params::MAX_BYTES)),
+        }
+    }
 }
 
 enum Rule {
@@ -71,7 +93,7 @@ impl Schema {
 
     /// The parameters with defaults filled in, if they are what the schema says.
     pub(crate) fn fill(&self, value: Value) -> Result<Value, ObjectError> {
-        self.fill_at(value, "").map_err(|reason| ObjectError::InvalidParams { reason })
+        self.fill_at(value, "", &mut Room(Params::MAX_BYTES)).map_err(|reason| ObjectError::InvalidParams { reason })
     }
 
     fn read(value: Value, path: &str) -> Result<Self, ObjectError> {
@@ -79,23 +101,24 @@ impl Schema {
         let mut keywords = Keywords { left: keywords, path };
         let choices = keywords.choices()?;
         let default = keywords.left.remove("default");
+        let default = default.map(|value| DefaultValue { bytes: crate::json::write(&value).len(), value });
         for annotation in ANNOTATIONS {
             keywords.left.remove(annotation);
         }
         let rule = keywords.rule(choices.is_some())?;
         let schema = Self { rule, choices, default };
-        if let Some(default) = schema.default.clone() {
+        if let Some(default) = &schema.default {
             schema
-                .fill_at(default, path)
+                .fill_at(default.value.clone(), path, &mut Room(Params::MAX_BYTES))
                 .map_err(|reason| invalid(path, &format!("its default does not fit: {reason}")))?;
         }
         Ok(schema)
     }
 
-    fn fill_at(&self, value: Value, path: &str) -> Result<Value, String> {
+    fn fill_at(&self, value: Value, path: &str, room: &mut Room) -> Result<Value, String> {
         let filled = match (&self.rule, value) {
             (Rule::Object { properties, required, others }, Value::Object(members)) => {
-                let members = fill_members(properties, others, members, path)?;
+                let members = fill_members(properties, others, members, path, room)?;
                 if let Some(missing) = required.iter().find(|name| !members.contains_key(*name)) {
                     return Err(format!("{} is missing", place(&member_path(path, missing))));
                 }
@@ -104,7 +127,7 @@ impl Schema {
             (Rule::Array { items, count }, Value::Array(values)) => {
                 count.check(values.len(), "items", path)?;
                 let fill = |(index, value)| match items {
-                    Some(items) => items.fill_at(value, &format!("{path}[{index}]")),
+                    Some(items) => items.fill_at(value, &format!("{path}[{index}]"), room),
                     None => Ok(value),
                 };
                 Value::Array(values.into_iter().enumerate().map(fill).collect::<Result<_, _>>()?)
@@ -145,13 +168,14 @@ fn fill_members(
     others: &Others,
     members: Map<String, Value>,
     path: &str,
+    room: &mut Room,
 ) -> Result<Map<String, Value>, String> {
     let mut filled = Map::new();
     for (name, value) in members {
         let path = member_path(path, &name);
         let value = match (properties.get(&name), others) {
-            (Some(schema), _) => schema.fill_at(value, &path)?,
-            (None, Others::Each(schema)) => schema.fill_at(value, &path)?,
+            (Some(schema), _) => schema.fill_at(value, &path, room)?,
+            (None, Others::Each(schema)) => schema.fill_at(value, &path, room)?,
             (None, Others::Any) => value,
             (None, Others::Refused) => return Err(unknown(&name, &path, properties)),
         };
@@ -161,7 +185,8 @@ fn fill_members(
         if let Some(default) = &schema.default
             && !filled.contains_key(name)
         {
-            let value = schema.fill_at(default.clone(), &member_path(path, name))?;
+            room.take(name.len() + default.bytes)?;
+            let value = schema.fill_at(default.value.clone(), &member_path(path, name), room)?;
             filled.insert(name.clone(), value);
         }
     }

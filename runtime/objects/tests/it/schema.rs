@@ -138,6 +138,18 @@ fn schemas_that_say_more_than_is_understood_are_refused() {
 }
 
 #[test]
+fn defaults_of_defaults_are_bounded() {
+    // 20,000 objects, each of which takes a default of 5,000 bytes.
+    let (many, large) = (["{}"; 20_000].join(","), "x".repeat(5_000));
+    let bomb = format!(
+        r#"{{"properties": {{"a": {{"type": "array", "default": [{many}], "items": {{
+            "type": "object", "properties": {{"b": {{"type": "string", "default": "{large}"}}}}}}}}}}}}"#
+    );
+    let error = params(&bomb).check_schema().unwrap_err().to_string();
+    assert!(error.contains("with defaults filled in, there are more than 262144 bytes"), "{error}");
+}
+
+#[test]
 fn pairs_are_json_unless_they_are_text() {
     let schema = params(TRAINING);
     let built = Params::from_pairs([("name", "007"), ("epochs", "5"), ("optimiser", "adam")], Some(&schema)).unwrap();
