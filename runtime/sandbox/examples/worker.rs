@@ -12,7 +12,7 @@ use std::io;
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 
-use poai_sandbox::worker::{confine, serve};
+use poai_sandbox::worker::{confine, forbid_new_code, serve};
 use poai_sandbox::Layer;
 use rustix::process::DumpableBehavior;
 
@@ -48,6 +48,9 @@ fn attempt(layers: &str, act: &str, argument: &str) {
         println!("not confined: {absent:?}");
         return;
     }
+    if act == "new-code-once-loaded" {
+        forbid_new_code(&report).unwrap();
+    }
     match act_out(act, argument) {
         Ok(()) => println!("done"),
         Err(error) => println!("{}", error.raw_os_error().and_then(errno_name).unwrap_or("another error")),
@@ -78,6 +81,7 @@ fn act_out(act: &str, argument: &str) -> io::Result<()> {
             if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
         }
         "read-memory" => read_memory(argument.parse().unwrap()),
+        "new-code" | "new-code-once-loaded" => make_executable(),
         "open-many" => (0..1_000).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>().map(drop),
         "count-descriptors" => holds(fs::read_dir("/proc/self/fd")?.count() == 4),
         "undumpable" => holds(rustix::process::dumpable_behavior()? == DumpableBehavior::NotDumpable),
@@ -100,6 +104,17 @@ fn read_memory(pid: libc::pid_t) -> io::Result<()> {
     // SAFETY: `local` is a live buffer of that length; `remote` is only an address in the other process.
     let result = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What a guest that broke out does with the machine code that it wrote.
+fn make_executable() -> io::Result<()> {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+    // SAFETY: a new mapping of one page, which nothing else knows and nothing executes.
+    unsafe {
+        let page = mmap_anonymous(std::ptr::null_mut(), 4_096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?;
+        mprotect(page, 4_096, MprotectFlags::READ | MprotectFlags::EXEC)?;
+    }
+    Ok(())
 }
 
 fn errno_name(errno: i32) -> Option<&'static str> {

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use cid::Cid;
-use poai_objects::{Effect, Link, Outcome, Program, Run};
+use poai_objects::{Effect, Link, Outcome, OutputName, Program, Run};
 
 use super::channel::{Channel, ChannelError, Patience};
 use super::protocol::{EFFECT_BYTES, FromWorker, MESSAGE_BYTES, ToWorker};
 use crate::guest_text::one_line;
 use crate::{BlockFile, Content, Fault, Finished, Node, Sink, Word};
+
+/// Advisory words that one run may say; further ones are dropped, as the guest's own limit would have done.
+const WORDS: u32 = 1 << 20;
 
 /// Why an attempt stopped.
 pub(super) enum Stop {
@@ -44,7 +47,7 @@ pub(super) fn attend(
 ) -> Result<Finished, Stop> {
     channel.send(&ToWorker::Start { run: run.clone() }, None, patience)?;
     let mut granted = Granted::new(program, run);
-    let mut budget = Budget { bytes: run.limits.output_bytes };
+    let mut budget = Budget::new(run);
     loop {
         match channel.receive(patience)?.0 {
             FromWorker::Open(link) => {
@@ -53,14 +56,18 @@ pub(super) fn attend(
             }
             FromWorker::Block(cid) => answer_block(channel, granted.block(&cid, content)?, patience)?,
             FromWorker::Output { name, bytes } => {
-                budget.spend(bytes.len())?;
+                budget.spend(&name, bytes.len())?;
                 sink.output(&name, &bytes)?;
             }
             FromWorker::Effect { effect, arguments_bytes, results_bytes } => {
                 let (arguments, results) = receive_payloads(channel, &effect, [arguments_bytes, results_bytes], patience)?;
                 sink.effect(&effect, &arguments, &results)?;
             }
-            FromWorker::Word(word) => sink.word(clean(word)),
+            FromWorker::Word(word) => {
+                if budget.may_speak() {
+                    sink.word(clean(word));
+                }
+            }
             FromWorker::Done { outcome, fuel, outputs, trace, guest_us } => {
                 return check(Finished { outcome, fuel, outputs, trace, guest_us }, run);
             }
@@ -122,16 +129,37 @@ fn answer_block(channel: &mut Channel, block: Result<BlockFile, Fault>, patience
     })
 }
 
-/// What the outputs may still have. The guest's own limit ends its run long before; this one stops a
-/// worker that no longer keeps to it.
+/// What a run may still send. The guest's own limits end its run long before; these stop a worker
+/// that no longer keeps to them.
 struct Budget {
     bytes: u64,
+    names: HashSet<OutputName>,
+    names_allowed: usize,
+    words: u32,
 }
 
 impl Budget {
-    fn spend(&mut self, bytes: usize) -> Result<(), Stop> {
-        self.bytes = self.bytes.checked_sub(bytes as u64).ok_or(Stop::Worker("sent more output than its run may have"))?;
+    fn new(run: &Run) -> Self {
+        let names_allowed = usize::try_from(run.limits.output_count).unwrap_or(usize::MAX);
+        Self { bytes: run.limits.output_bytes, names: HashSet::new(), names_allowed, words: WORDS }
+    }
+
+    fn spend(&mut self, name: &OutputName, bytes: usize) -> Result<(), Stop> {
+        let too_much = Stop::Worker("sent more output than its run may have");
+        if !self.names.contains(name) {
+            if self.names.len() == self.names_allowed {
+                return Err(too_much);
+            }
+            self.names.insert(name.clone());
+        }
+        self.bytes = self.bytes.checked_sub(bytes as u64).ok_or(too_much)?;
         Ok(())
+    }
+
+    fn may_speak(&mut self) -> bool {
+        let may = self.words > 0;
+        self.words = self.words.saturating_sub(1);
+        may
     }
 }
 
@@ -189,3 +217,6 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

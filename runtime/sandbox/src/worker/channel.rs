@@ -198,3 +198,6 @@ fn send_once(socket: BorrowedFd<'_>, head: &[u8], body: &[u8], descriptor: Optio
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     sendmsg(socket, &[IoSlice::new(head), IoSlice::new(body)], &mut ancillary, flags)
 }
+
+#[cfg(test)]
+mod tests;

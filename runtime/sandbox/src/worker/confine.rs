@@ -1,7 +1,7 @@
 //! How a worker restricts itself, for good, before it reads a byte of anybody's.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::{fs, io};
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -52,6 +52,18 @@ fn apply(layer: Layer) -> Result<String, String> {
         Layer::Landlock => restrict_paths(),
         Layer::Seccomp => filter::install().map(|calls| format!("{calls} system calls allowed")).map_err(|error| error.to_string()),
     }
+}
+
+/// Lets no more memory of this process become executable, where the seccomp layer is on. Called once the worker's
+/// program is loaded; threads made before keep what they may.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn forbid_new_code(layers: &Layers) -> io::Result<()> {
+    if !layers.state(Layer::Seccomp).is_enforced() {
+        return Ok(());
+    }
+    filter::forbid_new_code().map_err(io::Error::other)
 }
 
 // RLIMIT_DATA is set by the daemon, from outside; never RLIMIT_AS: compiled code reserves far more than it uses.

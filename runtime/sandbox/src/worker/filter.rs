@@ -101,10 +101,22 @@ pub(super) fn install() -> Result<usize, FilterError> {
     let rules = allowed()?;
     let calls = rules.len() - ABSENT.len();
     let allowed = program(rules, SeccompAction::KillProcess, SeccompAction::Allow)?;
-    // Of two filters the stricter answer counts; the second forbids to install a third.
+    // Of several filters the strictest answer counts.
     seccompiler::apply_filter(&absent)?;
     seccompiler::apply_filter(&allowed)?;
     Ok(calls)
+}
+
+/// From now on, no memory of this process becomes executable: the worker has loaded its program, and
+/// whatever a guest writes stays data. Holds for this thread and all that it will make.
+pub(super) fn forbid_new_code() -> Result<(), FilterError> {
+    let executable = Is::MaskedEq(u64::from(libc::PROT_EXEC.cast_unsigned()));
+    let mut rules = Rules::new();
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, vec![argument(2, executable.clone(), libc::PROT_EXEC)?]);
+    }
+    seccompiler::apply_filter(&program(rules, SeccompAction::Allow, SeccompAction::KillProcess)?)?;
+    Ok(())
 }
 
 fn program(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<BpfProgram, FilterError> {
@@ -121,9 +133,10 @@ fn allowed() -> Result<Rules, FilterError> {
     // Copies of open descriptors, seals on our own memory.
     let commands = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_ADD_SEALS];
     rules.insert(libc::SYS_fcntl, commands.iter().map(|command| argument(1, Is::Eq, *command)).collect::<Result<_, _>>()?);
-    // Names of threads and mappings.
-    let names = [libc::PR_SET_NAME, libc::PR_SET_VMA];
-    rules.insert(libc::SYS_prctl, names.iter().map(|name| argument(0, Is::Eq, *name)).collect::<Result<_, _>>()?);
+    // Names of threads and mappings; and a further filter, which can only be stricter.
+    let settings = [libc::PR_SET_NAME, libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS];
+    rules.insert(libc::SYS_seccomp, vec![argument(0, Is::Eq, libc::SECCOMP_SET_MODE_FILTER.cast_signed())?]);
+    rules.insert(libc::SYS_prctl, settings.iter().map(|name| argument(0, Is::Eq, *name)).collect::<Result<_, _>>()?);
     // Reading our own limits: no process but this, nothing to set.
     let reading = Rule::new(vec![condition(0, Width::Dword, Is::Eq, 0)?, condition(2, Width::Qword, Is::Eq, 0)?])?;
     rules.insert(libc::SYS_prlimit64, vec![reading]);

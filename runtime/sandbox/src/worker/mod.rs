@@ -23,7 +23,7 @@ mod syscalls; // the two that need unsafe
 
 pub use cancel::Cancel;
 pub use config::{WorkersConfig, WorkersLimits};
-pub use confine::confine;
+pub use confine::{confine, forbid_new_code};
 pub use error::{RunError, WorkersError};
 pub use pool::{Attempt, PoolStatus, Ran, Workers};
 pub use serve::{ServeError, serve};

@@ -166,3 +166,6 @@ pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, ProtocolError> {
     }
     Ok(message)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -12,11 +12,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketType, sockopt::socket_type};
 
 use super::channel::{Channel, ChannelError};
-use super::confine::confine;
+use super::confine::{confine, forbid_new_code};
 use super::protocol::{FromWorker, PROTOCOL_VERSION, ToWorker};
 use super::remote::{Line, RemoteContent, RemoteSink};
 use crate::layers::Layer;
-use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, execute, prepare};
+use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, execute, prepare};
 
 /// Why a worker ended other than by the daemon's going away.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +58,17 @@ pub fn serve() -> Result<(), ServeError> {
     end_with_the_daemon(socket.try_clone()?)?;
     let line = Line::new(Channel::new(socket));
     let engine = Engine::new(&EngineConfig::default())?;
-    line.say(&FromWorker::Hello { protocol: PROTOCOL_VERSION, engine: EngineName::CURRENT, code_identity: engine.compatibility(), layers })?;
+    line.say(&FromWorker::Hello { protocol: PROTOCOL_VERSION, engine: EngineName::CURRENT, code_identity: engine.compatibility(), layers: layers.clone() })?;
     match line.receive() {
         Ok((ToWorker::Compile { program, component_bytes }, Some(component))) => {
             Ok(line.say(&compile(&engine, &line, &program, &component, component_bytes)?)?)
         }
-        Ok((ToWorker::Load { program, code_bytes }, Some(code))) => serve_program(&engine, &line, &program, &code, code_bytes),
+        Ok((ToWorker::Load { program, code_bytes }, Some(code))) => {
+            let Some(loaded) = load(&engine, &line, &program, &code, code_bytes)? else { return Ok(()) };
+            forbid_new_code(&layers)?;
+            line.say(&FromWorker::Loaded)?;
+            serve_runs(&line, &loaded)
+        }
         Ok(_) => Err(ServeError::Channel("the first order is neither to compile nor to load".into())),
         // The daemon had no use for this worker.
         Err(ChannelError::Closed) => Ok(()),
@@ -86,16 +91,18 @@ fn compile(engine: &Engine, line: &Line, program: &Program, component: &File, co
     }
 }
 
-fn serve_program(engine: &Engine, line: &Line, program: &Program, code: &File, code_bytes: u64) -> Result<(), ServeError> {
+/// Loads compiled code. If it cannot be loaded, the daemon is told.
+fn load(engine: &Engine, line: &Line, program: &Program, code: &File, code_bytes: u64) -> Result<Option<Loaded>, ChannelError> {
     // The descriptor holds sealed bytes that the daemon compiled or authenticated: this is where that is relied on.
-    let loaded = read_whole(code, code_bytes)
-        .map_err(LoadError::from)
-        .and_then(|code| engine.load(&Artefact::authenticated(program.world, code)));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => return Ok(line.say(&no_use(error))?),
-    };
-    line.say(&FromWorker::Loaded)?;
+    let loaded =
+        read_whole(code, code_bytes).map_err(LoadError::from).and_then(|code| engine.load(&Artefact::authenticated(program.world, code)));
+    match loaded {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(error) => line.say(&no_use(error)).map(|()| None),
+    }
+}
+
+fn serve_runs(line: &Line, loaded: &Loaded) -> Result<(), ServeError> {
     loop {
         let run = match line.receive() {
             Ok((ToWorker::Start { run }, None)) => run,
@@ -105,7 +112,7 @@ fn serve_program(engine: &Engine, line: &Line, program: &Program, code: &File, c
         };
         let content = RemoteContent::new(line);
         let mut sink = RemoteSink::new(line);
-        let finished = execute(&loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
+        let finished = execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
         line.say(&match finished {
             Ok(Finished { outcome, fuel, outputs, trace, guest_us }) => FromWorker::Done { outcome, fuel, outputs, trace, guest_us },
             Err(fault) => FromWorker::Faulted(fault),

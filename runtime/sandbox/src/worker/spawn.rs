@@ -151,3 +151,6 @@ fn describe(status: ExitStatus) -> String {
         (None, None) => "it ended".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

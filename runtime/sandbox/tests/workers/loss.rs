@@ -136,34 +136,3 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
     let after = case.run_in(&workers).unwrap().finished;
     assert_eq!((after.outcome, after.fuel), (expected.outcome, expected.fuel));
 }
-
-/// The daemon is a process of its own here: this test's program again, killed while its worker spins.
-#[test]
-fn workers_end_when_their_daemon_is_killed() {
-    let mark = "orphan-of-a-killed-daemon";
-    let home = tempfile::tempdir().unwrap();
-    let mut daemon = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "loss::a_daemon_to_be_killed", "--ignored"])
-        .env("POAI_TEST_HOME", home.path())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until(|| home.path().join("running").exists());
-    assert!(!marked(mark).is_empty());
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    wait_until(|| marked(mark).is_empty());
-}
-
-#[test]
-#[ignore = "a process for workers_end_when_their_daemon_is_killed"]
-fn a_daemon_to_be_killed() {
-    let home = std::path::PathBuf::from(std::env::var_os("POAI_TEST_HOME").unwrap());
-    let workers = marked_workers(&home, "orphan-of-a-killed-daemon");
-    thread::scope(|scope| {
-        scope.spawn(|| spin().run_in(&workers));
-        wait_until(|| workers.status().compiled == 1 && workers.status().running == 1);
-        thread::sleep(Duration::from_millis(100));
-        std::fs::write(home.join("running"), b"").unwrap();
-    });
-}

@@ -1,0 +1,90 @@
+//! A worker whose daemon is gone: only its socket can tell it.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use poai_objects::codec::{RAW, cid_of};
+use poai_objects::{Limits, Object, Program, Run, World};
+
+use super::super::protocol::ToWorker;
+use super::*;
+use crate::sealed::SealedFile;
+use crate::{Engine, EngineConfig, LocalKey, prepare};
+
+const SPIN: &str = r#"(component
+    (core module $module (func (export "run") (result i32) (loop $again (br $again)) (i32.const 0)))
+    (core instance $instance (instantiate $module))
+    (func $run (result (result)) (canon lift (core func $instance "run")))
+    (instance $interface (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $interface)))"#;
+
+/// The example that serves as a worker, built by `cargo test -p poai-sandbox`.
+fn config(home: &std::path::Path) -> WorkersConfig {
+    let test = std::env::current_exe().unwrap();
+    let worker = test.parent().unwrap().parent().unwrap().join("examples/worker");
+    assert!(worker.exists(), "{} is missing: `cargo test -p poai-sandbox` builds it, `--lib` does not", worker.display());
+    WorkersConfig::new(worker, vec!["worker".into()], home.join("code"), LocalKey::from_bytes([1; 32]))
+}
+
+fn soon() -> Patience<'static> {
+    Patience::until(Instant::now() + Duration::from_secs(20))
+}
+
+/// Closes the daemon's end, as the kernel does when a daemon is killed.
+fn abandon(process: &mut Process) -> ExitStatus {
+    process.channel = Channel::new(UnixStream::pair().unwrap().0.into());
+    for _ in 0..500 {
+        if let Some(status) = process.child.try_wait().unwrap() {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the worker outlived its daemon by five seconds");
+}
+
+#[test]
+fn an_idle_worker_ends_with_its_daemon() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut process, greeting) = Process::spawn(&config(home.path())).unwrap();
+    assert_eq!(greeting.layers.absent().count(), 0);
+    assert!(abandon(&mut process).success());
+}
+
+#[test]
+fn a_worker_whose_guest_never_ends_ends_with_its_daemon() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut process, _) = Process::spawn(&config(home.path())).unwrap();
+    let component = wat::parse_str(SPIN).unwrap();
+    let link = cid_of(RAW, &component).try_into().unwrap();
+    let program = Program { world: World::Command, component: link, models: BTreeMap::new(), adapter: None };
+    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let artefact = engine.compile(&prepare(&component, World::Command).unwrap()).unwrap();
+    let code = SealedFile::from_bytes("test", artefact.code()).unwrap();
+
+    process.channel.send(&ToWorker::Load { program: program.clone(), code_bytes: code.bytes() }, Some(code.as_fd()), &soon()).unwrap();
+    assert_eq!(process.channel.receive::<FromWorker>(&soon()).unwrap().0, FromWorker::Loaded);
+    let mut run = Run::new(program.id(), EngineName::CURRENT);
+    run.limits.fuel = Limits::MAX_FUEL;
+    process.channel.send(&ToWorker::Start { run }, None, &soon()).unwrap();
+    // Long enough for the guest to be in its loop; the test holds either way.
+    thread::sleep(Duration::from_millis(100));
+    assert!(abandon(&mut process).success());
+}
+
+#[test]
+fn a_worker_s_last_words_are_told() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut process, _) = Process::spawn(&config(home.path())).unwrap();
+    process.child.kill().unwrap();
+    let error = process.channel.receive::<FromWorker>(&soon()).unwrap_err();
+    assert_eq!(process.death(&error).reason, "it was ended by signal 9, perhaps because memory ended");
+
+    let mut config = config(home.path());
+    config.executable = "/bin/sh".into();
+    config.args = vec!["-c".into(), "printf 'out of \\033[31mluck' >&2; exit 3".into()];
+    let error = Process::spawn(&config).unwrap_err();
+    assert_eq!(error.to_string(), "the program that should be a worker is none: it ended with status 3: out of [31mluck");
+}
