@@ -174,6 +174,21 @@ pub fn decode<T: Object>(bytes: &[u8], limits: &DecodeLimits) -> Result<T, Objec
     Ok(object.body)
 }
 
+/// Decodes a value that is no object of its own, such as a protocol's message, by the rules of
+/// objects: within limits, and only from the bytes that it encodes to. `what` names it in errors.
+pub fn decode_value<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    what: &'static str,
+) -> Result<T, ObjectError> {
+    check_form(bytes, limits, what)?;
+    let value: T = from_slice(bytes, what)?;
+    if encode(&value) != bytes {
+        return Err(ObjectError::Malformed { kind: what, reason: "its bytes are not in canonical form".into() });
+    }
+    Ok(value)
+}
+
 /// The kind and version that some bytes declare, for programs that show objects of any kind.
 pub fn kind_of(bytes: &[u8], limits: &DecodeLimits) -> Result<(String, u64), ObjectError> {
     header(bytes, limits, "object")
@@ -196,6 +211,21 @@ pub(crate) fn at_most(
     allowed: usize,
 ) -> Result<(), ObjectError> {
     if found > allowed { Err(ObjectError::TooLarge { kind, limit, allowed: allowed as u64 }) } else { Ok(()) }
+}
+
+/// Refuses a text for people or logs that is too long, or has control characters (line feeds are
+/// none), which could drive a terminal.
+pub(crate) fn plain_text(
+    kind: &'static str,
+    limit: &'static str,
+    text: &str,
+    allowed: usize,
+) -> Result<(), ObjectError> {
+    at_most(kind, limit, text.len(), allowed)?;
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(ObjectError::Malformed { kind, reason: "one of its texts has a control character".into() });
+    }
+    Ok(())
 }
 
 fn header(bytes: &[u8], limits: &DecodeLimits, kind: &'static str) -> Result<(String, u64), ObjectError> {

@@ -1,7 +1,7 @@
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{DAG_CBOR, at_most, cid_of, object_cid_flaw, quoted, verify};
+use crate::codec::{DAG_CBOR, cid_of, object_cid_flaw, plain_text, quoted, verify};
 use crate::{EnvelopeId, Object, ObjectError, PublicKey, SecretKey, Signature};
 
 /// A signature beside the object that it signs: `{payload link, key, signature}`.
@@ -27,7 +27,7 @@ impl Object for Envelope {
     type Id = EnvelopeId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        at_most(Self::KIND, "payload kind bytes", self.payload_kind.len(), Self::MAX_KIND_BYTES)?;
+        plain_text(Self::KIND, "payload kind bytes", &self.payload_kind, Self::MAX_KIND_BYTES)?;
         match object_cid_flaw(&self.payload) {
             Some(reason) => Err(ObjectError::UnsuitableCid { cid: Box::new(self.payload), what: "a payload", reason }),
             None => Ok(()),

@@ -6,7 +6,11 @@
 //! [`Verdict`] is a verifier's signed answer to it.
 //!
 //! Every object is DAG-CBOR `{body, kind, version}` under a CIDv1 of sha2-256 ([`codec`]); signed
-//! ones sit in an [`Envelope`]. Numbers are integers: no float has a canonical form worth an id.
+//! ones sit in an [`Envelope`]. Numbers are integers: no float has a canonical form worth an id. What
+//! [`Object::seal`] makes, [`Object::from_bytes`] takes, and nothing else.
+//!
+//! Parameters come from people, so [`Params`] takes any JSON object, makes it canonical, and checks it
+//! against its package's schema.
 //!
 //! Nothing here does I/O, reads a clock, draws randomness or waits. Nothing here knows of wasmtime,
 //! of the network, or of the store.

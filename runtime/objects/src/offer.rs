@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::codec::at_most;
+use crate::codec::{at_most, plain_text};
 use crate::{EngineName, Object, ObjectError, OfferId};
 
 /// What a host offers, to be signed by its key and spread by gossip until it expires.
@@ -52,7 +52,7 @@ impl Object for Offer {
         at_most(Self::KIND, "addresses", self.addresses.len(), Self::MAX_ADDRESSES)?;
         at_most(Self::KIND, "devices", self.devices.len(), Self::MAX_DEVICES)?;
         for text in self.addresses.iter().chain(&self.devices) {
-            at_most(Self::KIND, "text bytes", text.len(), Self::MAX_TEXT_BYTES)?;
+            plain_text(Self::KIND, "text bytes", text, Self::MAX_TEXT_BYTES)?;
         }
         Ok(())
     }

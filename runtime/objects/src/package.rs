@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::at_most;
+use crate::codec::{at_most, plain_text};
 use crate::{InputName, Object, ObjectError, PackageId, PackageName, Params, ProgramId, PublicKey};
 
 /// A description around a program, to be signed by who publishes it.
@@ -116,7 +116,7 @@ impl Object for Package {
         at_most(Self::KIND, "outputs", self.outputs.len(), Self::MAX_PORTS)?;
         let docs = self.inputs.values().chain(self.outputs.values()).map(|port| &port.doc);
         for text in [&self.summary, &self.licence, &self.source].into_iter().chain(self.outputs.keys()).chain(docs) {
-            at_most(Self::KIND, "text bytes", text.len(), Self::MAX_TEXT_BYTES)?;
+            plain_text(Self::KIND, "text bytes", text, Self::MAX_TEXT_BYTES)?;
         }
         self.params.check_schema()?;
         self.check_contributors()

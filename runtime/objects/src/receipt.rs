@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::codec::at_most;
+use crate::codec::plain_text;
 use crate::{ClaimId, Object, ObjectError, PackageId, ReceiptId};
 
 /// A host's word for a claim, to be signed: the claim, and advisory telemetry beside it.
@@ -40,6 +40,6 @@ impl Object for Receipt {
     type Id = ReceiptId;
 
     fn validate(&self) -> Result<(), ObjectError> {
-        at_most(Self::KIND, "device bytes", self.telemetry.device.len(), Self::MAX_DEVICE_BYTES)
+        plain_text(Self::KIND, "device bytes", &self.telemetry.device, Self::MAX_DEVICE_BYTES)
     }
 }

@@ -1,7 +1,7 @@
 use cid::{Cid, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{RAW, at_most, hash_flaw};
+use crate::codec::{RAW, at_most, hash_flaw, plain_text};
 use crate::{Fuel, Object, ObjectError, TraceChunkId, TraceId};
 
 /// One accelerated call of a run.
@@ -56,7 +56,7 @@ impl Object for TraceChunk {
     fn validate(&self) -> Result<(), ObjectError> {
         at_most(Self::KIND, "effects", self.effects.len(), Self::EFFECTS)?;
         for effect in &self.effects {
-            at_most(Self::KIND, "function bytes", effect.function.len(), Effect::MAX_FUNCTION_BYTES)?;
+            plain_text(Self::KIND, "function bytes", &effect.function, Effect::MAX_FUNCTION_BYTES)?;
             check_payload_cid(&effect.arguments)?;
             check_payload_cid(&effect.results)?;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
-use poai_objects::codec::{DAG_CBOR, RAW, cid_of, decode, verify};
+use poai_objects::codec::{DAG_CBOR, RAW, cid_of, decode, decode_value, encode, verify};
 use poai_objects::{Claim, DecodeLimits, Link, Object, Receipt, Run};
 
 use crate::samples;
@@ -161,6 +161,21 @@ fn another_kind_or_version_is_named() {
     assert_refused(&newer, "version 2 of poai/claim is not known here");
     let strange = edited(&claim, |map| drop(map.insert("kind".into(), Ipld::String("\u{7}x".repeat(500)))));
     assert_refused(&strange, "this is a xxxx");
+}
+
+#[test]
+fn messages_are_decoded_by_the_rules_of_objects() {
+    let limits = DecodeLimits::default();
+    let message = Some((7_u8, "seven".to_owned()));
+    let bytes = encode(&message);
+    assert_eq!(decode_value::<Option<(u8, String)>>(&bytes, &limits, "message").unwrap(), message);
+    let refused = |bytes: &[u8]| decode_value::<Vec<u8>>(bytes, &limits, "message").unwrap_err().to_string();
+    assert_eq!(
+        refused(&[0x81, 0x18, 7]),
+        "not a valid message: it has a number or length that is not in the shortest form (at byte 1)"
+    );
+    assert_eq!(refused(&[0x81; 100]), "message exceeds the limit depth of 16");
+    assert!(refused(&[0x81, 0x19, 1, 0]).starts_with("not a valid message: "));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::samples;
 mod targets;
 
 /// Mutations of each seed.
-const MUTATIONS: u64 = 400;
+const MUTATIONS: u64 = 1_000;
 /// Changes of one mutation.
 const MAX_CHANGES: u64 = 4;
 

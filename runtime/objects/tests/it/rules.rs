@@ -148,9 +148,10 @@ fn packages_credit_exactly_a_whole() {
         let error = refusal(&with(contributors));
         assert!(error.contains(expected), "{error:?} does not say {expected:?}");
     }
-    let changes: [(Change<Package>, &str); 6] = [
+    let changes: [(Change<Package>, &str); 7] = [
         (|package| package.version = String::new(), "its version is empty"),
         (|package| package.version = "1 0".into(), "its version is empty, or has a space"),
+        (|package| package.licence = "\u{1b}]0;x".into(), "has a control character"),
         (|package| package.version = "1".repeat(65), "limit version bytes of 64"),
         (|package| package.summary = "x".repeat(4_097), "limit text bytes of 4096"),
         (|package| package.source = "x".repeat(4_097), "limit text bytes of 4096"),
@@ -185,6 +186,8 @@ fn delegations_begin_before_they_end() {
 fn receipts_and_traces_are_bounded() {
     let telemetry = Telemetry { device: "x".repeat(257), ..Telemetry::default() };
     assert!(refusal(&Receipt { telemetry, ..samples::receipt() }).contains("limit device bytes of 256"));
+    let telemetry = Telemetry { device: "\u{7}".into(), ..Telemetry::default() };
+    assert!(refusal(&Receipt { telemetry, ..samples::receipt() }).contains("has a control character"));
 
     let chunk = samples::chunk();
     let effect = chunk.effects[0].clone();

@@ -27,7 +27,7 @@ fn raw() -> impl Strategy<Value = Cid> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    "[^\\x00]{0,40}"
+    "\\PC{0,40}"
 }
 
 fn input_name() -> impl Strategy<Value = InputName> {
