@@ -1,7 +1,7 @@
 //! The static rules, tested on the original component.
 
 use wasmparser::{
-    CanonicalFunction, ComponentExternalKind, ComponentTypeRef, Encoding, FuncToValidate, FuncType,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding, FuncToValidate, FuncType,
     FuncValidatorAllocations, FunctionBody, Instance, Parser, Payload, ValidPayload, Validator, ValidatorResources,
     WasmFeatures,
 };
@@ -253,6 +253,11 @@ impl<'r> Checker<'r> {
             Payload::InstanceSection(section) => self.gather_instances(section)?,
             Payload::ComponentImportSection(section) if self.at_root() => self.gather_imports(section)?,
             Payload::ComponentExportSection(section) if self.at_root() => self.gather_exports(section)?,
+            Payload::ComponentAliasSection(section) => {
+                for alias in section.clone() {
+                    test_alias(&alias?)?;
+                }
+            }
             Payload::ComponentCanonicalSection(section) => {
                 for function in section.clone() {
                     test_canonical(&function?)?;
@@ -320,6 +325,17 @@ impl<'r> Checker<'r> {
 
 fn form<T>(rule: StaticRule, what: &'static str) -> Result<T, Refused> {
     Err(Refused::Form { rule, what })
+}
+
+/// A core module is instantiated where it is defined, or the meter could not tell which one it is.
+fn test_alias(alias: &ComponentAlias<'_>) -> Result<(), Refused> {
+    match alias {
+        ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, .. }
+        | ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => {
+            form(StaticRule::ModuleLinking, "the component aliases a core module")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Canonical functions are those that the meter knows how to stand beside.

@@ -51,7 +51,7 @@ pub(crate) fn rewrite_component(checked: &Checked<'_>, costs: &CostTable) -> Res
             rewriter.payload(payload, bytes)?;
         }
     }
-    rewriter.finish()
+    Ok(rewriter.finish())
 }
 
 /// Tells the root's payloads from those inside its modules and components.
@@ -174,7 +174,11 @@ struct Rewriter<'a> {
     checkpoint: Option<u32>,
     component_functions: u32,
     component_instances: u32,
-    own_core_instances: u32,
+    /// The meter's, and those of wrappers, twins and checkpoints.
+    added_core_instances: u64,
+    /// How many of the instances are made, and of the functions counted, from the first.
+    settled: usize,
+    wrapped: usize,
 }
 
 /// Indices of the host's plain core functions, and of the meter's instance.
@@ -201,7 +205,9 @@ impl<'a> Rewriter<'a> {
             checkpoint: None,
             component_functions: ADDED_FUNCTIONS,
             component_instances: ADDED_INSTANCES,
-            own_core_instances: 0,
+            added_core_instances: 1,
+            settled: 0,
+            wrapped: 0,
         }
     }
 
@@ -253,7 +259,7 @@ impl<'a> Rewriter<'a> {
             }
             Payload::InstanceSection(section) => {
                 for instance in section {
-                    self.core_instance(instance?);
+                    self.core_instance(instance?)?;
                 }
             }
             Payload::ComponentAliasSection(section) => {
@@ -269,7 +275,7 @@ impl<'a> Rewriter<'a> {
             Payload::ComponentTypeSection(section) => {
                 for ty in section.clone() {
                     if let ComponentType::Resource { dtor: Some(destructor), .. } = ty? {
-                        self.twin(destructor, Entry::Quiet);
+                        self.twin(destructor, Entry::Quiet)?;
                     }
                 }
                 let mut types = ComponentTypeSection::new();
@@ -314,38 +320,40 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
-    fn core_instance(&mut self, instance: Instance<'_>) {
+    fn core_instance(&mut self, instance: Instance<'_>) -> Result<(), Refused> {
         match instance {
             Instance::FromExports(exports) => {
                 let bag = exports.iter().map(|export| (export.name.to_owned(), export.kind, export.index)).collect();
                 self.instances.push(CoreInstance::Waiting(bag));
             }
             Instance::Instantiate { module_index, args } => {
-                self.settle();
+                self.settle()?;
                 let mut arguments: Vec<(&str, u32)> =
                     args.iter().map(|argument| (argument.name, self.made(argument.index))).collect();
                 arguments.push((METER_MODULE, self.host.meter));
                 let made = self.out.instantiate(self.modules[module_index as usize], &arguments);
-                self.own_core_instances += 1;
                 self.instances.push(CoreInstance::Made(made));
                 if self.plan.modules[module_index as usize].starts {
-                    self.check_point();
+                    self.check_point()?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Tells the host the fuel left after a start function: what comes next may fail without running any code.
-    fn check_point(&mut self) {
+    fn check_point(&mut self) -> Result<(), Refused> {
         let module = *self.checkpoint.get_or_insert_with(|| self.out.module(&checkpoint()));
-        let given = self.out.bag(&[(SYNC.to_owned(), ExportKind::Func, self.host.sync)]);
-        self.out.instantiate(module, &[(GIVEN, given), (METER_MODULE, self.host.meter)]);
+        self.instance_of_added(module, &[(SYNC.to_owned(), ExportKind::Func, self.host.sync)])?;
+        Ok(())
     }
 
     fn alias(&mut self, alias: ComponentAlias<'_>) -> Result<(), Refused> {
         match alias {
             ComponentAlias::CoreInstanceExport { kind, instance_index, name } => {
-                self.settle();
+                if matches!(self.instances[instance_index as usize], CoreInstance::Waiting(_)) {
+                    self.settle()?;
+                }
                 let instance = self.made(instance_index);
                 if kind == ExternalKind::Func {
                     let function = self.out.alias_function(instance, name);
@@ -370,7 +378,7 @@ impl<'a> Rewriter<'a> {
     fn canonical(&mut self, function: CanonicalFunction) -> Result<(), Refused> {
         let leaving = match &function {
             CanonicalFunction::Lift { core_func_index, type_index, options } => {
-                let twin = self.twin(*core_func_index, Entry::Lifted);
+                let twin = self.twin(*core_func_index, Entry::Lifted)?;
                 let options = self.options(options)?;
                 let ty = self.component_type_index(*type_index);
                 self.out.lift(twin, ty, options);
@@ -396,25 +404,27 @@ impl<'a> Rewriter<'a> {
         for option in options {
             use wasmparser::CanonicalOption::{PostReturn, Realloc};
             if let Realloc(function) | PostReturn(function) = option {
-                self.twin(*function, Entry::Quiet);
+                self.twin(*function, Entry::Quiet)?;
             }
         }
         options.iter().map(|&option| Ok(self.canonical_option(option)?)).collect()
     }
 
     /// The plain-typed twin of a core function. If it is not there yet, it is made, with all others that can be.
-    fn twin(&mut self, function: u32, entry: Entry) -> u32 {
+    fn twin(&mut self, function: u32, entry: Entry) -> Result<u32, Refused> {
         if let Some(&twin) = self.twins.get(&(function, entry)) {
-            return twin;
+            return Ok(twin);
         }
-        self.settle();
-        let defined = self.functions.len();
+        if let CoreFunction::Waiting(..) = self.functions[function as usize] {
+            self.wrap()?;
+        }
         let due: Vec<(u32, Entry)> = self
             .plan
             .entries
             .iter()
             .copied()
-            .filter(|key| (key.0 as usize) < defined && !self.twins.contains_key(key))
+            .filter(|key| matches!(self.functions.get(key.0 as usize), Some(CoreFunction::Counted(_))))
+            .filter(|key| !self.twins.contains_key(key))
             .collect();
         let members: Vec<(Entry, &FuncType)> =
             due.iter().map(|&(function, entry)| (entry, &self.signatures[function as usize])).collect();
@@ -422,18 +432,18 @@ impl<'a> Rewriter<'a> {
         given.extend(
             due.iter().enumerate().map(|(i, &(function, _))| (member(i), ExportKind::Func, self.counted(function))),
         );
-        let instance = self.added_instance(&twins(&members), &given);
+        let instance = self.added_instance(&twins(&members), &given)?;
         for (i, key) in due.into_iter().enumerate() {
             let twin = self.out.alias_function(instance, &member(i));
             self.twins.insert(key, twin);
         }
-        self.twins[&(function, entry)]
+        Ok(self.twins[&(function, entry)])
     }
 
     /// Makes the wrappers and the bags that wait.
-    fn settle(&mut self) {
-        self.wrap();
-        for index in 0..self.instances.len() {
+    fn settle(&mut self) -> Result<(), Refused> {
+        self.wrap()?;
+        for index in self.settled..self.instances.len() {
             let CoreInstance::Waiting(bag) = &self.instances[index] else { continue };
             let exports: Vec<(String, ExportKind, u32)> = bag
                 .iter()
@@ -444,17 +454,20 @@ impl<'a> Rewriter<'a> {
                 .collect();
             self.instances[index] = CoreInstance::Made(self.out.bag(&exports));
         }
+        self.settled = self.instances.len();
+        Ok(())
     }
 
-    fn wrap(&mut self) {
+    fn wrap(&mut self) -> Result<(), Refused> {
         let mut waiting = Vec::new();
-        for (index, function) in self.functions.iter().enumerate() {
+        for (index, function) in self.functions.iter().enumerate().skip(self.wrapped) {
             if let CoreFunction::Waiting(plain, leaving) = *function {
                 waiting.push((index, plain, leaving));
             }
         }
+        self.wrapped = self.functions.len();
         if waiting.is_empty() {
-            return;
+            return Ok(());
         }
         let members: Vec<(Leaving, &FuncType)> =
             waiting.iter().map(|&(index, _, leaving)| (leaving, &self.signatures[index])).collect();
@@ -463,17 +476,35 @@ impl<'a> Rewriter<'a> {
             (TAKE.to_owned(), ExportKind::Func, self.host.take),
         ];
         given.extend(waiting.iter().enumerate().map(|(i, &(_, plain, _))| (member(i), ExportKind::Func, plain)));
-        let instance = self.added_instance(&wrappers(&members, self.costs), &given);
+        let instance = self.added_instance(&wrappers(&members, self.costs), &given)?;
         for (i, (index, ..)) in waiting.into_iter().enumerate() {
             let wrapper = self.out.alias_function(instance, &member(i));
             self.functions[index] = CoreFunction::Counted(wrapper);
         }
+        Ok(())
     }
 
-    fn added_instance(&mut self, module: &wasm_encoder::Module, given: &[(String, ExportKind, u32)]) -> u32 {
+    /// Adds a module and its one instance.
+    fn added_instance(
+        &mut self,
+        module: &wasm_encoder::Module,
+        given: &[(String, ExportKind, u32)],
+    ) -> Result<u32, Refused> {
         let module = self.out.module(module);
+        self.instance_of_added(module, given)
+    }
+
+    fn instance_of_added(&mut self, module: u32, given: &[(String, ExportKind, u32)]) -> Result<u32, Refused> {
+        self.added_core_instances += 1;
+        if self.added_core_instances > ADDED_CORE_INSTANCES {
+            return Err(Refused::OverLimit {
+                rule: StaticRule::CoreInstances,
+                found: self.added_core_instances,
+                limit: ADDED_CORE_INSTANCES,
+            });
+        }
         let given = self.out.bag(given);
-        self.out.instantiate(module, &[(GIVEN, given), (METER_MODULE, self.host.meter)])
+        Ok(self.out.instantiate(module, &[(GIVEN, given), (METER_MODULE, self.host.meter)]))
     }
 
     fn counted(&self, function: u32) -> u32 {
@@ -491,15 +522,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Exports the fuel-left function.
-    fn finish(mut self) -> Result<Vec<u8>, Refused> {
-        let added = u64::from(self.out.instantiated - self.own_core_instances);
-        if added > ADDED_CORE_INSTANCES {
-            return Err(Refused::OverLimit {
-                rule: StaticRule::CoreInstances,
-                found: added,
-                limit: ADDED_CORE_INSTANCES,
-            });
-        }
+    fn finish(mut self) -> Vec<u8> {
         let left = self.out.alias_function(self.host.meter, FUEL_LEFT);
         self.out.lift(left, 1, Vec::new());
         let mut instances = ComponentInstanceSection::new();
@@ -507,7 +530,7 @@ impl<'a> Rewriter<'a> {
         let mut exports = ComponentExportSection::new();
         exports.export(GUEST_INTERFACE, ComponentExportKind::Instance, self.component_instances, None);
         self.out.component.section(&instances).section(&exports);
-        Ok(self.out.component.finish())
+        self.out.component.finish()
     }
 }
 
@@ -558,8 +581,6 @@ struct Output {
     modules: u32,
     functions: u32,
     instances: u32,
-    /// Instances made from modules.
-    instantiated: u32,
 }
 
 impl Output {
@@ -573,7 +594,6 @@ impl Output {
         let mut section = InstanceSection::new();
         section.instantiate(module, arguments.iter().map(|&(name, instance)| (name, ModuleArg::Instance(instance))));
         self.component.section(&section);
-        self.instantiated += 1;
         self.instances += 1;
         self.instances - 1
     }

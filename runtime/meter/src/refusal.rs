@@ -135,7 +135,7 @@ static_rules! {
     Segments = "segments",
     /// No core code, core instance or canonical function inside a nested component.
     NestedCode = "nested-code",
-    /// Core modules are neither imported nor exported.
+    /// Core modules are neither imported, nor exported, nor aliased.
     ModuleLinking = "module-linking",
     /// Names that the meter needs are not used by the component.
     ReservedName = "reserved-name",

@@ -163,13 +163,11 @@ pub(crate) struct Host {
     pub(crate) synced: Vec<i64>,
     /// Charged and not yet taken.
     pub(crate) charged: i64,
-    /// What the test's own imports have seen.
-    pub(crate) seen: Vec<u64>,
 }
 
 impl Host {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, synced: Vec::new(), charged: 0, seen: Vec::new() }
+        Self { limits, synced: Vec::new(), charged: 0 }
     }
 }
 
@@ -273,6 +271,7 @@ fn component_bits(val: &component::Val) -> u64 {
         component::Val::U32(value) => u64::from(*value),
         component::Val::Float32(value) => u64::from(value.to_bits()),
         component::Val::Float64(value) => value.to_bits(),
+        component::Val::String(text) => text.len() as u64,
         other => panic!("{other:?} is no result of a test"),
     }
 }
