@@ -1,8 +1,29 @@
-//! The life of a run in this process.
+//! The life of a run in this process: a thread of its own, one instance, one call, one ending.
 
-use poai_objects::{Fuel, Outcome, OutputName, Run, TraceRoot};
+mod ending; // what every error of wasmtime means
+mod float_control; // the processor's rounding modes
 
+use std::thread;
+use std::time::Instant;
+
+use poai_objects::{EngineName, Fuel, Outcome, OutputName, Run, TraceRoot, TraceWriter, Trap};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use self::ending::{Ending, classify};
+use crate::engine::NATIVE_STACK_BYTES;
+use crate::guest::Guest;
+use crate::guest::host::{Host, serve, way};
+use crate::guest_text::printable;
+use crate::link::Entry;
 use crate::{Content, Fault, Loaded, Sink};
+
+/// Bytes of the guest thread's stack: wasm's part, and what host calls need above it.
+const THREAD_STACK_BYTES: usize = NATIVE_STACK_BYTES + (16 << 20);
+
+/// Bytes that one host call may lift from the guest: what this host must hold for it. More is an error of the
+/// component model, the same everywhere.
+const LIFTED_BYTES: usize = 128 << 20;
 
 /// How a run ended: what a claim says, before the outputs have their CIDs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +43,87 @@ pub struct Finished {
 
 /// Executes a run.
 ///
+/// The guest has a thread of its own; `content` and `sink` are used from the caller's.
+///
 /// # Errors
 /// A fault of this host; never anything that the guest did.
 pub fn execute(loaded: &Loaded, run: &Run, content: &dyn Content, sink: &mut dyn Sink) -> Result<Finished, Fault> {
-    let _ = (loaded, run, content, sink);
-    Err(Fault::Unknown { reason: "the guest side is being written".into() })
+    if run.engine != EngineName::CURRENT {
+        return Err(Fault::WrongEngine { asked: run.engine });
+    }
+    let (host, requests) = way();
+    let (loaded, run) = (loaded.clone(), run.clone());
+    let thread = thread::Builder::new().name("guest".into()).stack_size(THREAD_STACK_BYTES);
+    let guest = thread.spawn(move || live(&loaded, run, host)).map_err(|error| Fault::HostMemory { reason: error.to_string() })?;
+    // If the caller's side fails, its receiver is gone, and so the guest ends at its next request.
+    let served = serve(requests, content, sink);
+    let lived = guest.join().unwrap_or_else(|_| Err(Fault::Unknown { reason: "the guest's thread panicked".into() }));
+    served.and(lived)
+}
+
+/// A whole life, on the guest's thread.
+fn live(loaded: &Loaded, run: Run, host: Host) -> Result<Finished, Fault> {
+    float_control::reset();
+    let begin = Instant::now();
+    let mut store = Store::new(loaded.instance.engine(), Guest::new(run, loaded.world(), host));
+    store.limiter(|guest| &mut guest.limiter);
+    store.set_hostcall_fuel(LIFTED_BYTES);
+    let ending = match call(loaded, &mut store) {
+        Ok(ending) => ending,
+        Err(error) => classify(&error, &mut store)?,
+    };
+    let ending = close(ending, store.data_mut())?;
+    let (trace, _) = TraceWriter::default().finish();
+    let guest_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Ok(Finished { outcome: ending.outcome, fuel: store.data().meter.spent_when(ending.fuel_left), outputs: ending.outputs, trace, guest_us })
+}
+
+/// Instantiates and calls the entry. An error is everything that did not end by itself.
+fn call(loaded: &Loaded, store: &mut Store<Guest>) -> wasmtime::Result<Ending> {
+    store.data_mut().begin()?;
+    let instance = loaded.instance.instantiate(&mut *store)?;
+    let outcome = match loaded.entry {
+        Entry::Task(run) => {
+            let run = instance.get_typed_func::<(), (Result<(), String>,)>(&mut *store, run)?;
+            let (result,) = run.call(&mut *store, ())?;
+            result.map_or_else(|message| Outcome::failed(&printable(&message)), |()| Outcome::Ok)
+        }
+        Entry::Command(run) => {
+            let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, run)?;
+            let (result,) = run.call(&mut *store, ())?;
+            exit_outcome(u8::from(result.is_err()))
+        }
+    };
+    let left = fuel_left(loaded, &instance, store)?;
+    Ok(Ending::new(outcome, store.data().meter.left_of(left)))
+}
+
+/// What the guest's own counter says at the end.
+fn fuel_left(loaded: &Loaded, instance: &Instance, store: &mut Store<Guest>) -> wasmtime::Result<i64> {
+    let fuel_left = instance.get_typed_func::<(), (i64,)>(&mut *store, loaded.fuel_left)?;
+    let (left,) = fuel_left.call(&mut *store, ())?;
+    Ok(left)
+}
+
+/// A plain program's exit status as an outcome.
+fn exit_outcome(status: u8) -> Outcome {
+    match status {
+        0 => Outcome::Ok,
+        status => Outcome::failed(&format!("exit status {status}")),
+    }
+}
+
+/// Sends out what is left to send, and settles what only the whole can tell.
+fn close(mut ending: Ending, guest: &mut Guest) -> Result<Ending, Fault> {
+    if ending.fuel_left < 0 {
+        ending.outcome = Outcome::Trapped { trap: Trap::OutOfFuel };
+    }
+    if !matches!(ending.outcome, Outcome::Trapped { .. }) {
+        match guest.finish() {
+            Ok(outputs) => ending.outputs = outputs,
+            Err(stop) => ending.outcome = ending::of_stop(&stop)?,
+        }
+    }
+    guest.finish_words().or_else(|stop| ending::of_stop(&stop).map(drop))?;
+    Ok(ending)
 }

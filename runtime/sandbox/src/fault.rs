@@ -1,5 +1,6 @@
 use std::fmt;
 
+use poai_objects::EngineName;
 use serde::{Deserialize, Serialize};
 
 use crate::guest_text::one_line;
@@ -58,6 +59,12 @@ pub enum Fault {
         /// What stands in the way.
         reason: String,
     },
+    /// The run asks for the rules of another engine than this one.
+    #[error("the run asks for {asked}, and this host is {}", EngineName::CURRENT)]
+    WrongEngine {
+        /// The engine that the run names.
+        asked: EngineName,
+    },
     /// Whoever asked for the run no longer wants it.
     #[error("the run was cancelled")]
     Cancelled,
@@ -79,7 +86,7 @@ impl Fault {
             Self::Content { reason } => Self::Content { reason: one_line(&reason) },
             Self::Storage { reason } => Self::Storage { reason: one_line(&reason) },
             Self::Unknown { reason } => Self::Unknown { reason: one_line(&reason) },
-            Self::Compile { .. } | Self::Watchdog { .. } | Self::NativeStack | Self::Cancelled => self,
+            Self::Compile { .. } | Self::Watchdog { .. } | Self::NativeStack | Self::WrongEngine { .. } | Self::Cancelled => self,
         }
     }
 }

@@ -1,16 +1,108 @@
 //! What a running guest sees of the world: nothing of this machine.
+//!
+//! [`Guest`] is the state behind every host call. The interfaces are thin: [`task`] and [`wasi`] translate them to the
+//! few things that a run has: an account of fuel and time, inputs, outputs, a disk in memory, randomness, words.
 
+mod bindings; // generated from wit/
+mod disk; // files under /out
+mod handles; // what handles stand for
+pub(crate) mod host; // the way to the caller's content and sink
+mod inputs; // folders and files to read
+pub(crate) mod memory; // the memory limit
+pub(crate) mod meter; // fuel and time
+mod outputs; // named bytes to write
+mod random; // what follows from the seed
 pub(crate) mod stop; // why a host call ends the run
+#[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
+mod task; // poai:task
+#[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
+mod wasi; // the virtual WASI
+mod words; // log and progress
 
-use wasmtime::component::Linker;
+use std::sync::Arc;
+
+use poai_objects::{OutputName, Run, World};
+use wasmtime::component::{HasSelf, Linker};
+
+use self::disk::Disk;
+use self::handles::Handles;
+use self::host::Host;
+use self::inputs::Inputs;
+use self::memory::{Limiter, Memory};
+use self::meter::Meter;
+use self::outputs::Outputs;
+use self::random::Random;
+use self::stop::Stop;
+use self::words::Words;
 
 /// The state behind every host call of one run.
-pub(crate) struct Guest {}
+pub(crate) struct Guest {
+    pub(crate) meter: Meter,
+    pub(crate) limiter: Limiter,
+    run: Run,
+    world: World,
+    host: Host,
+    handles: Handles,
+    inputs: Inputs,
+    outputs: Outputs,
+    disk: Disk,
+    random: Random,
+    words: Words,
+}
+
+/// The output that a plain program's standard output is.
+const STDOUT: &str = "stdout";
+/// The input that is a program's standard input.
+const STDIN: &str = "stdin";
 
 impl Guest {
+    /// A guest that has done nothing yet.
+    pub(crate) fn new(run: Run, world: World, host: Host) -> Self {
+        let memory = Memory::new(run.limits.memory_bytes);
+        Self {
+            meter: Meter::new(&run.limits),
+            limiter: Limiter::new(Arc::clone(&memory)),
+            world,
+            host,
+            handles: Handles::default(),
+            inputs: Inputs::new(run.inputs.clone()),
+            outputs: Outputs::new(&run.limits),
+            disk: Disk::new(memory),
+            random: Random::new(run.seed),
+            words: Words::default(),
+            run,
+        }
+    }
+
+    /// A plain program's standard output is there even if nothing is written.
+    pub(crate) fn begin(&mut self) -> Result<(), Stop> {
+        match self.world {
+            World::Task => Ok(()),
+            World::Command => self.outputs.create(&self.host, &stdout_name()),
+        }
+    }
+
+    /// Sends out what is left: files under `/out`, gathered bytes, the last line of log.
+    pub(crate) fn finish(&mut self) -> Result<Vec<OutputName>, Stop> {
+        for (name, file) in self.disk.files() {
+            self.outputs.create(&self.host, &name)?;
+            file.with_bytes(|bytes| self.outputs.append(&self.host, &name, bytes))?;
+        }
+        self.outputs.finish(&self.host)
+    }
+
+    /// The words that still wait for their line's end, however the run ended.
+    pub(crate) fn finish_words(&mut self) -> Result<(), Stop> {
+        self.words.finish(&self.host)
+    }
+
     /// Offers everything that a run offers.
     pub(crate) fn link(linker: &mut Linker<Self>) -> wasmtime::Result<()> {
-        let _ = linker;
-        Ok(())
+        Meter::link(linker)?;
+        bindings::Offered::add_to_linker::<_, HasSelf<Self>>(linker, |guest| guest)
     }
+}
+
+fn stdout_name() -> OutputName {
+    STDOUT.parse().expect("the name is valid")
 }

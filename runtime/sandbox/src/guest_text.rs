@@ -20,6 +20,11 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// The text without control characters, its lines kept.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !(c.is_control() || is_direction(*c))).collect()
+}
+
 /// Characters that reorder what surrounds them: a log line must not disguise another.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -41,6 +46,11 @@ mod tests {
         ] {
             assert_eq!(one_line(text), shown);
         }
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_only() {
+        assert_eq!(printable("two\r\nlines\u{7} and\u{202e} more\0"), "two\nlines and more");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a component may import, and where its entry is.
 
+use poai_meter::{FUEL_LEFT_EXPORT, GUEST_INTERFACE};
 use poai_objects::World;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
@@ -16,6 +17,8 @@ mod absent; // families that are imported but not there
 pub struct Loaded {
     pub(crate) instance: InstancePre<Guest>,
     pub(crate) entry: Entry,
+    /// Where the meter tells the fuel left.
+    pub(crate) fuel_left: ComponentExportIndex,
 }
 
 /// What is called.
@@ -77,7 +80,13 @@ pub(crate) fn load(engine: &wasmtime::Engine, component: &Component, world: Worl
     Guest::link(&mut linker).map_err(misfit)?;
     absent::link(&mut linker, component).map_err(misfit)?;
     let instance = linker.instantiate_pre(component).map_err(misfit)?;
-    Ok(Loaded { instance, entry: entry(component, world)? })
+    Ok(Loaded { instance, entry: entry(component, world)?, fuel_left: fuel_left(component)? })
+}
+
+fn fuel_left(component: &Component) -> Result<ComponentExportIndex, Refusal> {
+    let guest = component.get_export_index(None, GUEST_INTERFACE);
+    let function = guest.and_then(|guest| component.get_export_index(Some(&guest), FUEL_LEFT_EXPORT));
+    function.ok_or_else(|| Refusal::Link { reason: "it is not instrumented".into() })
 }
 
 fn entry(component: &Component, world: World) -> Result<Entry, Refusal> {

@@ -1,0 +1,85 @@
+//! The way out of the guest's thread: content comes in, outputs and words go out.
+//!
+//! The guest runs on a thread of its own, with a large stack; [`Content`] and [`Sink`] belong to the caller's.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use cid::Cid;
+use poai_objects::{Link, OutputName};
+
+use super::stop::Stop;
+use crate::{BlockFile, Content, Fault, Node, Sink, Word};
+
+/// Messages that may wait for the caller; then the guest waits.
+const WAITING: usize = 64;
+/// Bytes of output in one message, so that what waits is at most 16 MiB.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+/// What the guest's thread asks of its caller.
+pub(crate) enum Request {
+    Open { link: Link, answer: SyncSender<Result<Node, Fault>> },
+    Block { cid: Cid, answer: SyncSender<Result<BlockFile, Fault>> },
+    Output { name: OutputName, bytes: Vec<u8> },
+    Word(Word),
+}
+
+/// The guest's end.
+pub(crate) struct Host {
+    requests: SyncSender<Request>,
+}
+
+/// Both ends of a new way.
+pub(crate) fn way() -> (Host, Receiver<Request>) {
+    let (requests, receiver) = sync_channel(WAITING);
+    (Host { requests }, receiver)
+}
+
+impl Host {
+    pub(crate) fn open(&self, link: Link) -> Result<Node, Stop> {
+        self.ask(|answer| Request::Open { link, answer })
+    }
+
+    pub(crate) fn block(&self, cid: Cid) -> Result<BlockFile, Stop> {
+        self.ask(|answer| Request::Block { cid, answer })
+    }
+
+    /// Adds bytes to an output; no bytes create it.
+    pub(crate) fn output(&self, name: &OutputName, bytes: &[u8]) -> Result<(), Stop> {
+        if bytes.is_empty() {
+            return self.send(Request::Output { name: name.clone(), bytes: Vec::new() });
+        }
+        let mut pieces = bytes.chunks(MESSAGE_BYTES);
+        pieces.try_for_each(|piece| self.send(Request::Output { name: name.clone(), bytes: piece.to_vec() }))
+    }
+
+    pub(crate) fn word(&self, word: Word) -> Result<(), Stop> {
+        self.send(Request::Word(word))
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(SyncSender<Result<T, Fault>>) -> Request) -> Result<T, Stop> {
+        let (answer, answered) = sync_channel(1);
+        self.send(request(answer))?;
+        answered.recv().map_err(|_| GONE)?.map_err(Stop::Fault)
+    }
+
+    fn send(&self, request: Request) -> Result<(), Stop> {
+        self.requests.send(request).map_err(|_| GONE)
+    }
+}
+
+/// The caller stopped serving: it has its own reason, which it reports instead.
+const GONE: Stop = Stop::Fault(Fault::Cancelled);
+
+/// Serves a guest until it ends, or until the caller's own side fails.
+pub(crate) fn serve(requests: Receiver<Request>, content: &dyn Content, sink: &mut dyn Sink) -> Result<(), Fault> {
+    for request in requests {
+        // An answer that nobody waits for any more belongs to a guest that has ended.
+        match request {
+            Request::Open { link, answer } => drop(answer.send(content.open(&link))),
+            Request::Block { cid, answer } => drop(answer.send(content.block(&cid))),
+            Request::Output { name, bytes } => sink.output(&name, &bytes)?,
+            Request::Word(word) => sink.word(word),
+        }
+    }
+    Ok(())
+}
