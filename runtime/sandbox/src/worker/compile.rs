@@ -70,8 +70,10 @@ pub(super) fn compile(
     let memory_bytes = limits.compile_memory_bytes.min(limits.worker_memory_bytes);
     worker.limit_memory(memory_bytes).map_err(|error| Fault::WorkerDied { reason: format!("its memory cannot be limited: {error}") })?;
     let patience = Patience { deadline: Some(Instant::now() + limits.compile_time), cancels };
+    let out_of_memory = || RunError::Fault(Fault::Compile { limit: CompileLimit::Memory, allowed: memory_bytes });
     match exchange(&mut worker, program, component, limits.code_bytes, &patience) {
         Ok(code) => Ok(code),
+        Err(Stop::Run(RunError::Fault(Fault::HostMemory { .. }))) => Err(out_of_memory()),
         Err(Stop::Run(error)) => Err(error),
         Err(Stop::Channel(ChannelError::Deadline)) => {
             Err(Fault::Compile { limit: CompileLimit::Time, allowed: milliseconds(limits.compile_time) }.into())
@@ -79,11 +81,7 @@ pub(super) fn compile(
         Err(Stop::Channel(ChannelError::Cancelled)) => Err(Fault::Cancelled.into()),
         Err(Stop::Channel(error)) => {
             let death = worker.death(&error);
-            Err(if death.out_of_memory {
-                Fault::Compile { limit: CompileLimit::Memory, allowed: memory_bytes }.into()
-            } else {
-                Fault::WorkerDied { reason: death.reason }.into()
-            })
+            Err(if death.out_of_memory { out_of_memory() } else { Fault::WorkerDied { reason: death.reason }.into() })
         }
     }
 }

@@ -159,3 +159,6 @@ fn lost(error: ChannelError) -> Fault {
 fn unexpected() -> Fault {
     Fault::WorkerDied { reason: "the daemon answered something else than was asked".into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Effect, EngineName, InputName, Link, Object, OutputName, Program, Run, World};
+use poai_objects::{Effect, EngineName, Link, Object, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Cancel, RunError, Attempt, Ran, Workers, WorkersConfig, WorkersLimits};
 use poai_sandbox::{BlockFile, Chunk, Content, Fault, FileLayout, LocalKey, Node, Sink, Word};
 
@@ -86,12 +86,6 @@ impl Case {
         let program = Program { world, component: blocks.add(component), models: BTreeMap::new(), adapter: None };
         let run = Run::new(program.id(), EngineName::CURRENT);
         Self { blocks, program, run }
-    }
-
-    pub(crate) fn with_input(mut self, name: &str, bytes: &[u8]) -> Self {
-        let link = self.blocks.add(bytes);
-        self.run.inputs.insert(name.parse::<InputName>().unwrap(), link);
-        self
     }
 
     pub(crate) fn run_in(&self, workers: &Workers) -> Result<Ran, RunError> {

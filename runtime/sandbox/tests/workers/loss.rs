@@ -114,6 +114,7 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
     let case = Case::new(&programs::work());
     let expected = case.run_in(&workers).unwrap().finished;
     let mut died = 0;
+    let mut killed = Vec::new();
     for round in 0..60_u64 {
         thread::scope(|scope| {
             let attempt = scope.spawn(|| case.run_in(&workers));
@@ -121,6 +122,7 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
             for pid in marked(mark) {
                 // Some are gone by now.
                 kill_process(pid, Signal::KILL).ok();
+                killed.push(pid);
             }
             match attempt.join().unwrap() {
                 Ok(ran) => assert_eq!((ran.finished.outcome, ran.finished.fuel), (expected.outcome.clone(), expected.fuel)),
@@ -133,6 +135,7 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
         });
     }
     assert!(died > 0, "no round hit a worker: the test proves nothing");
+    wait_until(|| marked(mark).iter().all(|pid| !killed.contains(pid)));
     let after = case.run_in(&workers).unwrap().finished;
     assert_eq!((after.outcome, after.fuel), (expected.outcome, expected.fuel));
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use poai_objects::{Fuel, Outcome, Trap};
-use poai_sandbox::worker::{RunError, Workers, WorkersError};
+use poai_objects::{Fuel, Limits, Outcome, Trap};
+use poai_sandbox::worker::{Cancel, RunError, Workers, WorkersError};
 use poai_sandbox::{CompileLimit, Fault, Layer};
 
 use crate::content::{Case, config, workers};
@@ -141,17 +141,20 @@ fn attempts_beyond_the_limits_wait_and_then_are_turned_away() {
         limits.running = 1;
         limits.waiting = 1;
     });
-    let (work, nothing) = (Case::new(&programs::work()), Case::new(&programs::nothing()));
-    work.run_in(&workers).unwrap();
+    let (mut spin, nothing) = (Case::new(&programs::spin()), Case::new(&programs::nothing()));
+    spin.run.limits.fuel = Limits::MAX_FUEL;
+    let cancel = Cancel::new().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| work.run_in(&workers).unwrap());
+        let spinning = scope.spawn(|| spin.run_with(&workers, &cancel).0);
         wait_until(|| workers.status().running == 1);
         let waiting = scope.spawn(|| nothing.run_in(&workers).unwrap());
-        wait_until(|| workers.status().waiting == 1 || waiting.is_finished());
-        if workers.status().waiting == 1 {
-            let error = nothing.run_in(&workers).unwrap_err();
-            assert!(matches!(error, RunError::Busy { waiting: 1 }), "{error}");
-        }
+        wait_until(|| workers.status().waiting == 1);
+        let error = nothing.run_in(&workers).unwrap_err();
+        assert!(matches!(error, RunError::Busy { waiting: 1 }), "{error}");
+        cancel.cancel();
+        let error = spinning.join().unwrap().unwrap_err();
+        assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "{error}");
+        assert_eq!(waiting.join().unwrap().finished.outcome, Outcome::Ok);
     });
     assert_eq!((workers.status().running, workers.status().waiting), (0, 0));
 }
