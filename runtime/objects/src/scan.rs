@@ -50,8 +50,8 @@ pub(crate) fn scan(bytes: &[u8], limits: &DecodeLimits) -> Result<(), Flaw> {
 /// A map or list that is not finished.
 struct Frame<'a> {
     is_map: bool,
-    /// Items to come; a map's keys and values count apart.
-    left: usize,
+    /// Items to come, by the head's word; a map's keys and values count apart.
+    left: u64,
     last_key: Option<&'a [u8]>,
 }
 
@@ -157,16 +157,10 @@ impl<'a> Scanner<'a> {
         if self.open.len() >= self.limits.depth {
             return Err(Flaw::Limit { name: "depth", allowed: self.limits.depth });
         }
-        let items_per_entry = if is_map { 2 } else { 1 };
-        let left = usize::try_from(len).ok().and_then(|len| len.checked_mul(items_per_entry));
-        match left {
-            // Every item has a byte at least.
-            Some(left) if left <= self.bytes.len() - self.at => {
-                self.open.push(Frame { is_map, left, last_key: None });
-                Ok(())
-            }
-            _ => self.flaw("it ends too early"),
-        }
+        // More items than there are bytes only end the walk too early: nothing is reserved for them.
+        let left = if is_map { len.saturating_mul(2) } else { len };
+        self.open.push(Frame { is_map, left, last_key: None });
+        Ok(())
     }
 
     fn key(&mut self) -> Result<(), Flaw> {

@@ -5,8 +5,8 @@ use std::iter;
 
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{
-    Claim, Contributor, Delegation, Effect, EngineName, Fuel, Limits, Link, Model, Object, Outcome, Package, Params,
-    Program, Receipt, Role, Run, Telemetry, TraceChunk, TraceRoot, Trap, Verdict,
+    Claim, Contributor, Delegation, Effect, EngineName, Field, Fuel, Limits, Link, Model, Object, Outcome, Package,
+    Params, Program, Receipt, Role, Run, Telemetry, TraceChunk, TraceRoot, Trap, Verdict,
 };
 
 use crate::samples;
@@ -31,6 +31,10 @@ fn changed<T>(mut object: T, change: impl FnOnce(&mut T)) -> T {
 
 fn file() -> Link {
     cid_of(RAW, b"").try_into().unwrap()
+}
+
+fn weights() -> Link {
+    cid_of(RAW, b"weights").try_into().unwrap()
 }
 
 fn names<T: Ord + std::str::FromStr<Err: std::fmt::Debug>>(count: usize) -> impl Iterator<Item = T> {
@@ -100,6 +104,27 @@ fn claims_are_bounded_and_the_greatest_fits_its_block() {
     assert!(refusal(&wordy).contains("limit message bytes of 4096"));
     let endless = Claim { fuel: Fuel(u64::MAX), ..claim };
     assert!(refusal(&endless).contains("limit fuel"));
+}
+
+#[test]
+fn the_first_differing_field_is_named() {
+    let claim = samples::claim();
+    let output = |name: &str| Field::Output { name: name.parse().unwrap() };
+    let changes: [(Change<Claim>, Field); 7] = [
+        (|claim| claim.run = Run::new(samples::some_program(), EngineName::CURRENT).id(), Field::Run),
+        (|claim| claim.outcome = Outcome::failed(""), Field::Outcome),
+        (|claim| _ = claim.outputs.insert("a".parse().unwrap(), file()), output("a")),
+        (|claim| _ = claim.outputs.pop_first(), output("a/b")),
+        (|claim| _ = claim.outputs.insert("stdout".parse().unwrap(), weights()), output("stdout")),
+        (|claim| claim.fuel = Fuel(1), Field::Fuel),
+        (|claim| claim.trace = TraceRoot { count: 1, chunks: vec![samples::chunk().id()] }.id(), Field::Trace),
+    ];
+    // From the last to the first, so that the first of several is named.
+    let mut other = claim.clone();
+    for (change, expected) in changes.into_iter().rev() {
+        change(&mut other);
+        assert_eq!(claim.first_difference(&other), Some(expected));
+    }
 }
 
 #[test]

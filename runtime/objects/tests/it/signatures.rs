@@ -1,6 +1,8 @@
-use ed25519_dalek::{Signer, SigningKey};
+use curve25519_dalek::Scalar;
+use ed25519_dalek::{Signer, SigningKey, Verifier};
 use ipld_core::ipld::Ipld;
 use poai_objects::{Envelope, Object, ObjectError, PublicKey, Receipt, SecretKey, Signature, Signed, Verdict};
+use sha2::{Digest, Sha512};
 
 use crate::samples;
 
@@ -76,6 +78,22 @@ fn a_malleable_signature_is_forged() {
         carry = sum >> 8;
     }
     assert_eq!(carry, 0);
+    assert_forged(Envelope { signature: signature(bytes), ..envelope }, &payload);
+}
+
+#[test]
+fn a_signature_with_a_point_of_small_order_is_forged() {
+    // R = identity and s = k·a satisfy the equation that lax verifiers check, for every such message
+    // of the key's owner: two signatures by which verifiers disagree.
+    let (envelope, payload) = signed();
+    let message = [b"poai signature v1\0poai/receipt\0", &envelope.payload.to_bytes()[..]].concat();
+    let secret = SigningKey::from_bytes(&[7; 32]);
+    let identity = [&[1][..], &[0; 31]].concat();
+    let hash = Sha512::new().chain_update(&identity).chain_update(secret.verifying_key()).chain_update(&message);
+    let s = Scalar::from_bytes_mod_order_wide(&hash.finalize().into()) * secret.to_scalar();
+    let bytes: [u8; 64] = [&identity[..], s.as_bytes()].concat().try_into().unwrap();
+    let lax = ed25519_dalek::Signature::from_bytes(&bytes);
+    secret.verifying_key().verify(&message, &lax).unwrap();
     assert_forged(Envelope { signature: signature(bytes), ..envelope }, &payload);
 }
 
