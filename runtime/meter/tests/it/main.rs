@@ -2,6 +2,7 @@
 
 mod against_naive; // exact figures, against the oracle
 mod components; // wrappers, twins and the seam to the host
+mod driver; // drives functions of any signature
 mod harness; // compiles, links and runs
 mod hostile; // bad input: refused, without panic or delay
 mod naive; // the oracle
