@@ -14,7 +14,7 @@
 //! is no order to stop: the daemon kills the worker.
 
 use cid::Cid;
-use poai_objects::{Effect, EngineName, Fuel, Link, Outcome, OutputName, Program, Run, TraceRoot, codec};
+use poai_objects::{DecodeLimits, Effect, EngineName, Fuel, Link, ObjectError, Outcome, OutputName, Program, Run, TraceRoot, codec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ use crate::{Fault, Node, Word};
 pub(crate) const PROTOCOL_VERSION: u32 = 1;
 /// Bytes of one message. A file of 100 GB in chunks of 1 MiB has a layout of about 6 MB.
 pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
+/// What a decoder accepts: every CID that a message has room for.
+const LIMITS: DecodeLimits = DecodeLimits { bytes: MESSAGE_BYTES, depth: 16, links: 200_000 };
 /// Bytes of content in one message; longer content comes in pieces.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of one effect's arguments, and likewise of its results.
@@ -139,10 +141,8 @@ impl Message for FromWorker {
 pub(crate) enum ProtocolError {
     #[error("a message of {bytes} bytes is over the limit of {MESSAGE_BYTES}")]
     TooLarge { bytes: usize },
-    #[error("not a message: {reason}")]
-    Malformed { reason: String },
-    #[error("a message is not in canonical form")]
-    NotCanonical,
+    #[error(transparent)]
+    Malformed(#[from] ObjectError),
 }
 
 /// A message's bytes, without their length.
@@ -154,17 +154,9 @@ pub(crate) fn encode(message: &impl Message) -> Result<Vec<u8>, ProtocolError> {
     Ok(bytes)
 }
 
-/// The message that some bytes are. Bytes that the message would not encode to again are refused.
+/// The message that some bytes are, by the rules of poai's objects: they have no other form.
 pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, ProtocolError> {
-    if bytes.len() > MESSAGE_BYTES {
-        return Err(ProtocolError::TooLarge { bytes: bytes.len() });
-    }
-    let message: M =
-        serde_ipld_dagcbor::from_slice(bytes).map_err(|error| ProtocolError::Malformed { reason: error.to_string().chars().take(200).collect() })?;
-    if codec::encode(&message) != bytes {
-        return Err(ProtocolError::NotCanonical);
-    }
-    Ok(message)
+    Ok(codec::decode_value(bytes, &LIMITS, "worker message")?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
-use poai_sandbox::Layer;
+use poai_sandbox::{Layer, LayerState, Layers};
 
 use crate::content::{Case, workers};
 use crate::{executable, programs};
@@ -19,6 +19,14 @@ fn result(output: &Output) -> String {
         Some(signal) => format!("signal {signal}"),
         None => String::from_utf8_lossy(&output.stdout).trim().into(),
     }
+}
+
+/// The layers that this machine has: a kernel without landlock, or a container that forbids user
+/// namespaces, is no reason for the tests to fail, but must be told.
+fn layers_here() -> Layers {
+    let home = tempfile::tempdir().unwrap();
+    let layers = workers(home.path(), |_| {}).layers().clone();
+    layers
 }
 
 #[test]
@@ -46,7 +54,8 @@ fn each_layer_stops_by_itself_what_it_is_for() {
     let memory = format!("/proc/{own}/mem");
     let created = std::env::temp_dir().join("poai-sandbox-must-not-be-created");
     let created = created.to_str().unwrap();
-    for (layers, act, argument, expected) in [
+    let here = layers_here();
+    for (layer, act, argument, expected) in [
         ("landlock", "read", "/etc/passwd", "EACCES"),
         ("landlock", "read", memory.as_str(), "EACCES"),
         ("landlock", "read", "/proc/self/status", "EACCES"),
@@ -65,7 +74,12 @@ fn each_layer_stops_by_itself_what_it_is_for() {
         ("undumpable", "undumpable", "", "done"),
         ("no-new-privileges", "no-new-privileges", "", "done"),
     ] {
-        assert_eq!(result(&attempt(layers, act, argument)), expected, "{layers}: {act} {argument}");
+        let found = result(&attempt(layer, act, argument));
+        match here.iter().find(|(known, _)| known.to_string() == layer).unwrap().1 {
+            LayerState::Absent { .. } => assert!(found.starts_with("not confined"), "{layer} is absent, and nobody is told: {found}"),
+            LayerState::Enforced { how } if how.contains("not all of it") && found == "done" => {}
+            LayerState::Enforced { .. } => assert_eq!(found, expected, "{layer}: {act} {argument}"),
+        }
     }
     assert!(!std::path::Path::new(created).exists());
 }
@@ -155,13 +169,12 @@ fn system_calls_that_no_worker_needs_kill() {
 }
 
 #[test]
-fn a_worker_reports_its_layers() {
-    let home = tempfile::tempdir().unwrap();
-    let workers = workers(home.path(), |_| {});
-    for (layer, state) in workers.layers().iter() {
-        assert!(state.is_enforced(), "{layer}: {state}");
+fn a_worker_reports_every_layer_and_has_those_of_every_linux() {
+    let here = layers_here();
+    assert_eq!(here.iter().map(|(layer, _)| layer).collect::<Vec<_>>(), Layer::ALL);
+    for (layer, state) in here.iter() {
+        assert!(state.is_enforced() || matches!(layer, Layer::Landlock | Layer::Namespaces), "{layer}: {state}");
     }
-    assert_eq!(workers.layers().iter().map(|(layer, _)| layer).collect::<Vec<_>>(), Layer::ALL);
 }
 
 #[test]

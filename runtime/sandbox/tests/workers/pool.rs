@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use poai_objects::{Fuel, Limits, Outcome, Trap};
-use poai_sandbox::worker::{Cancel, RunError, Workers, WorkersError};
-use poai_sandbox::{CompileLimit, Fault, Layer};
+use poai_sandbox::worker::{Cancel, RunError, Workers};
+use poai_sandbox::{CompileLimit, Fault};
 
 use crate::content::{Case, config, workers};
 use crate::programs;
@@ -179,17 +179,6 @@ fn what_is_no_worker_is_told_from_one() {
         let error = start(executable, args).to_string();
         assert!(error.starts_with(expected), "{error}");
     }
-}
-
-#[test]
-fn a_required_layer_that_is_absent_means_no_workers() {
-    let home = tempfile::tempdir().unwrap();
-    let mut config = config(home.path(), |_| {});
-    config.require = Layer::ALL.into();
-    let workers = Workers::start(config);
-    assert!(workers.is_ok(), "all layers are in force on the machines that run these tests");
-    let missing = WorkersError::LayerMissing { layer: Layer::Landlock, state: poai_sandbox::LayerState::Absent { why: "the kernel does not have it".into() } };
-    assert_eq!(missing.to_string(), "the required layer landlock is absent: the kernel does not have it");
 }
 
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {

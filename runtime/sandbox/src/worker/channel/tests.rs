@@ -73,9 +73,9 @@ fn what_is_no_frame_ends_the_conversation() {
     for (bytes, expected) in [
         (Vec::new(), "the other side is gone"),
         (vec![0, 0], "the other side is gone"),
-        (frame(b"\xf6"), "it broke the protocol: not a message"),
-        (frame(b""), "it broke the protocol: not a message"),
-        (frame(&[0x61; 50]), "it broke the protocol: not a message"),
+        (frame(b"\xf6"), "it broke the protocol: not a valid worker message"),
+        (frame(b""), "it broke the protocol: not a valid worker message"),
+        (frame(&[0x61; 50]), "it broke the protocol: not a valid worker message"),
         (endless, "it broke the protocol: a message of 4294967295 bytes is over the limit of 8388608"),
     ] {
         let (mut socket, mut channel) = bare();

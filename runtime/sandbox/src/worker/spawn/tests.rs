@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Limits, Object, Program, Run, World};
 
-use super::super::protocol::ToWorker;
+use super::super::protocol::{ToWorker, encode};
 use super::*;
 use crate::sealed::SealedFile;
 use crate::{Engine, EngineConfig, LocalKey, prepare};
@@ -22,7 +23,7 @@ const SPIN: &str = r#"(component
     (export "wasi:cli/run@0.2.0" (instance $interface)))"#;
 
 /// The example that serves as a worker, built by `cargo test -p poai-sandbox`.
-fn config(home: &std::path::Path) -> WorkersConfig {
+fn config(home: &Path) -> WorkersConfig {
     let test = std::env::current_exe().unwrap();
     let worker = test.parent().unwrap().parent().unwrap().join("examples/worker");
     assert!(worker.exists(), "{} is missing: `cargo test -p poai-sandbox` builds it, `--lib` does not", worker.display());
@@ -49,7 +50,7 @@ fn abandon(process: &mut Process) -> ExitStatus {
 fn an_idle_worker_ends_with_its_daemon() {
     let home = tempfile::tempdir().unwrap();
     let (mut process, greeting) = Process::spawn(&config(home.path())).unwrap();
-    assert_eq!(greeting.layers.absent().count(), 0);
+    assert!(greeting.layers.state(Layer::Seccomp).is_enforced());
     assert!(abandon(&mut process).success());
 }
 
@@ -72,6 +73,44 @@ fn a_worker_whose_guest_never_ends_ends_with_its_daemon() {
     // Long enough for the guest to be in its loop; the test holds either way.
     thread::sleep(Duration::from_millis(100));
     assert!(abandon(&mut process).success());
+}
+
+/// Something that sends these bytes on its standard input, as a worker would, and waits.
+fn impostor(home: &Path, bytes: &[u8]) -> WorkersConfig {
+    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let mut config = config(home);
+    config.executable = "/bin/sh".into();
+    config.args = vec!["-c".into(), format!("printf '{escaped}' >&0; read nothing").into()];
+    config.limits.hello_time = Duration::from_millis(500);
+    config
+}
+
+fn hello(protocol: u32, engine: &str, enforced: impl IntoIterator<Item = Layer>) -> Vec<u8> {
+    let layers = Layers::new(enforced.into_iter().map(|layer| (layer, LayerState::Enforced { how: "so it says".into() })));
+    let hello = FromWorker::Hello { protocol, engine: engine.parse().unwrap(), code_identity: [0; 32], layers };
+    let body = encode(&hello).unwrap();
+    [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+}
+
+#[test]
+fn a_worker_of_another_build_or_with_too_few_layers_is_not_used() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = EngineName::CURRENT.to_string();
+    let all_but_one = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Landlock);
+    for (bytes, expected) in [
+        (hello(2, &engine, Layer::ALL), "the worker speaks version 2 of the worker protocol, this program version 1".to_owned()),
+        (hello(1, "poai-engine/9.9", Layer::ALL), format!("the worker is poai-engine/9.9, this program {engine}")),
+        (hello(1, &engine, all_but_one.clone()), "the required layer landlock is absent: the worker did not report it".into()),
+        (b"GET / HTTP/1.1\r\n".to_vec(), "the program that should be a worker is none: it broke the protocol: \
+            a message of 1195725856 bytes is over the limit of 8388608".into()),
+        (Vec::new(), "the program that should be a worker is none: the deadline has passed".into()),
+    ] {
+        let mut config = impostor(home.path(), &bytes);
+        config.require = Layer::ALL.into();
+        assert_eq!(Process::spawn(&config).unwrap_err().to_string(), expected);
+    }
+    let (_worker, greeting) = Process::spawn(&impostor(home.path(), &hello(1, &engine, all_but_one))).unwrap();
+    assert_eq!(greeting.layers.absent().map(|(layer, _)| layer).collect::<Vec<_>>(), [Layer::Landlock]);
 }
 
 #[test]
