@@ -1,0 +1,56 @@
+use serde::{Deserialize, Serialize};
+
+use crate::control::{PublishAnswer, RunAnswer, VerdictWord, VerifyAnswer};
+
+/// What came of a demo.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DemoReport {
+    pub(crate) task: PublishAnswer,
+    pub(crate) peers: Vec<PeerRow>,
+    /// Every run that was made, in order.
+    pub(crate) runs: Vec<RunRow>,
+    /// How the trained network reads images that it was not trained on.
+    pub(crate) held_out: Reading,
+    /// Time from the first peer's start to the last verdict, without the task's build.
+    pub(crate) took_ms: u64,
+    /// Where the peers' homes are, if they were kept.
+    pub(crate) kept: Option<String>,
+    /// This program, for whoever wants to go on.
+    pub(crate) program: String,
+}
+
+/// One peer of the story.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PeerRow {
+    pub(crate) name: String,
+    pub(crate) peer: String,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) home: String,
+}
+
+/// One run and its replay.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RunRow {
+    pub(crate) name: String,
+    /// Who executed it.
+    pub(crate) host: String,
+    pub(crate) run: RunAnswer,
+    /// Who replayed it.
+    pub(crate) verifier: String,
+    pub(crate) replay: VerifyAnswer,
+}
+
+impl RunRow {
+    /// Whether the replay made another claim.
+    pub(crate) fn differs(&self) -> bool {
+        self.replay.verdict == VerdictWord::Differs
+    }
+}
+
+/// How well images were read: the task's own output `report`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) images: u64,
+    pub(crate) correct: u64,
+    pub(crate) accuracy: f64,
+}
