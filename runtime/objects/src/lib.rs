@@ -25,6 +25,7 @@ mod id;
 mod json;
 mod key;
 mod name;
+mod nearest;
 mod offer;
 mod outcome;
 mod package;
