@@ -1,0 +1,138 @@
+//! Prepares, compiles and runs a guest in this process.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::LazyLock;
+
+use poai_objects::codec::{RAW, cid_of};
+use poai_objects::{Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap, World};
+use poai_sandbox::{Engine, EngineConfig, Fault, Finished, Loaded, OptLevel, Sink, Word, detect_world, execute, prepare};
+
+use crate::content::Contents;
+
+fn engine(opt_level: OptLevel) -> Engine {
+    Engine::new(&EngineConfig { opt_level, concurrent_runs: NonZeroU32::new(4).unwrap() }).unwrap()
+}
+
+static QUICK_TO_COMPILE: LazyLock<Engine> = LazyLock::new(|| engine(OptLevel::None));
+static QUICK_TO_RUN: LazyLock<Engine> = LazyLock::new(|| engine(OptLevel::Speed));
+
+/// A guest, compiled, with a run of it that a test may change.
+pub(crate) struct Case {
+    pub(crate) loaded: Loaded,
+    pub(crate) run: Run,
+    pub(crate) contents: Contents,
+}
+
+impl Case {
+    pub(crate) fn new(program: &[u8]) -> Self {
+        Self::compiled(program, &QUICK_TO_COMPILE)
+    }
+
+    pub(crate) fn optimised(program: &[u8]) -> Self {
+        Self::compiled(program, &QUICK_TO_RUN)
+    }
+
+    fn compiled(program: &[u8], engine: &Engine) -> Self {
+        let world = detect_world(program).unwrap();
+        let prepared = prepare(program, world).unwrap_or_else(|refusal| panic!("refused({}): {refusal}", refusal.rule()));
+        let artefact = engine.compile(&prepared).unwrap();
+        let component = Link::try_from(cid_of(RAW, program)).unwrap();
+        let described = Program { world, component, models: BTreeMap::new(), adapter: None };
+        // The tests' runs are small: a bug must not spin for an hour.
+        let limits = Limits { fuel: Fuel(1_000_000_000), memory_bytes: 64 << 20, ..Limits::default() };
+        let run = Run { limits, ..Run::new(described.id(), EngineName::CURRENT) };
+        Self { loaded: engine.load(&artefact).unwrap(), run, contents: Contents::default() }
+    }
+
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Run)) -> Self {
+        change(&mut self.run);
+        self
+    }
+
+    pub(crate) fn input(mut self, name: &str, bytes: &[u8]) -> Self {
+        let link = self.contents.file(bytes);
+        self.run.inputs.insert(name.parse().unwrap(), link);
+        self
+    }
+
+    pub(crate) fn try_run(&self) -> Result<Ended, Fault> {
+        let mut kept = Kept::default();
+        let finished = execute(&self.loaded, &self.run, &self.contents, &mut kept)?;
+        Ok(Ended { run: self.run.clone(), finished, kept })
+    }
+
+    pub(crate) fn run(&self) -> Ended {
+        self.try_run().unwrap()
+    }
+}
+
+/// A run that ended.
+pub(crate) struct Ended {
+    run: Run,
+    pub(crate) finished: Finished,
+    pub(crate) kept: Kept,
+}
+
+impl Ended {
+    pub(crate) fn outcome(&self) -> &Outcome {
+        &self.finished.outcome
+    }
+
+    pub(crate) fn fuel(&self) -> u64 {
+        self.finished.fuel.0
+    }
+
+    /// An output as text.
+    pub(crate) fn output(&self, name: &str) -> String {
+        let bytes = self.kept.outputs.get(name).unwrap_or_else(|| panic!("no output {name}: {:?} {:?}", self.outcome(), self.kept.words));
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    pub(crate) fn output_names(&self) -> Vec<&str> {
+        self.finished.outputs.iter().map(OutputName::as_str).collect()
+    }
+
+    pub(crate) fn log(&self) -> Vec<&str> {
+        let lines = self.kept.words.iter().filter_map(|word| if let Word::Log { message, .. } = word { Some(message.as_str()) } else { None });
+        lines.collect()
+    }
+
+    /// The claim that a host would make of this.
+    pub(crate) fn claim(&self) -> ClaimId {
+        let link = |name: &OutputName| Link::try_from(cid_of(RAW, &self.kept.outputs[name])).unwrap();
+        let outputs = self.finished.outputs.iter().map(|name| (name.clone(), link(name))).collect();
+        let Finished { outcome, fuel, trace, .. } = &self.finished;
+        Claim { run: self.run.id(), outcome: outcome.clone(), outputs, fuel: *fuel, trace: trace.id() }.id()
+    }
+}
+
+/// Keeps what it is given.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) outputs: BTreeMap<OutputName, Vec<u8>>,
+    pub(crate) words: Vec<Word>,
+}
+
+impl Sink for Kept {
+    fn output(&mut self, name: &OutputName, bytes: &[u8]) -> Result<(), Fault> {
+        self.outputs.entry(name.clone()).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: &Effect, _: &[u8], _: &[u8]) -> Result<(), Fault> {
+        panic!("no accelerated call exists: {effect:?}")
+    }
+
+    fn word(&mut self, word: Word) {
+        self.words.push(word);
+    }
+}
+
+pub(crate) fn trapped(trap: Trap) -> Outcome {
+    Outcome::Trapped { trap }
+}
+
+pub(crate) fn failed(message: &str) -> Outcome {
+    Outcome::Failed { message: message.into() }
+}

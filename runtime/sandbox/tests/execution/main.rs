@@ -1,0 +1,12 @@
+//! Runs in this process: every outcome, every limit, the virtual WASI, the same claim every time.
+
+mod components; // guests in text
+mod content; // inputs of the tests
+mod endings; // every way in which a run ends
+mod harness; // prepares, compiles, runs
+mod limits; // fuel, memory, stack, outputs, words
+mod plain; // programs that know nothing of poai
+mod refusals; // programs that break a static rule
+mod same; // the same claim every time
+mod task; // the interfaces of poai:task
+mod wasi; // the virtual WASI
