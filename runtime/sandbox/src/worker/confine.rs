@@ -80,6 +80,7 @@ fn separate() -> Result<String, String> {
     let all = UnshareFlags::NEWUSER | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
     leave_namespaces(all).map_err(|error| match error.raw_os_error() {
         Some(libc::EPERM) => "this system lets no unprivileged process make a user namespace".into(),
+        Some(libc::ENOSPC) => "this system allows no further user namespace".into(),
         _ => error.to_string(),
     })?;
     let most = Some(THREADS);
