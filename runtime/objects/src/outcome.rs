@@ -42,9 +42,9 @@ pub enum Trap {
     Unreachable,
     /// A memory or table was accessed outside its bounds.
     Bounds,
-    /// An integer was divided by zero, or the quotient overflowed.
+    /// An integer was divided by zero, or a quotient or a converted float overflowed.
     Division,
-    /// A float that has no integer value of the type was converted.
+    /// A NaN was converted to an integer.
     Conversion,
     /// An indirect call met a null or a function of another type.
     IndirectCall,

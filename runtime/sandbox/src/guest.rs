@@ -16,7 +16,7 @@ pub(crate) mod stop; // why a host call ends the run
 #[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
 mod task; // poai:task
 #[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
-mod wasi; // the virtual WASI
+pub(crate) mod wasi; // the virtual WASI
 mod words; // log and progress
 
 use std::sync::Arc;

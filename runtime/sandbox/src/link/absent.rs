@@ -8,6 +8,7 @@ use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Type,
 
 use crate::guest::Guest;
 use crate::guest::stop::Stop;
+use crate::guest::wasi::{InputStream, IoError, OutputStream, Pollable};
 use crate::guest_text::one_line;
 
 /// How the names of absent interfaces begin.
@@ -50,9 +51,20 @@ fn link_member(instance: &mut LinkerInstance<'_, Guest>, interface: &str, member
                 _ => Err(Stop::Absent { function: name.clone() }.into()),
             })
         }
-        // A type that is shared with an offered interface, such as a pollable, is linked there and only named here.
-        ComponentItem::Resource(_) => instance.resource(member, ResourceType::host::<Never>(), |_, _| Ok(())),
+        // What an absent function would have made is never there to be dropped.
+        ComponentItem::Resource(_) => instance.resource(member, resource_type(member), |_, _| Ok(())),
         _ => Ok(()),
+    }
+}
+
+/// Resources of the offered interfaces keep their type under the names by which absent interfaces use them.
+fn resource_type(name: &str) -> ResourceType {
+    match name {
+        "pollable" => ResourceType::host::<Pollable>(),
+        "input-stream" => ResourceType::host::<InputStream>(),
+        "output-stream" => ResourceType::host::<OutputStream>(),
+        "error" | "io-error" => ResourceType::host::<IoError>(),
+        _ => ResourceType::host::<Never>(),
     }
 }
 
