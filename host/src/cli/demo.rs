@@ -35,7 +35,7 @@ enum Part {
 
 pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
     if let Some(Part::CheatingHost(args)) = args.part {
-        return host::run_with(args, invocation, |workers| Box::new(Altering(workers))).await;
+        return host::run_with(args, invocation, Box::new(Altering)).await;
     }
     let cancel = interrupts()?;
     let task = args.task.map_or_else(find_task, Ok)?;

@@ -1,7 +1,7 @@
 //! A host that alters what its guests write. The demo's own, to be caught: nothing else uses it.
 
 use poai_objects::{Effect, OutputName};
-use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError};
+use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError, Workers};
 use poai_sandbox::{Content, Fault, Sink, Word};
 
 use crate::node::Executor;
@@ -9,13 +9,21 @@ use crate::node::Executor;
 /// The output that is altered; runs that do not write it are left alone.
 const ALTERED: &str = "weights";
 
-/// Executes as the honest one does, and changes one bit on the way to the store.
-pub(crate) struct Altering<E>(pub(crate) E);
+/// Executes as an honest host does, and changes one bit on the way to the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Altering;
 
-impl<E: Executor> Executor for Altering<E> {
-    fn run(&self, attempt: Attempt<'_>, content: &dyn Content, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Ran, RunError> {
+impl Executor for Altering {
+    fn run(
+        &self,
+        workers: &Workers,
+        attempt: Attempt<'_>,
+        content: &dyn Content,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Ran, RunError> {
         let mut sink = AlteringSink { honest: sink, altered: false };
-        self.0.run(attempt, content, &mut sink, cancel)
+        workers.run(attempt, content, &mut sink, cancel)
     }
 }
 

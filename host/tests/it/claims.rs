@@ -1,0 +1,151 @@
+//! The same run gives the same claim: pinned, in whatever surroundings, however often.
+//!
+//! `POAI_RENEW_CLAIMS=1 cargo test -p poai --test it claims` writes the pins anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::command::{Home, finish};
+use crate::programs::task;
+
+const RENEW: &str = "POAI_RENEW_CLAIMS";
+/// How often the smallest run is repeated in one daemon.
+const REPETITIONS: usize = 100;
+
+/// One pinned run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pin {
+    run: String,
+    claim: String,
+    fuel: u64,
+}
+
+type Pins = BTreeMap<String, Pin>;
+
+fn pins_file() -> PathBuf {
+    task("claims.json")
+}
+
+/// What is executed for a pin. An input is a file, or an output of an earlier one.
+struct Case {
+    name: &'static str,
+    target: PathBuf,
+    arguments: Vec<String>,
+    /// The earlier case whose output `weights` is an input.
+    weights_of: Option<&'static str>,
+}
+
+fn cases(folder: &Path) -> Vec<Case> {
+    let text = folder.join("text");
+    std::fs::write(&text, "the quick brown fox jumps over the lazy dog\nthe end\n").unwrap();
+    let case = |name, target: PathBuf, arguments: &[String], weights_of| Case { name, target, arguments: arguments.to_vec(), weights_of };
+    let input = |name: &str, file: &Path| [String::from("--input"), format!("{name}={}", file.display())];
+    let data = |name: &str, file: &str| input(name, &task("digits").join("data").join(file));
+    let train = [&[String::from("--seed"), "1".into()][..], &data("images", "train-images"), &data("labels", "train-labels")].concat();
+    let classify =
+        [&[String::from("--param"), "mode=classify".into()][..], &data("images", "test-images"), &data("labels", "test-labels")].concat();
+    vec![
+        case("hello", task("hello"), &["--param".into(), "name=Ada".into()], None),
+        case("wordfreq", task("wordfreq"), &input("corpus", &text), None),
+        case("wc", c_program(), &[&input("text", &text)[..], &["--".into(), "/in/text".into()]].concat(), None),
+        case("digits-train-1", task("digits"), &train, None),
+        case("digits-train-2", task("digits"), &train, Some("digits-train-1")),
+        case("digits-train-3", task("digits"), &train, Some("digits-train-2")),
+        case("digits-classify", task("digits"), &classify, Some("digits-train-3")),
+    ]
+}
+
+/// The C program of tasks/plain, built once by its own script.
+fn c_program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let output = Command::new(task("plain").join("build.sh")).arg("c").output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap().trim().into()
+        })
+        .clone()
+}
+
+/// Executes every case in a home, and gives what they came to.
+fn execute(home: &Home, surroundings: impl Fn(&mut Command)) -> Pins {
+    let mut pins = Pins::new();
+    let mut weights = BTreeMap::new();
+    for case in cases(home.scratch()) {
+        let mut arguments = vec!["--json".to_owned(), "run".into(), case.target.display().to_string(), "--no-cache".into()];
+        if let Some(earlier) = case.weights_of {
+            arguments.extend(["--input".to_owned(), format!("weights={}", weights[earlier])]);
+        }
+        arguments.extend(case.arguments);
+        let mut command = home.command(arguments);
+        surroundings(&mut command);
+        let ended = finish(command, home.scratch());
+        let ran = ended.json();
+        assert_eq!((ended.exit, &ran["cached"]), (0, &Value::Bool(false)), "{}: {ran}", case.name);
+        if let Some(cid) = ran["outputs"]["weights"]["cid"].as_str() {
+            weights.insert(case.name, cid.to_owned());
+        }
+        pins.insert(case.name.to_owned(), pin_of(&ran));
+    }
+    pins
+}
+
+fn pin_of(ran: &Value) -> Pin {
+    let text = |field: &str| ran[field].as_str().unwrap().to_owned();
+    Pin { run: text("run"), claim: text("claim"), fuel: ran["fuel"].as_u64().unwrap() }
+}
+
+fn pinned() -> Pins {
+    let file = pins_file();
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; {RENEW}=1 makes it", file.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn claims_are_the_pinned_ones() {
+    let found = execute(&Home::new(), |_| {});
+    if std::env::var_os(RENEW).is_some() {
+        let text = serde_json::to_string_pretty(&found).unwrap();
+        return std::fs::write(pins_file(), format!("{text}\n")).unwrap();
+    }
+    assert_eq!(found, pinned(), "if this change is meant, raise the engine's version, and renew the pins with {RENEW}=1");
+}
+
+#[test]
+fn surroundings_change_nothing() {
+    let elsewhere = Home::new();
+    let found = execute(&elsewhere, |command| {
+        command
+            .env("TZ", "Pacific/Chatham")
+            .env("LANG", "tr_TR.UTF-8")
+            .env("LC_ALL", "ar_EG.UTF-8")
+            .env("RUST_LOG", "trace")
+            .env("name", "Eve")
+            .current_dir("/");
+    });
+    if std::env::var_os(RENEW).is_none() {
+        assert_eq!(found, pinned());
+    }
+}
+
+#[test]
+fn a_hundred_times_the_same() {
+    let home = Home::new();
+    let _daemon = home.daemon([] as [&str; 0]);
+    let (exit, published) = home.json(["publish".as_ref(), task("hello").as_os_str()]);
+    assert_eq!(exit, 0, "{published}");
+    let package = published["package"].as_str().unwrap();
+    let arguments = ["run", package, "--param", "name=Ada", "--no-cache"];
+    let first = pin_of(&home.json(arguments).1);
+    for repetition in 1..REPETITIONS {
+        assert_eq!(pin_of(&home.json(arguments).1), first, "repetition {repetition}");
+    }
+    if std::env::var_os(RENEW).is_none() {
+        assert_eq!(first, pinned()["hello"]);
+    }
+}

@@ -1,0 +1,79 @@
+//! The whole story, as README's first command tells it.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::command::{Home, finish};
+use crate::programs::task;
+
+/// How long the story may take once everything is built.
+const STORY_MS: u64 = 60_000;
+
+#[test]
+fn the_demo_tells_the_whole_story_and_cleans_up() {
+    let home = Home::new();
+    let places = home.scratch().join("tmp");
+    std::fs::create_dir(&places).unwrap();
+    let mut command = home.command(["--json", "demo", "--task"]);
+    command.arg(task("digits")).env("TMPDIR", &places);
+    let ended = finish(command, home.scratch());
+    let report = ended.json();
+    assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
+    assert!(report["held_out"]["accuracy"].as_f64().unwrap() >= 0.95, "{report}");
+    assert!(report["took_ms"].as_u64().unwrap() < STORY_MS, "{report}");
+
+    let runs = report["runs"].as_array().unwrap();
+    let rows: Vec<_> = runs.iter().map(|row| (text(&row["name"]), text(&row["host"]), text(&row["replay"]["verdict"]))).collect();
+    let expected = [
+        ("train 1", "host-1", "same"),
+        ("train 2", "host-2", "same"),
+        ("train 3", "host-3", "differs"),
+        ("train 3", "host-1", "same"),
+        ("classify", "host-2", "same"),
+    ];
+    assert_eq!(rows, expected);
+    // The honest host comes to the very claim that the verifier found.
+    assert_eq!(runs[2]["replay"]["first_difference"], "output weights");
+    assert_eq!(runs[2]["replay"]["found"], runs[3]["run"]["claim"]);
+    assert_eq!(std::fs::read_dir(&places).unwrap().count(), 0, "the peers' homes are gone");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let home = Home::new();
+    let places = home.scratch().join("tmp");
+    std::fs::create_dir(&places).unwrap();
+    let mut command = home.command(["demo", "--task"]);
+    command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut demo = command.spawn().unwrap();
+    wait_until(Duration::from_secs(60), || peers_of(&places) >= 5);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&demo), rustix::process::Signal::INT).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert_eq!(peers_of(&places), 0);
+    assert_eq!(std::fs::read_dir(&places).unwrap().count(), 0);
+}
+
+/// Processes whose command line names a folder.
+fn peers_of(folder: &std::path::Path) -> usize {
+    let folder = folder.as_os_str().as_encoded_bytes();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let names = |process: &std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.windows(folder.len()).any(|part| part == folder)
+    };
+    processes.filter(names).count()
+}
+
+fn wait_until(patience: Duration, met: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !met() {
+        assert!(begun.elapsed() < patience, "it did not come to that in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}

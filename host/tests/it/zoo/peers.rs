@@ -1,0 +1,95 @@
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::assert_error;
+use crate::command::Home;
+use crate::programs::good_task;
+
+/// The id of a peer that nobody is.
+const NOBODY: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
+/// How long a command may take that was told to wait two seconds for the network.
+const SOON: Duration = Duration::from_secs(30);
+
+fn impatient() -> Home {
+    Home::new().with("POAI_NETWORK_PATIENCE_S", "2").with("POAI_NETWORK_MDNS", "false")
+}
+
+/// Somebody at an address of this machine who treats every caller the same way.
+fn somebody(treat: fn(TcpStream)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for caller in listener.incoming().flatten() {
+            std::thread::spawn(move || treat(caller));
+        }
+    });
+    format!("/ip4/127.0.0.1/tcp/{port}/p2p/{NOBODY}")
+}
+
+#[test]
+fn peers_that_do_not_speak_the_protocol_end_in_words() {
+    let silent = somebody(|mut caller| {
+        let mut bytes = Vec::new();
+        // Reads for ever, and never answers.
+        let _ = caller.read_to_end(&mut bytes);
+    });
+    let flooding = somebody(|mut caller| while caller.write_all(&[0x5a; 65_536]).is_ok() {});
+    let rude = somebody(drop);
+    let absent = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("/ip4/127.0.0.1/tcp/{}/p2p/{NOBODY}", listener.local_addr().unwrap().port())
+    };
+    let home = impatient();
+    let task = home.file("task.wasm", &good_task());
+    for (name, address) in [("silent", silent), ("flooding", flooding), ("rude", rude), ("absent", absent)] {
+        let begun = Instant::now();
+        let ended = home.json(["run", task.to_str().unwrap(), "--on", &address]);
+        assert_error(name, &ended, (1, "no-peer", ""));
+        assert!(begun.elapsed() < SOON, "{name}: it took {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_peer_that_is_somebody_else_is_not_trusted() {
+    let host = Home::new();
+    let daemon = host.daemon(["--accept", "any"]);
+    let address = daemon.address().replace(daemon.peer(), NOBODY);
+    let home = impatient();
+    let task = home.file("task.wasm", &good_task());
+    assert_error("another id", &home.json(["run", task.to_str().unwrap(), "--on", &address]), (1, "no-peer", ""));
+}
+
+#[test]
+fn a_host_takes_only_what_its_operator_named() {
+    let host = Home::new();
+    let daemon = host.daemon([] as [&str; 0]);
+    let home = impatient();
+    let task = home.file("task.wasm", &good_task());
+    let ended = home.json(["run", task.to_str().unwrap(), "--on", &daemon.address()]);
+    assert_error("closed host", &ended, (1, "declined", ""));
+}
+
+/// Whoever floods a host's port does not keep it from its work.
+#[test]
+fn a_host_works_on_while_strangers_flood_it() {
+    let host = Home::new();
+    let daemon = host.daemon(["--accept", "any"]);
+    let address = daemon.address();
+    let port: u16 = address.split('/').nth(4).unwrap().parse().unwrap();
+    for _ in 0..16 {
+        std::thread::spawn(move || {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(10) {
+                if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+                    // The host hangs up on it sooner or later.
+                    let _ = stream.write_all(&[0xa5; 1 << 20]);
+                }
+            }
+        });
+    }
+    let home = Home::new().with("POAI_NETWORK_MDNS", "false");
+    let task = home.file("task.wasm", &good_task());
+    let (exit, ran) = home.json(["run", task.to_str().unwrap(), "--on", &address]);
+    assert_eq!(exit, 0, "{ran}");
+}
