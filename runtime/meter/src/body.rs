@@ -129,7 +129,9 @@ enum LabelKind {
     Block,
     Loop,
     /// An `if` whose `else` has not come, and whether the fuel was stored before it.
-    If { stored_before: bool },
+    If {
+        stored_before: bool,
+    },
 }
 
 struct Rewriter<'a> {
@@ -326,10 +328,7 @@ impl<'a> Rewriter<'a> {
     /// Stores the fuel, if it is not, before an instruction that may trap.
     fn store(&mut self) {
         if !self.stored {
-            self.emit_all(&[
-                Instruction::LocalGet(self.fuel),
-                Instruction::GlobalSet(self.module.globals.fuel()),
-            ]);
+            self.emit_all(&[Instruction::LocalGet(self.fuel), Instruction::GlobalSet(self.module.globals.fuel())]);
             self.stored = true;
         }
     }
@@ -427,18 +426,12 @@ impl<'a> Rewriter<'a> {
             Operator::MemoryGrow { .. } => self.grow(raw, costs.page),
             Operator::TableGrow { .. } => self.grow(raw, costs.table_element),
             Operator::TableCopy { .. } | Operator::TableFill { .. } | Operator::TableInit { .. } => {
-                self.charge_length(&[
-                    Instruction::I64Const(i64::from(costs.table_element)),
-                    Instruction::I64Mul,
-                ]);
+                self.charge_length(&[Instruction::I64Const(i64::from(costs.table_element)), Instruction::I64Mul]);
                 self.store();
                 self.out.extend_from_slice(raw);
             }
             _ => {
-                self.charge_length(&[
-                    Instruction::I64Const(i64::from(costs.bulk_bytes_shift)),
-                    Instruction::I64ShrU,
-                ]);
+                self.charge_length(&[Instruction::I64Const(i64::from(costs.bulk_bytes_shift)), Instruction::I64ShrU]);
                 self.store();
                 self.out.extend_from_slice(raw);
             }

@@ -113,12 +113,7 @@ impl ChargePlan {
     /// Enters a loop or an arm, whose point stands right after the instruction that opens it.
     fn enter(&mut self, checked: bool) {
         let point = self.open(self.position + 1, checked);
-        self.frames.push(Frame {
-            kind: FrameKind::Own,
-            point,
-            opened_after: self.branch_count,
-            is_target: false,
-        });
+        self.frames.push(Frame { kind: FrameKind::Own, point, opened_after: self.branch_count, is_target: false });
     }
 
     fn leave(&mut self) {

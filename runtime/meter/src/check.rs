@@ -1,11 +1,12 @@
 //! The static rules, tested on the original component.
 
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding, FuncToValidate, FuncType,
-    FuncValidatorAllocations, FunctionBody, Instance, Parser, Payload, ValidPayload, Validator, ValidatorResources,
-    WasmFeatures,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
+    ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Instance, Parser, Payload, TypeRef,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
+use crate::features::parser;
 use crate::{GUEST_INTERFACE, HOST_INTERFACE, METER_MODULE, Refused, StaticRule, StaticRules, features};
 
 /// A component that keeps every static rule: what [`instrument`](crate::instrument) takes.
@@ -88,7 +89,6 @@ struct ModuleFacts {
     memories: u64,
     memory_pages: u64,
     tables: u64,
-    tables_and_imports: u64,
 }
 
 struct Checker<'r> {
@@ -119,8 +119,9 @@ impl<'r> Checker<'r> {
 
     fn run(mut self, component: &[u8]) -> Result<(ComponentFacts, Vec<FuncType>), Refused> {
         let mut validator = Validator::new_with_features(features());
-        for payload in Parser::new(0).parse_all(component) {
+        for payload in parser().parse_all(component) {
             let payload = payload?;
+            test_whole(&payload, component)?;
             self.test_form(&payload)?;
             self.test_counts(&payload)?;
             match validator.payload(&payload)? {
@@ -231,9 +232,17 @@ impl<'r> Checker<'r> {
                     if import.module == METER_MODULE {
                         return form(StaticRule::ReservedName, "a core module imports from `poai:meter`");
                     }
-                    if let wasmparser::TypeRef::Table(_) = import.ty {
-                        self.module().tables_and_imports += 1;
+                    if !matches!(
+                        import.ty,
+                        TypeRef::Func(_) | TypeRef::Table(_) | TypeRef::Memory(_) | TypeRef::Global(_)
+                    ) {
+                        return form(StaticRule::Features, "a core import of a kind that the engine does not accept");
                     }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section.clone() {
+                    test_core_kind(export?.kind)?;
                 }
             }
             Payload::TableSection(section) => {
@@ -283,7 +292,13 @@ impl<'r> Checker<'r> {
 
     fn gather_instances(&mut self, section: &wasmparser::InstanceSectionReader<'_>) -> Result<(), Refused> {
         for instance in section.clone() {
-            let Instance::Instantiate { module_index, .. } = instance? else { continue };
+            let module_index = match instance? {
+                Instance::Instantiate { module_index, .. } => module_index,
+                Instance::FromExports(exports) => {
+                    exports.iter().try_for_each(|export| test_core_kind(export.kind))?;
+                    continue;
+                }
+            };
             self.facts.core_instances += 1;
             limit(StaticRule::CoreInstances, self.facts.core_instances, self.rules.core_instances)?;
             let module = &self.modules[module_index as usize];
@@ -327,6 +342,26 @@ fn form<T>(rule: StaticRule, what: &'static str) -> Result<T, Refused> {
     Err(Refused::Form { rule, what })
 }
 
+/// The parser takes the end of the bytes for the end of a nested module or component, wherever it should be.
+fn test_whole(payload: &Payload<'_>, component: &[u8]) -> Result<(), Refused> {
+    match payload {
+        Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+            if unchecked_range.end > component.len() =>
+        {
+            Err(Refused::Invalid { message: "unexpected end".to_owned(), offset: component.len() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The kinds of core items that the accepted features have; the parser lets others pass.
+fn test_core_kind(kind: ExternalKind) -> Result<(), Refused> {
+    match kind {
+        ExternalKind::Func | ExternalKind::Table | ExternalKind::Memory | ExternalKind::Global => Ok(()),
+        _ => form(StaticRule::Features, "a core item of a kind that the engine does not accept"),
+    }
+}
+
 /// A core module is instantiated where it is defined, or the meter could not tell which one it is.
 fn test_alias(alias: &ComponentAlias<'_>) -> Result<(), Refused> {
     match alias {
@@ -334,6 +369,7 @@ fn test_alias(alias: &ComponentAlias<'_>) -> Result<(), Refused> {
         | ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. } => {
             form(StaticRule::ModuleLinking, "the component aliases a core module")
         }
+        ComponentAlias::CoreInstanceExport { kind, .. } => test_core_kind(*kind),
         _ => Ok(()),
     }
 }

@@ -14,11 +14,10 @@ use wasm_encoder::{
     ComponentExportSection, ComponentImportSection, ComponentInstanceSection, ComponentTypeRef, ComponentTypeSection,
     ComponentValType, ExportKind, InstanceSection, InstanceType, ModuleArg, ModuleSection, PrimitiveValType,
 };
-use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentType, ExternalKind, FuncType, Instance, Parser, Payload,
-};
+use wasmparser::{CanonicalFunction, ComponentAlias, ComponentType, ExternalKind, FuncType, Instance, Payload};
 
 use crate::check::Checked;
+use crate::features::parser;
 use crate::module::{CountingModule, rewrite_module};
 use crate::seam::{
     self, Entry, FUEL_LEFT, FUEL_LIMIT, GIVEN, Leaving, STACK_LIMIT, SYNC, TAKE, checkpoint, member, twins, wrappers,
@@ -45,7 +44,7 @@ pub(crate) fn rewrite_component(checked: &Checked<'_>, costs: &CostTable) -> Res
     rewriter.begin();
     let bytes = checked.component();
     let mut nesting = Nesting::default();
-    for payload in Parser::new(0).parse_all(bytes) {
+    for payload in parser().parse_all(bytes) {
         let payload = payload?;
         if nesting.is_root(&payload) {
             rewriter.payload(payload, bytes)?;
@@ -90,7 +89,7 @@ impl Plan {
     fn read(bytes: &[u8], costs: &CostTable) -> Result<Self, Refused> {
         let mut plan = Self { modules: Vec::new(), instantiation_cost: 0, entries: BTreeSet::new() };
         let mut nesting = Nesting::default();
-        for payload in Parser::new(0).parse_all(bytes) {
+        for payload in parser().parse_all(bytes) {
             let payload = payload?;
             if !nesting.is_root(&payload) {
                 continue;
@@ -214,9 +213,10 @@ impl<'a> Rewriter<'a> {
     /// Imports the host's functions and makes the meter.
     fn begin(&mut self) {
         let mut host = InstanceType::new();
-        let scalars = [(FUEL_LIMIT, None, Some(PrimitiveValType::S64)), (STACK_LIMIT, None, Some(PrimitiveValType::S32))]
-            .into_iter()
-            .chain([(SYNC, Some(PrimitiveValType::S64), None), (TAKE, None, Some(PrimitiveValType::S64))]);
+        let scalars =
+            [(FUEL_LIMIT, None, Some(PrimitiveValType::S64)), (STACK_LIMIT, None, Some(PrimitiveValType::S32))]
+                .into_iter()
+                .chain([(SYNC, Some(PrimitiveValType::S64), None), (TAKE, None, Some(PrimitiveValType::S64))]);
         for (index, (name, param, result)) in (0u32..).zip(scalars.clone()) {
             host.ty()
                 .function()

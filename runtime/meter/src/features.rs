@@ -1,6 +1,6 @@
 //! Which WebAssembly proposals are accepted.
 
-use wasmparser::WasmFeatures;
+use wasmparser::{Parser, WasmFeatures};
 
 /// The accepted features, built up from none: what is not named here is refused.
 ///
@@ -25,6 +25,13 @@ pub fn features() -> WasmFeatures {
     ]
     .into_iter()
     .fold(WasmFeatures::empty(), WasmFeatures::union)
+}
+
+/// A parser that reads encodings of the accepted features only.
+pub(crate) fn parser() -> Parser {
+    let mut parser = Parser::new(0);
+    parser.set_features(features());
+    parser
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use wasm_encoder::{
 };
 use wasmparser::{
     DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Import,
-    KnownCustom, Name, Operator, Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
+    KnownCustom, Name, Operator, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 
 use crate::body::{MeterGlobals, ModuleContext, rewrite};
 use crate::calls::{Convention, roles};
+use crate::features::parser;
 use crate::scan::{FunctionFacts, scan};
 use crate::signatures::Signatures;
 use crate::{CostTable, METER_MODULE, Refused, features};
@@ -100,7 +101,7 @@ impl<'a> Original<'a> {
         let mut this = Self { instance_cost: u64::from(costs.instance), ..Self::default() };
         let mut validator = Validator::new_with_features(features());
         let mut functions = Vec::new();
-        for payload in Parser::new(0).parse_all(bytes) {
+        for payload in parser().parse_all(bytes) {
             let payload = payload?;
             if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
                 functions.push((function, body));

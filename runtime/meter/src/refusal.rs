@@ -58,7 +58,7 @@ impl Refused {
 
 impl From<wasmparser::BinaryReaderError> for Refused {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self::Invalid { message: error.message().to_owned(), offset: error.offset() }
+        Self::Invalid { message: readable(error.message()), offset: error.offset() }
     }
 }
 
@@ -66,9 +66,17 @@ impl<E: fmt::Display> From<wasm_encoder::reencode::Error<E>> for Refused {
     fn from(error: wasm_encoder::reencode::Error<E>) -> Self {
         match error {
             wasm_encoder::reencode::Error::ParseError(error) => error.into(),
-            other => Self::Invalid { message: other.to_string(), offset: 0 },
+            other => Self::Invalid { message: readable(&other.to_string()), offset: 0 },
         }
     }
+}
+
+/// Characters of a validator's message that are kept.
+const MESSAGE_CHARS: usize = 400;
+
+/// A validator's message may repeat names from the component: it is cut, and control characters are replaced.
+fn readable(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 macro_rules! static_rules {

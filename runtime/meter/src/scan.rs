@@ -34,7 +34,11 @@ pub(crate) struct FunctionFacts {
 impl FunctionFacts {
     /// Whether callers charge for it, provided that its address is never taken.
     pub(crate) fn is_leaf(&self, costs: &CostTable) -> bool {
-        self.callees.is_empty() && !self.calls_out && !self.has_loop && !self.has_bulk && self.cost <= u64::from(costs.leaf)
+        self.callees.is_empty()
+            && !self.calls_out
+            && !self.has_loop
+            && !self.has_bulk
+            && self.cost <= u64::from(costs.leaf)
     }
 }
 

@@ -54,8 +54,7 @@ pub(crate) fn meter(instantiation_cost: i64) -> Module {
             Instruction::Call(sync),
         ],
     );
-    let left =
-        builder.function(vec![], vec![ValType::I64], Function::new([]), &[Instruction::GlobalGet(FUEL)]);
+    let left = builder.function(vec![], vec![ValType::I64], Function::new([]), &[Instruction::GlobalGet(FUEL)]);
     builder.exports.export(FUEL_IMPORT, ExportKind::Global, FUEL);
     builder.exports.export(STACK_IMPORT, ExportKind::Global, STACK);
     builder.exports.export(FUEL_LEFT, ExportKind::Func, left);
@@ -67,12 +66,8 @@ pub(crate) fn checkpoint() -> Module {
     let mut builder = Builder::new();
     let sync = builder.import(GIVEN, SYNC, vec![ValType::I64], vec![]);
     builder.import_globals();
-    let start = builder.function(
-        vec![],
-        vec![],
-        Function::new([]),
-        &[Instruction::GlobalGet(FUEL), Instruction::Call(sync)],
-    );
+    let start =
+        builder.function(vec![], vec![], Function::new([]), &[Instruction::GlobalGet(FUEL), Instruction::Call(sync)]);
     builder.finish(None, Some(start))
 }
 
@@ -91,9 +86,7 @@ pub(crate) fn wrappers(leaving: &[(Leaving, &FuncType)], costs: &CostTable) -> M
     let plain: Vec<u32> = leaving
         .iter()
         .enumerate()
-        .map(|(index, (_, ty))| {
-            builder.import(GIVEN, &member(index), val_types(ty.params()), val_types(ty.results()))
-        })
+        .map(|(index, (_, ty))| builder.import(GIVEN, &member(index), val_types(ty.params()), val_types(ty.results())))
         .collect();
     let sync = builder.import(GIVEN, SYNC, vec![ValType::I64], vec![]);
     let take = builder.import(GIVEN, TAKE, vec![], vec![ValType::I64]);

@@ -30,7 +30,7 @@ fn assert_exact(what: &str, module: &[u8], calls: &[Call<'_>], limits: Limits) -
     metered
 }
 
-const PROGRAMS: &[(&str, &str, &[&[Call<'static>]])] = &include!("programs.rs");
+pub(crate) const PROGRAMS: &[(&str, &str, &[&[Call<'static>]])] = &include!("programs.rs");
 
 #[test]
 fn awkward_programs_are_counted_exactly() {

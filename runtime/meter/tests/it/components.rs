@@ -46,7 +46,7 @@ fn ok(results: &[u64], spent: i64) -> Ending {
     Ending { results: results.to_vec(), outcome: Outcome::Ok, fuel_left }
 }
 
-const DOUBLE: &str = r#"(component
+pub(crate) const DOUBLE: &str = r#"(component
     (import "host" (instance $host (export "double" (func (param "x" s32) (result s32)))))
     (core func $double (canon lower (func $host "double")))
     (core module $m
@@ -80,7 +80,7 @@ fn what_the_host_charges_can_end_the_run() {
 }
 
 /// As wit-component makes them: a shim through a table, the main module, a fixup module; realloc and post-return.
-const GREET: &str = r#"(component
+pub(crate) const GREET: &str = r#"(component
     (import "host" (instance $host (export "greet" (func (param "name" string) (result string)))))
     (core module $shim
         (type $t (func (param i32 i32 i32)))
@@ -153,8 +153,7 @@ fn errors_of_the_component_model_have_exact_figures() {
     let (ending, _) = run(&broken, &[("run", &[10])], Limits::default());
     assert!(matches!(ending.outcome, Outcome::Other(_)), "{ending:?}");
     let stores = 3 * (1 + 1 + 2);
-    let spent =
-        GREET_INSTANCES + GREET_RUN + stores + GREET_SHIM + HOST_CALL + GREET_REALLOC + HOST_WORK;
+    let spent = GREET_INSTANCES + GREET_RUN + stores + GREET_SHIM + HOST_CALL + GREET_REALLOC + HOST_WORK;
     assert_eq!(limit - ending.fuel_left, spent);
 
     // Realloc answers an address beyond the memory: lowering the result fails after realloc ran.
@@ -183,9 +182,7 @@ fn a_host_that_fails_leaves_an_exact_figure() {
     assert_eq!(Limits::default().fuel - ending.fuel_left, INSTANCE + 5 + HOST_CALL + HOST_WORK);
 }
 
-#[test]
-fn resources_and_their_destructors_count() {
-    let text = r#"(component
+pub(crate) const RESOURCE: &str = r#"(component
         (core module $owner
             (global $dropped (export "dropped") (mut i32) (i32.const 0))
             (func (export "dtor") (param i32) (global.set $dropped (i32.add (global.get $dropped) (local.get 0)))))
@@ -210,11 +207,14 @@ fn resources_and_their_destructors_count() {
             (export "dropped" (global $owner "dropped"))))))
         (func (export "run") (param "x" s32) (result s32) (canon lift (core func $i "run")))
         (func (export "wrong") (canon lift (core func $i "wrong"))))"#;
+
+#[test]
+fn resources_and_their_destructors_count() {
     let calls = 3 * (4 + HOST_CALL);
     let run_cost = calls + 2 + 2 + 1 + 3;
-    let (ending, _) = run(text, &[("run", &[21])], Limits::default());
+    let (ending, _) = run(RESOURCE, &[("run", &[21])], Limits::default());
     assert_eq!(ending, ok(&[42], 2 * INSTANCE + run_cost + 4));
-    let (ending, _) = run(text, &[("wrong", &[])], Limits::default());
+    let (ending, _) = run(RESOURCE, &[("wrong", &[])], Limits::default());
     assert!(matches!(ending.outcome, Outcome::Other(_)), "{ending:?}");
     assert_eq!(Limits::default().fuel - ending.fuel_left, 2 * INSTANCE + 1 + 4 + HOST_CALL);
 }
@@ -239,10 +239,7 @@ fn what_ran_before_a_failed_instantiation_is_known() {
 #[test]
 fn the_stack_goes_on_through_the_host() {
     // Realloc recurses; what is left of the stack depends on how deep the call out was.
-    let text = GREET.replace(
-        "(global.get $free)\n",
-        "(drop (call $deep (i32.const 20))) (global.get $free)\n",
-    );
+    let text = GREET.replace("(global.get $free)\n", "(drop (call $deep (i32.const 20))) (global.get $free)\n");
     let text = text.replace(
         "(func (export \"realloc\")",
         "(func $deep (param i32) (result i32)

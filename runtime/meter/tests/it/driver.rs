@@ -73,9 +73,7 @@ fn fold(driver: &mut Function, ty: wasmparser::ValType) {
     match RoundtripReencoder.val_type(ty).unwrap() {
         ValType::I32 => driver.instruction(&Instruction::I64ExtendI32U),
         ValType::I64 => driver,
-        ValType::F32 => {
-            driver.instruction(&Instruction::I32ReinterpretF32).instruction(&Instruction::I64ExtendI32U)
-        }
+        ValType::F32 => driver.instruction(&Instruction::I32ReinterpretF32).instruction(&Instruction::I64ExtendI32U),
         ValType::F64 => driver.instruction(&Instruction::I64ReinterpretF64),
         ValType::V128 => driver.instruction(&Instruction::I64x2ExtractLane(1)),
         ValType::Ref(_) => driver.instruction(&Instruction::RefIsNull).instruction(&Instruction::I64ExtendI32U),

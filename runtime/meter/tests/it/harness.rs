@@ -182,8 +182,7 @@ pub(crate) fn metered_linker(engine: &Engine) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     let mut host = linker.instance(HOST_INTERFACE).unwrap();
     host.func_wrap("fuel-limit", |store: StoreContextMut<'_, Host>, (): ()| Ok((store.data().limits.fuel,))).unwrap();
-    host.func_wrap("stack-limit", |store: StoreContextMut<'_, Host>, (): ()| Ok((store.data().limits.stack,)))
-        .unwrap();
+    host.func_wrap("stack-limit", |store: StoreContextMut<'_, Host>, (): ()| Ok((store.data().limits.stack,))).unwrap();
     host.func_wrap("sync", |mut store: StoreContextMut<'_, Host>, (left,): (i64,)| {
         store.data_mut().synced.push(left);
         if left < 0 { Err(wasmtime::Error::msg("out of fuel at a call out")) } else { Ok(()) }
@@ -343,9 +342,7 @@ pub(crate) fn liftable(module: &[u8]) -> Vec<(String, wasmparser::FuncType)> {
                         continue;
                     }
                     let ty: &wasmparser::FuncType = &types[functions[export.index as usize] as usize];
-                    let scalar = |ty: &ValType| {
-                        matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
-                    };
+                    let scalar = |ty: &ValType| matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64);
                     let lifts = ty.params().iter().chain(ty.results()).all(scalar)
                         && ty.results().len() <= 1
                         && ty.params().len() <= 16;

@@ -1,4 +1,5 @@
 //! What the meter promises, tested from outside.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod against_naive; // exact figures, against the oracle
 mod components; // wrappers, twins and the seam to the host
