@@ -173,10 +173,14 @@ pub struct BitswapLimits {
     pub fetch_blocks: usize,
     /// A peer that owes a block and sends none for this long has stalled.
     pub stall: Duration,
+    /// How long a block may be owed, with nothing coming, before a second peer is asked for it.
+    pub hedge: Duration,
     /// Stalls after which a fetch asks a peer no more.
     pub stalls: u32,
     /// How long a fetch waits for somebody who has a block.
     pub patience: Duration,
+    /// How long a stream to a peer is kept open for the next message.
+    pub stream_idle: Duration,
     /// Writing one message.
     pub write: Duration,
     /// Reading one message, from its first byte.
@@ -197,10 +201,12 @@ impl Default for BitswapLimits {
             window_per_peer: 32,
             peers_per_fetch: 16,
             fetches: 256,
-            fetch_blocks: 16_000_000,
-            stall: Duration::from_secs(20),
+            fetch_blocks: 1_000_000,
+            stall: Duration::from_secs(10),
+            hedge: Duration::from_secs(2),
             stalls: 2,
             patience: Duration::from_secs(30),
+            stream_idle: Duration::from_secs(1),
             write: Duration::from_secs(60),
             read: Duration::from_secs(60),
         }

@@ -1,11 +1,18 @@
-use std::time::Duration;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cid::Cid;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
 use libp2p::PeerId;
+use poai_objects::codec::RAW;
 
-use crate::NetError;
+use crate::bitswap::{Delivery, Ticket};
+use crate::blocks::check_hash;
 use crate::net::Shared;
+use crate::{BlockError, Blocks, Net, NetError};
 
 /// Whom a fetch asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,17 +76,250 @@ impl FetchSummary {
     }
 }
 
+/// Blocks that are looked up in the store together.
+const LOOK_UP: usize = 64;
+
+/// Fetches everything below `root`.
 pub(crate) async fn dag(
-    shared: &Shared,
+    net: &Net,
     root: Cid,
     sources: Sources,
     progress: impl FnMut(FetchEvent) + Send,
 ) -> Result<FetchSummary, NetError> {
-    let _ = (shared, root, sources, progress);
-    Err(NetError::ShutDown)
+    let mut fetch = Fetch::open(net, root, sources, Depth::Whole, progress).await?;
+    fetch.work().await?;
+    Ok(fetch.summary())
 }
 
-pub(crate) async fn block(shared: &Shared, cid: Cid, sources: Sources) -> Result<Bytes, NetError> {
-    let _ = (shared, cid, sources);
-    Err(NetError::ShutDown)
+/// Fetches `cid` alone.
+pub(crate) async fn block(net: &Net, cid: Cid, sources: Sources) -> Result<Bytes, NetError> {
+    check_hash(&cid)?;
+    let lacking = || NetError::NotFound { cid, asked: Vec::new() };
+    if let Some(bytes) = read(&net.0.blocks, cid).await? {
+        return Ok(bytes);
+    }
+    Fetch::open(net, cid, sources, Depth::RootAlone, |_| {}).await?.work().await?;
+    read(&net.0.blocks, cid).await?.ok_or_else(lacking)
+}
+
+async fn read(blocks: &Arc<dyn Blocks>, cid: Cid) -> Result<Option<Bytes>, NetError> {
+    let blocks = blocks.clone();
+    let reading = tokio::task::spawn_blocking(move || blocks.get(&cid));
+    reading.await.expect("Blocks does not panic").map_err(|source| NetError::Blocks { cid, source })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    RootAlone,
+    Whole,
+}
+
+/// One walk of a DAG: what is to be visited, what is under way, what was done.
+struct Fetch<P> {
+    shared: Arc<Shared>,
+    root: Cid,
+    depth: Depth,
+    ticket: Ticket,
+    finders: FuturesUnordered<BoxFuture<'static, Found>>,
+    stores: FuturesUnordered<BoxFuture<'static, Result<Stored, NetError>>>,
+    open_ended: bool,
+    /// To be visited, the next one last.
+    ahead: Vec<Cid>,
+    seen: HashSet<Cid>,
+    /// Wanted from peers, or come and not yet stored.
+    under_way: usize,
+    done: FetchSummary,
+    started: Instant,
+    unreachable: Vec<NetError>,
+    progress: P,
+}
+
+/// What became of the search for peers.
+enum Found {
+    Dialled(Result<(), NetError>),
+    Asked,
+}
+
+/// A block that came and is stored.
+struct Stored {
+    cid: Cid,
+    bytes: u64,
+    from: PeerId,
+    links: Vec<Cid>,
+}
+
+impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
+    async fn open(net: &Net, root: Cid, sources: Sources, depth: Depth, progress: P) -> Result<Self, NetError> {
+        let finders = FuturesUnordered::new();
+        let open_ended = sources == Sources::Anyone;
+        if let Sources::Only(peers) = &sources {
+            for &peer in peers {
+                let net = net.clone();
+                let dial: BoxFuture<'static, Found> = Box::pin(async move { Found::Dialled(net.connect(peer).await) });
+                finders.push(dial);
+            }
+        }
+        Ok(Self {
+            shared: net.0.clone(),
+            root,
+            depth,
+            ticket: net.0.exchange.open(sources).await?,
+            finders,
+            stores: FuturesUnordered::new(),
+            open_ended,
+            ahead: vec![root],
+            seen: HashSet::from([root]),
+            under_way: 0,
+            done: FetchSummary::default(),
+            started: Instant::now(),
+            unreachable: Vec::new(),
+            progress,
+        })
+    }
+
+    async fn work(&mut self) -> Result<(), NetError> {
+        loop {
+            self.fill_window().await?;
+            if self.under_way == 0 && self.ahead.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                delivery = self.ticket.next() => self.deliver(delivery?)?,
+                Some(stored) = self.stores.next() => self.stored(stored?).await?,
+                Some(found) = self.finders.next() => self.found(found).await?,
+            }
+        }
+    }
+
+    /// Looks at what lies ahead and wants what is missing, until enough is under way.
+    async fn fill_window(&mut self) -> Result<(), NetError> {
+        let window = self.shared.limits.bitswap.window;
+        while self.under_way < window && !self.ahead.is_empty() {
+            let most = LOOK_UP.min(window - self.under_way).min(self.ahead.len());
+            let next: Vec<Cid> = self.ahead.drain(self.ahead.len() - most..).rev().collect();
+            next.iter().try_for_each(check_hash)?;
+            let (missing, present, links) = look_up(&self.shared.blocks, next, self.depth).await?;
+            if present > 0 {
+                self.done.present_blocks += present;
+                self.go_on_with(links)?;
+                let progress = self.summary();
+                (self.progress)(FetchEvent::Present { progress });
+            }
+            if !missing.is_empty() {
+                self.under_way += missing.len();
+                self.ticket.want(missing).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, delivery: Delivery) -> Result<(), NetError> {
+        match delivery {
+            Delivery::Block { cid, bytes, from } => {
+                self.stores.push(Box::pin(store(self.shared.blocks.clone(), cid, bytes, from, self.depth)));
+            }
+            Delivery::Dropped { peer, reason } => (self.progress)(FetchEvent::PeerDropped { peer, reason }),
+            Delivery::Seek => self.seek(),
+            Delivery::Failed { cid, asked } if asked.is_empty() && !self.unreachable.is_empty() => {
+                tracing::debug!(%cid, "none of the peers named for it can be reached");
+                return Err(self.unreachable.swap_remove(0));
+            }
+            Delivery::Failed { cid, asked } => return Err(NetError::NotFound { cid, asked }),
+        }
+        Ok(())
+    }
+
+    async fn stored(&mut self, stored: Stored) -> Result<(), NetError> {
+        let Stored { cid, bytes, from, links } = stored;
+        self.under_way -= 1;
+        self.done.fetched_blocks += 1;
+        self.done.fetched_bytes += bytes;
+        match self.done.by_peer.iter_mut().find(|(peer, _)| *peer == from) {
+            Some((_, sum)) => *sum += bytes,
+            None => self.done.by_peer.push((from, bytes)),
+        }
+        self.go_on_with(links)?;
+        let progress = self.summary();
+        (self.progress)(FetchEvent::Block { cid, bytes, from, progress });
+        self.shared.exchange.stored(&[cid]).await;
+        Ok(())
+    }
+
+    /// Asks the hash table who has the root, and connects to them.
+    fn seek(&mut self) {
+        if !self.open_ended || !self.finders.is_empty() {
+            return;
+        }
+        let (shared, root) = (self.shared.clone(), self.root);
+        let patience = shared.limits.bitswap.patience;
+        self.finders.push(Box::pin(async move {
+            let net = Net(shared);
+            let providers = net.providers(root, patience).await.unwrap_or_default();
+            futures::future::join_all(providers.into_iter().map(|peer| net.connect(peer))).await;
+            Found::Asked
+        }));
+    }
+
+    async fn found(&mut self, found: Found) -> Result<(), NetError> {
+        if let Found::Dialled(Err(error)) = found {
+            self.unreachable.push(error);
+        }
+        if self.finders.is_empty() && !self.open_ended {
+            self.ticket.nobody_else().await?;
+        }
+        Ok(())
+    }
+
+    fn go_on_with(&mut self, links: Vec<Cid>) -> Result<(), NetError> {
+        for link in links.into_iter().rev() {
+            if self.seen.insert(link) {
+                self.ahead.push(link);
+            }
+        }
+        let limit = self.shared.limits.bitswap.fetch_blocks;
+        if self.seen.len() > limit { Err(NetError::DagTooLarge { root: self.root, limit }) } else { Ok(()) }
+    }
+
+    fn summary(&self) -> FetchSummary {
+        FetchSummary {
+            missing_blocks: (self.ahead.len() + self.under_way) as u64,
+            elapsed: self.started.elapsed(),
+            ..self.done.clone()
+        }
+    }
+}
+
+/// Which of some blocks are not here, how many are, and what those that are link to.
+async fn look_up(blocks: &Arc<dyn Blocks>, cids: Vec<Cid>, depth: Depth) -> Result<(Vec<Cid>, u64, Vec<Cid>), NetError> {
+    let blocks = blocks.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let (mut missing, mut present, mut links) = (Vec::new(), 0, Vec::new());
+        for cid in cids {
+            match present_links(&*blocks, &cid, depth).map_err(|source| NetError::Blocks { cid, source })? {
+                Some(mut found) => {
+                    present += 1;
+                    links.append(&mut found);
+                }
+                None => missing.push(cid),
+            }
+        }
+        Ok((missing, present, links))
+    });
+    looking.await.expect("Blocks does not panic")
+}
+
+fn present_links(blocks: &dyn Blocks, cid: &Cid, depth: Depth) -> Result<Option<Vec<Cid>>, BlockError> {
+    if cid.codec() == RAW || depth == Depth::RootAlone {
+        return Ok(blocks.size(cid)?.map(|_| Vec::new()));
+    }
+    blocks.get(cid)?.map(|bytes| blocks.links(cid, &bytes)).transpose()
+}
+
+async fn store(blocks: Arc<dyn Blocks>, cid: Cid, bytes: Bytes, from: PeerId, depth: Depth) -> Result<Stored, NetError> {
+    let storing = tokio::task::spawn_blocking(move || {
+        let links = if cid.codec() == RAW || depth == Depth::RootAlone { Vec::new() } else { blocks.links(&cid, &bytes)? };
+        blocks.put(&cid, &bytes)?;
+        Ok(Stored { cid, bytes: bytes.len() as u64, from, links })
+    });
+    storing.await.expect("Blocks does not panic").map_err(|source| NetError::Blocks { cid, source })
 }

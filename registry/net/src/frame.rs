@@ -15,19 +15,42 @@ pub(crate) struct FrameLimit {
 
 /// Bytes of the longest length: a varint of 63 bits.
 const LENGTH_BYTES: usize = 9;
+/// Bytes after which a reader is told that something has come.
+const PART_BYTES: usize = 256 << 10;
 
 /// Reads one message; none if the stream ended before its first byte.
 pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit) -> Result<Option<Vec<u8>>, NetError> {
-    let Some(length) = read_length(stream).await? else { return Ok(None) };
-    if length > limit.bytes as u64 {
-        return Err(NetError::MessageTooLarge { limit: limit.name, allowed: limit.bytes, found: length });
+    match read_length(stream, limit).await? {
+        Some(length) => Ok(Some(read_body(stream, length, || {}).await?)),
+        None => Ok(None),
     }
-    let mut bytes = vec![0; length as usize];
-    stream.read_exact(&mut bytes).await?;
-    Ok(Some(bytes))
 }
 
-async fn read_length<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<u64>, NetError> {
+/// Reads the length of the next message, and refuses one over the limit; none if the stream ended.
+pub(crate) async fn read_length<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit) -> Result<Option<usize>, NetError> {
+    match read_varint(stream).await? {
+        Some(found) if found > limit.bytes as u64 => {
+            Err(NetError::MessageTooLarge { limit: limit.name, allowed: limit.bytes, found })
+        }
+        length => Ok(length.map(|length| length as usize)),
+    }
+}
+
+/// Reads the message itself, and calls `heard` whenever a part of it has come.
+pub(crate) async fn read_body<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    length: usize,
+    mut heard: impl FnMut(),
+) -> Result<Vec<u8>, NetError> {
+    let mut bytes = vec![0; length];
+    for part in bytes.chunks_mut(PART_BYTES) {
+        stream.read_exact(part).await?;
+        heard();
+    }
+    Ok(bytes)
+}
+
+async fn read_varint<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<u64>, NetError> {
     let mut length = 0;
     for index in 0..LENGTH_BYTES {
         let mut byte = [0];

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cid::Cid;
 use libp2p::{Multiaddr, PeerId};
-use poai_objects::{EngineName, Offer, Signed};
+use poai_objects::{Offer, Signed};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::bitswap::Exchange;
@@ -24,7 +24,6 @@ pub struct Net(pub(crate) Arc<Shared>);
 /// What the handle and the tasks behind it have in common.
 pub(crate) struct Shared {
     pub(crate) peer: PeerId,
-    pub(crate) engine: EngineName,
     pub(crate) limits: NetLimits,
     pub(crate) blocks: Arc<dyn Blocks>,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -92,17 +91,17 @@ impl Net {
         sources: Sources,
         progress: impl FnMut(FetchEvent) + Send,
     ) -> Result<FetchSummary, NetError> {
-        fetch::dag(&self.0, root, sources, progress).await
+        fetch::dag(self, root, sources, progress).await
     }
 
     /// Fetches one block into the [`Blocks`] and gives its bytes; one that is there is not fetched.
     pub async fn fetch_block(&self, cid: Cid, sources: Sources) -> Result<Bytes, NetError> {
-        fetch::block(&self.0, cid, sources).await
+        fetch::block(self, cid, sources).await
     }
 
     /// Tells peers that asked for one of these blocks before it was here.
     pub async fn announce(&self, stored: &[Cid]) {
-        self.0.exchange.stored(stored.to_vec()).await;
+        self.0.exchange.stored(stored).await;
     }
 
     /// Tells the hash table that this peer has a DAG, again and again until [`Net::stop_providing`].

@@ -1,83 +1,53 @@
-//! Runs asked of a host, and asked of us: `/poai/run/1`.
+//! Runs asked of a host, and asked of this peer: `/poai/run/1`, one stream a run.
+//!
+//! [`message`] has what is said, with pinned bytes. [`requester`] asks and listens; [`responder`] is
+//! what a host answers through; [`inbox`] receives asks and holds the host's side of each stream.
+//! What a run reads and writes does not travel here, but by bitswap, in both directions.
 
+mod inbox;
 pub(crate) mod message;
+mod requester;
+mod responder;
 
-use libp2p::PeerId;
+pub(crate) use inbox::RunInbox;
+pub use inbox::{IncomingRun, IncomingRuns};
+pub use requester::RunStream;
+pub(crate) use requester::ask;
+pub use responder::{Ending, Responder};
 
-use crate::net::Shared;
-use crate::{Ask, Decline, NetError, ReceiptAnswer, RunEvent, RunFault, VerdictAnswer, Progress, LogLine};
+use std::time::Duration;
 
-/// How the requester's side of an incoming run ended before it had an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It said that it no longer wants the run.
-    Cancelled,
-    /// It went away without a word.
-    Disconnected,
+use futures::AsyncWrite;
+use libp2p::StreamProtocol;
+use poai_objects::codec::encode;
+use serde::Serialize;
+
+use crate::frame::{self, FrameLimit};
+use crate::{NetError, RunLimits};
+
+/// The protocol's name in stream negotiation.
+pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new(NAME);
+const NAME: &str = "/poai/run/1";
+
+fn frame_limit(limits: &RunLimits) -> FrameLimit {
+    FrameLimit { name: "message_bytes", bytes: limits.message_bytes }
 }
 
-/// The asks of others, in the order in which they came.
-pub struct IncomingRuns {}
-
-impl IncomingRuns {
-    /// The next ask; none once the network is shut down.
-    pub async fn next(&mut self) -> Option<IncomingRun> {
-        None
+/// Writes one message; refuses one that the other side would not read.
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, message: &impl Serialize, limits: &RunLimits) -> Result<(), NetError> {
+    let bytes = encode(message);
+    if bytes.len() > limits.message_bytes {
+        let found = bytes.len() as u64;
+        return Err(NetError::MessageTooLarge { limit: "message_bytes", allowed: limits.message_bytes, found });
     }
+    frame::write(stream, &[bytes], limits.write).await
 }
 
-/// A run that a peer asks this host for. Dropping it unanswered tells the peer that the host gave up.
-pub struct IncomingRun {
-    /// Who asks.
-    pub peer: PeerId,
-    /// For what.
-    pub ask: Ask,
-    /// Where the answers go.
-    pub responder: Responder,
-}
-
-/// Where a host's answers to one ask go.
-pub struct Responder {}
-
-impl Responder {
-    /// The host takes the run, after so many others.
-    pub async fn accept(&self, _queue_position: u64) {}
-    /// How far it is. A progress that the requester is too slow for is replaced by the next.
-    pub fn progress(&self, _progress: Progress) {}
-    /// What the guest said. Lines beyond the limits are dropped and counted, and never wait.
-    pub fn log(&self, _line: LogLine) {}
-    /// The last word: the host does not take it.
-    pub async fn decline(self, _decline: Decline) {}
-    /// The last word: the result.
-    pub async fn receipt(self, _answer: ReceiptAnswer) {}
-    /// The last word: the replay's result.
-    pub async fn verdict(self, _answer: VerdictAnswer) {}
-    /// The last word: no claim.
-    pub async fn fault(self, _fault: RunFault) {}
-    /// Waits until the requester cancels or goes away.
-    pub async fn ended(&self) -> Ending {
-        Ending::Cancelled
-    }
-}
-
-/// A host's answers to an ask; dropping it cancels. Also a [`futures::Stream`].
-pub struct RunStream {}
-
-impl RunStream {
-    /// The next answer; none after the last one.
-    pub async fn next(&mut self) -> Option<Result<RunEvent, NetError>> {
-        None
-    }
-}
-
-pub(crate) struct RunInbox {}
-
-impl RunInbox {
-    pub(crate) fn open(&self) -> Option<IncomingRuns> {
-        None
-    }
-}
-
-pub(crate) async fn ask(_shared: &Shared, _host: PeerId, _ask: Ask) -> Result<RunStream, NetError> {
-    Err(NetError::ShutDown)
+/// Waits for an answer for so long.
+async fn within<T>(
+    time: Duration,
+    peer: libp2p::PeerId,
+    answer: impl Future<Output = Result<T, NetError>>,
+) -> Result<T, NetError> {
+    tokio::time::timeout(time, answer).await.unwrap_or(Err(NetError::Silent { peer, after: time }))
 }

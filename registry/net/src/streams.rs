@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::NetError;
 
 /// A stream that a peer opened. It counts towards the connection's limit until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) peer: PeerId,
     pub(crate) protocol: StreamProtocol,

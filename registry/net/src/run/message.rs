@@ -8,10 +8,9 @@ use poai_objects::{Claim, EngineName, Envelope, Object, ObjectError, Receipt, Ru
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::NAME;
 use crate::NetError;
 
-/// The protocol's name in stream negotiation.
-pub(crate) const PROTOCOL: &str = "/poai/run/1";
 /// The version of these messages; raised whenever one changes.
 pub(crate) const VERSION: u64 = 1;
 
@@ -347,7 +346,7 @@ pub enum FaultKind {
 
 /// Reads one message, and refuses bytes that would not be written the same way again.
 pub(crate) fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, NetError> {
-    let malformed = |reason: String| NetError::Malformed { protocol: PROTOCOL, reason };
+    let malformed = |reason: String| NetError::Malformed { protocol: NAME, reason };
     let message: T = serde_ipld_dagcbor::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     if encode(&message) != bytes {
         return Err(malformed("its bytes are not in canonical form".to_owned()));
