@@ -72,6 +72,8 @@ pub struct PoolStatus {
     pub blank: usize,
     /// Processes started so far.
     pub spawned: u64,
+    /// Workers replaced after their share of runs.
+    pub retired: u64,
     /// Workers that died, hung or broke the protocol during an attempt.
     pub lost: u64,
     /// Programs compiled.
@@ -100,7 +102,7 @@ struct State {
     warm: VecDeque<Loaded>,
     blank: Vec<Process>,
     compiling: HashSet<ProgramId>,
-    // Programs whose worker was retired: their next run finds a new one warm.
+    // Programs whose worker is about to be retired: the run after that finds a new one warm.
     rewarm: VecDeque<Program>,
     status: PoolStatus,
 }
@@ -350,16 +352,17 @@ impl Pool {
 
     fn keep_warm(&self, mut worker: Loaded, program: &Program) {
         let limits = &self.config.limits;
-        worker.runs += 1;
         let mut surplus = Vec::new();
         let mut state = self.lock();
-        if worker.runs >= limits.runs_per_worker {
-            if state.rewarm.len() < limits.warm {
-                state.rewarm.push_back(program.clone());
-            }
-            surplus.push(worker);
-        } else {
+        worker.runs += 1;
+        if worker.runs == self.runs_before_successor() && state.rewarm.len() < limits.warm {
+            state.rewarm.push_back(program.clone());
+        }
+        if worker.runs < limits.runs_per_worker {
             state.warm.push_back(worker);
+        } else {
+            state.status.retired += 1;
+            surplus.push(worker);
         }
         while state.warm.len() > limits.warm {
             surplus.extend(state.warm.pop_front());
@@ -368,6 +371,25 @@ impl Pool {
         self.changed.notify_all();
         // Killed without the lock held.
         drop(surplus);
+    }
+
+    /// After how many runs a worker's successor is made ready, so that its last runs cover the time that this takes.
+    fn runs_before_successor(&self) -> u32 {
+        let limit = self.config.limits.runs_per_worker;
+        limit.saturating_sub((limit / 10).max(1)).max(1)
+    }
+
+    /// Puts a worker where the next run finds it, and retires those that it succeeds.
+    fn succeed(&self, worker: Loaded) {
+        let before = self.runs_before_successor();
+        let mut state = self.lock();
+        let (old, kept) = state.warm.drain(..).partition(|warm: &Loaded| warm.program == worker.program && warm.runs >= before);
+        state.warm = kept;
+        state.warm.push_back(worker);
+        let old: VecDeque<Loaded> = old;
+        state.status.retired += old.len() as u64;
+        drop(state);
+        drop(old);
     }
 
     /// The fault that the loss of a worker is.
@@ -418,7 +440,7 @@ impl Pool {
                 let id = poai_objects::Object::id(&*program);
                 if let Some(code) = self.cached(id) {
                     let worker = self.load(&program, id, &code, &[&self.stop])?;
-                    self.lock().warm.push_back(worker);
+                    self.succeed(worker);
                 }
             }
         }
