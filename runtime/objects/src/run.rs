@@ -30,7 +30,7 @@ impl Add for Fuel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Units of metered work; at most 2⁶² − 1, so that a signed counter holds it.
+    /// Units of metered work; at most 2⁶⁰, so that a signed counter holds any overdraft.
     pub fuel: Fuel,
     /// Bytes of all linear memories and tables together (16 bytes for a table's element).
     pub memory_bytes: u64,
@@ -44,7 +44,7 @@ pub struct Limits {
 
 impl Limits {
     /// The greatest fuel limit: a signed 64-bit counter still holds any overdraft beyond it.
-    pub const MAX_FUEL: Fuel = Fuel((1 << 62) - 1);
+    pub const MAX_FUEL: Fuel = Fuel(1 << 60);
     /// The greatest stack limit: the native stack beneath it is sized for this many units.
     pub const MAX_STACK_UNITS: u64 = 8 << 20;
     /// The greatest memory and output limits, so that sums of bytes never overflow.

@@ -18,6 +18,7 @@ mod guest_text; // text of a guest, fit to be shown
 mod layers; // what stands between a worker and the machine
 mod link; // imports and entry
 mod program; // world, adapter, static rules, meter
+mod replay; // the first place at which two claims part
 mod sealed; // bytes that nobody can change any more
 mod sink; // where outputs go
 pub mod worker;
@@ -30,4 +31,5 @@ pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;
 pub use program::{Prepared, Refusal, detect_world, prepare};
+pub use replay::{Account, compare};
 pub use sink::{Level, Sink, Word};

@@ -44,7 +44,7 @@ fn names<T: Ord + std::str::FromStr<Err: std::fmt::Debug>>(count: usize) -> impl
 #[test]
 fn runs_are_bounded() {
     let changes: [(Change<Run>, &str); 10] = [
-        (|run| run.limits.fuel = Fuel(1 << 62), "limit fuel of 4611686018427387903"),
+        (|run| run.limits.fuel = Fuel((1 << 60) + 1), "limit fuel of 1152921504606846976"),
         (|run| run.limits.stack_units = (8 << 20) + 1, "limit stack_units of 8388608"),
         (|run| run.limits.memory_bytes = u64::MAX, "limit memory_bytes"),
         (|run| run.limits.output_bytes = u64::MAX, "limit output_bytes"),

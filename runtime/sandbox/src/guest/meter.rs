@@ -31,6 +31,10 @@ pub(crate) struct Meter {
     slept_ns: u64,
 }
 
+// Every valid run's limits are ones that the meter can count.
+const _: () = assert!(Limits::MAX_FUEL.0 == MAX_FUEL.unsigned_abs());
+const _: () = assert!(Limits::MAX_STACK_UNITS <= MAX_STACK_UNITS.unsigned_abs() as u64);
+
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
         let limit = i64::try_from(limits.fuel.0).unwrap_or(i64::MAX).min(MAX_FUEL);

@@ -16,13 +16,20 @@ pub(crate) struct Outputs {
     names: BTreeSet<OutputName>,
     left_bytes: u64,
     left_count: u32,
+    left_name_bytes: usize,
     /// The end of the output that was written last.
     gathered: Option<(OutputName, Vec<u8>)>,
 }
 
 impl Outputs {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { names: BTreeSet::new(), left_bytes: limits.output_bytes, left_count: limits.output_count, gathered: None }
+        Self {
+            names: BTreeSet::new(),
+            left_bytes: limits.output_bytes,
+            left_count: limits.output_count,
+            left_name_bytes: Limits::MAX_OUTPUT_NAME_BYTES,
+            gathered: None,
+        }
     }
 
     /// Whether an output has this name, or one that lies inside it or contains it.
@@ -36,6 +43,7 @@ impl Outputs {
     /// Creates an empty output. Its name must not conflict.
     pub(crate) fn create(&mut self, host: &Host, name: &OutputName) -> Result<(), Stop> {
         self.left_count = self.left_count.checked_sub(1).ok_or(Stop::OutputLimit)?;
+        self.left_name_bytes = self.left_name_bytes.checked_sub(name.as_str().len()).ok_or(Stop::OutputLimit)?;
         self.names.insert(name.clone());
         host.output(name, &[])
     }
