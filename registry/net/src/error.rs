@@ -4,8 +4,9 @@ use std::time::Duration;
 use cid::Cid;
 use libp2p::{Multiaddr, PeerId};
 use poai_objects::{EngineName, ObjectError};
+use poai_store::StoreError;
 
-use crate::{BlockError, Misdeed};
+use crate::Misdeed;
 
 /// Why something on the network did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -73,20 +74,9 @@ pub enum NetError {
         /// Who was asked.
         asked: Vec<PeerId>,
     },
-    /// A CID with a hash that cannot be checked here.
-    #[error("{cid} cannot be fetched: its hash is not sha2-256")]
-    UnsupportedHash {
-        /// The CID.
-        cid: Cid,
-    },
-    /// The store refused a block, or could not read one.
-    #[error("block {cid}: {source}")]
-    Blocks {
-        /// The block.
-        cid: Cid,
-        /// What the store says.
-        source: BlockError,
-    },
+    /// The store refused a block, or could not read one: a full disk, a hash that cannot be checked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A DAG with more blocks than one fetch takes.
     #[error("{root} has more than {limit} blocks (fetch_blocks)")]
     DagTooLarge {

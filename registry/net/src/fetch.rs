@@ -7,12 +7,11 @@ use cid::Cid;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use libp2p::PeerId;
-use poai_objects::codec::RAW;
+use poai_store::{Blocks, InUse, RAW, StoreError, Verified, links};
 
 use crate::bitswap::{Delivery, Ticket};
-use crate::blocks::check_hash;
 use crate::net::Shared;
-use crate::{BlockError, Blocks, Net, NetError};
+use crate::{Net, NetError, disk};
 
 /// Whom a fetch asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,19 +92,11 @@ pub(crate) async fn dag(
 
 /// Fetches `cid` alone.
 pub(crate) async fn block(net: &Net, cid: Cid, sources: Sources) -> Result<Bytes, NetError> {
-    check_hash(&cid)?;
-    let lacking = || NetError::NotFound { cid, asked: Vec::new() };
-    if let Some(bytes) = read(&net.0.blocks, cid).await? {
-        return Ok(bytes);
+    if let Some(block) = disk::ask(&net.0.blocks, move |blocks| blocks.get(&cid)).await?? {
+        return Ok(block.into_bytes());
     }
     Fetch::open(net, cid, sources, Depth::RootAlone, |_| {}).await?.work().await?;
-    read(&net.0.blocks, cid).await?.ok_or_else(lacking)
-}
-
-async fn read(blocks: &Arc<dyn Blocks>, cid: Cid) -> Result<Option<Bytes>, NetError> {
-    let blocks = blocks.clone();
-    let reading = tokio::task::spawn_blocking(move || blocks.get(&cid));
-    reading.await.expect("Blocks does not panic").map_err(|source| NetError::Blocks { cid, source })
+    Ok(disk::ask(&net.0.blocks, move |blocks| blocks.need(&cid)).await??.into_bytes())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,12 +105,21 @@ enum Depth {
     Whole,
 }
 
+impl Depth {
+    /// Whether what a block links to is to be fetched too.
+    fn follows(self, cid: &Cid) -> bool {
+        self == Self::Whole && cid.codec() != RAW
+    }
+}
+
 /// One walk of a DAG: what is to be visited, what is under way, what was done.
 struct Fetch<P> {
     shared: Arc<Shared>,
     root: Cid,
     depth: Depth,
     ticket: Ticket,
+    /// Keeps what has come from being collected before all of it has.
+    _hold: InUse,
     finders: FuturesUnordered<BoxFuture<'static, Found>>,
     stores: FuturesUnordered<BoxFuture<'static, Result<Stored, NetError>>>,
     open_ended: bool,
@@ -159,7 +159,10 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
                 finders.push(dial);
             }
         }
+        let hold = net.0.blocks.in_use();
+        hold.hold_dag(&root);
         Ok(Self {
+            _hold: hold,
             shared: net.0.clone(),
             root,
             depth,
@@ -181,7 +184,7 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         loop {
             self.fill_window().await?;
             if self.under_way == 0 && self.ahead.is_empty() {
-                return Ok(());
+                return Ok(disk::ask(&self.shared.blocks, |blocks| blocks.sync()).await??);
             }
             tokio::select! {
                 delivery = self.ticket.next() => self.deliver(delivery?)?,
@@ -197,8 +200,8 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         while self.under_way < window && !self.ahead.is_empty() {
             let most = LOOK_UP.min(window - self.under_way).min(self.ahead.len());
             let next: Vec<Cid> = self.ahead.drain(self.ahead.len() - most..).rev().collect();
-            next.iter().try_for_each(check_hash)?;
-            let (missing, present, links) = look_up(&self.shared.blocks, next, self.depth).await?;
+            let depth = self.depth;
+            let (missing, present, links) = disk::ask(&self.shared.blocks, move |blocks| look_up(blocks, next, depth)).await??;
             if present > 0 {
                 self.done.present_blocks += present;
                 self.go_on_with(links)?;
@@ -215,8 +218,9 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
 
     fn deliver(&mut self, delivery: Delivery) -> Result<(), NetError> {
         match delivery {
-            Delivery::Block { cid, bytes, from } => {
-                self.stores.push(Box::pin(store(self.shared.blocks.clone(), cid, bytes, from, self.depth)));
+            Delivery::Block { block, from } => {
+                let (blocks, depth) = (self.shared.blocks.clone(), self.depth);
+                self.stores.push(Box::pin(async move { Ok(disk::ask(&blocks, move |blocks| store(blocks, block, from, depth)).await??) }));
             }
             Delivery::Dropped { peer, reason } => (self.progress)(FetchEvent::PeerDropped { peer, reason }),
             Delivery::Seek => self.seek(),
@@ -290,36 +294,30 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
 }
 
 /// Which of some blocks are not here, how many are, and what those that are link to.
-async fn look_up(blocks: &Arc<dyn Blocks>, cids: Vec<Cid>, depth: Depth) -> Result<(Vec<Cid>, u64, Vec<Cid>), NetError> {
-    let blocks = blocks.clone();
-    let looking = tokio::task::spawn_blocking(move || {
-        let (mut missing, mut present, mut links) = (Vec::new(), 0, Vec::new());
-        for cid in cids {
-            match present_links(&*blocks, &cid, depth).map_err(|source| NetError::Blocks { cid, source })? {
-                Some(mut found) => {
-                    present += 1;
-                    links.append(&mut found);
-                }
-                None => missing.push(cid),
+type Looked = (Vec<Cid>, u64, Vec<Cid>);
+
+fn look_up(blocks: &dyn Blocks, cids: Vec<Cid>, depth: Depth) -> Result<Looked, StoreError> {
+    let (mut missing, mut present, mut below) = (Vec::new(), 0, Vec::new());
+    for cid in cids {
+        let links = match depth.follows(&cid) {
+            true => blocks.get(&cid)?.map(|block| links(&cid, block.bytes())).transpose()?,
+            false => blocks.size(&cid)?.map(|_| Vec::new()),
+        };
+        match links {
+            Some(mut links) => {
+                present += 1;
+                below.append(&mut links);
             }
+            None => missing.push(cid),
         }
-        Ok((missing, present, links))
-    });
-    looking.await.expect("Blocks does not panic")
-}
-
-fn present_links(blocks: &dyn Blocks, cid: &Cid, depth: Depth) -> Result<Option<Vec<Cid>>, BlockError> {
-    if cid.codec() == RAW || depth == Depth::RootAlone {
-        return Ok(blocks.size(cid)?.map(|_| Vec::new()));
     }
-    blocks.get(cid)?.map(|bytes| blocks.links(cid, &bytes)).transpose()
+    Ok((missing, present, below))
 }
 
-async fn store(blocks: Arc<dyn Blocks>, cid: Cid, bytes: Bytes, from: PeerId, depth: Depth) -> Result<Stored, NetError> {
-    let storing = tokio::task::spawn_blocking(move || {
-        let links = if cid.codec() == RAW || depth == Depth::RootAlone { Vec::new() } else { blocks.links(&cid, &bytes)? };
-        blocks.put(&cid, &bytes)?;
-        Ok(Stored { cid, bytes: bytes.len() as u64, from, links })
-    });
-    storing.await.expect("Blocks does not panic").map_err(|source| NetError::Blocks { cid, source })
+fn store(blocks: &dyn Blocks, block: Verified, from: PeerId, depth: Depth) -> Result<Stored, StoreError> {
+    let cid = *block.cid();
+    // Looked at first: a block that cannot be followed is not worth keeping.
+    let links = if depth.follows(&cid) { links(&cid, block.bytes())? } else { Vec::new() };
+    blocks.put(&block)?;
+    Ok(Stored { cid, bytes: block.bytes().len() as u64, from, links })
 }

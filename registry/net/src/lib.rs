@@ -1,8 +1,8 @@
 //! Peers: finding them, exchanging blocks with them, and asking them for runs.
 //!
 //! [`Net::start`] makes this machine a peer; the [`Net`] it gives is a cheap handle to a task that
-//! owns every socket. Blocks come and go by bitswap 1.2.0 ([`Net::fetch`]), through the [`Blocks`]
-//! that the caller brings: nothing reaches [`Blocks::put`] that does not hash to its CID. Hosts make
+//! owns every socket. Blocks come and go by bitswap 1.2.0 ([`Net::fetch`]), into the [`Blocks`] that the
+//! caller brings, checked against their CIDs before anything else is done with them. Hosts make
 //! themselves known by signed offers ([`Net::publish_offer`]), and take runs over `/poai/run/1`
 //! ([`Net::ask_run`], [`IncomingRun`]).
 //!
@@ -12,8 +12,8 @@
 //! Nothing here decides whose runs are taken, executes one, or knows of wasmtime or of files.
 
 mod bitswap;
-mod blocks;
 mod config;
+mod disk;
 mod error;
 mod event;
 mod fetch;
@@ -24,7 +24,6 @@ mod offers;
 mod run;
 mod streams;
 
-pub use blocks::{BlockError, Blocks, cid_of_block};
 pub use config::{BitswapLimits, ConnectionLimits, DhtMode, Identity, NetConfig, NetLimits, OfferLimits, RunLimits};
 pub use error::NetError;
 pub use event::{Misdeed, NetEvent, PeerInfo};
@@ -32,6 +31,7 @@ pub use fetch::{FetchEvent, FetchSummary, Sources};
 pub use libp2p::{Multiaddr, PeerId};
 pub use net::Net;
 pub use offers::peer_of;
+pub use poai_store::Blocks;
 pub use run::message::{
     Ask, Decline, DeclineReason, FaultKind, LogLevel, LogLine, Progress, Purpose, RunFault, SignedBytes, Stage, VerdictAnswer,
 };

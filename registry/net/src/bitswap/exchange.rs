@@ -3,9 +3,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use cid::Cid;
 use libp2p::PeerId;
+use poai_store::{Blocks, Verified};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -15,7 +15,7 @@ use super::reader;
 use super::sender::Sender;
 use super::session::{Action, Session, Time};
 use crate::streams::{Incoming, StreamOpener};
-use crate::{BitswapLimits, Blocks, Misdeed, NetError, Sources};
+use crate::{BitswapLimits, Misdeed, NetError, Sources};
 
 /// The handle of the block exchange.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ struct Connected {
 pub(crate) enum Note {
     Came { peer: PeerId },
     Went { peer: PeerId },
-    Received { peer: PeerId, blocks: Vec<(Cid, Bytes)>, presences: Vec<(Cid, Presence)> },
+    Received { peer: PeerId, blocks: Vec<Verified>, presences: Vec<(Cid, Presence)> },
     Open { ticket: u64, sources: Sources, deliveries: mpsc::UnboundedSender<Delivery> },
     Want { ticket: u64, cids: Vec<Cid> },
     NobodyElse { ticket: u64 },
@@ -52,8 +52,8 @@ pub(crate) enum Note {
 /// What a fetch is told.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// A block that hashes to its CID.
-    Block { cid: Cid, bytes: Bytes, from: PeerId },
+    /// A wanted block.
+    Block { block: Verified, from: PeerId },
     /// A peer is asked no more.
     Dropped { peer: PeerId, reason: String },
     /// Nobody who is connected has a block: others are to be found.
@@ -273,12 +273,12 @@ impl Sessions {
                 for (cid, presence) in presences {
                     self.each(|open| open.session.presence(peer, cid, presence, now));
                 }
-                for (cid, bytes) in blocks {
+                for block in blocks {
                     self.each(|open| {
-                        let (wanted, actions) = open.session.block(peer, &cid, now);
+                        let (wanted, actions) = open.session.block(peer, block.cid(), now);
                         if wanted {
                             // A fetch that was dropped needs nothing; its session ends at the next tick.
-                            let _ = open.deliveries.send(Delivery::Block { cid, bytes: bytes.clone(), from: peer });
+                            let _ = open.deliveries.send(Delivery::Block { block: block.clone(), from: peer });
                         }
                         actions
                     });

@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use cid::{Cid, Version};
-use poai_objects::codec::SHA2_256;
+use poai_store::{DAG_PB, SHA2_256, Verified};
 
 use super::protobuf::{Flaw, next_field, put_bytes, put_head, put_number, put_varint, varint};
 use crate::{BitswapLimits, Misdeed};
@@ -68,7 +68,7 @@ pub(crate) struct Prefix {
 }
 
 /// What blocks of bitswap 1.0.0 have, which carries no prefixes: CIDv0, dag-pb, sha2-256.
-const PREFIX_OF_1_0_0: Prefix = Prefix { version: 0, codec: 0x70, hash: SHA2_256, hash_bytes: 32 };
+const PREFIX_OF_1_0_0: Prefix = Prefix { version: 0, codec: DAG_PB, hash: SHA2_256, hash_bytes: 32 };
 
 impl Prefix {
     fn of(cid: &Cid) -> Self {
@@ -90,20 +90,23 @@ impl Prefix {
 }
 
 impl Block {
-    pub(crate) fn new(cid: &Cid, data: Bytes) -> Self {
-        Self { prefix: Prefix::of(cid), data }
+    pub(crate) fn of(block: Verified) -> Self {
+        Self { prefix: Prefix::of(block.cid()), data: block.into_bytes() }
     }
 
-    /// Hashes the bytes: the CID that they really have. None if the prefix's hash is not sha2-256,
-    /// which nothing that is asked for here has.
-    pub(crate) fn cid(&self) -> Option<Cid> {
+    /// Hashes the bytes: the block under the CID that they really have. None if the prefix's hash is
+    /// not sha2-256, which nothing that is asked for here has.
+    pub(crate) fn verify(self) -> Option<Verified> {
         if (self.prefix.hash, self.prefix.hash_bytes) != (SHA2_256, 32) {
             return None;
         }
-        let cid = poai_objects::codec::cid_of(self.prefix.codec, &self.data);
+        let block = Verified::of(self.prefix.codec, self.data).ok()?;
         match self.prefix.version {
-            0 => Cid::new(Version::V0, self.prefix.codec, *cid.hash()).ok(),
-            1 => Some(cid),
+            0 => {
+                let cid = Cid::new(Version::V0, self.prefix.codec, *block.cid().hash()).ok()?;
+                Verified::check(&cid, block.into_bytes()).ok()
+            }
+            1 => Some(block),
             _ => None,
         }
     }

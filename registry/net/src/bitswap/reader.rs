@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use cid::Cid;
+use poai_store::Verified;
 use tokio::time::timeout;
 
 use super::exchange::{Hub, Note};
@@ -11,7 +11,7 @@ use super::peer::{Peer, lock};
 use super::sender::sizes;
 use crate::frame::{self, FrameLimit};
 use crate::streams::Incoming;
-use crate::{Misdeed, NetError};
+use crate::{Misdeed, NetError, disk};
 
 /// Reads one stream of a peer to its end. A peer that breaks the protocol is reported and read no more.
 pub(crate) async fn read(hub: Arc<Hub>, peer: Arc<Peer>, mut incoming: Incoming) {
@@ -58,18 +58,18 @@ async fn take(hub: &Arc<Hub>, peer: &Arc<Peer>, message: Message) -> Result<(), 
 }
 
 /// Hashes each block, and refuses those that were not asked for.
-fn check(peer: &Peer, blocks: Vec<Block>) -> Result<Vec<(Cid, Bytes)>, Misdeed> {
+fn check(peer: &Peer, blocks: Vec<Block>) -> Result<Vec<Verified>, Misdeed> {
     let mut checked = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let Some(cid) = block.cid() else {
+        let Some(block) = block.verify() else {
             let reason = "a block's prefix names no CID that could have been asked for".to_owned();
             return Err(Misdeed::BrokenMessage { reason });
         };
-        if !peer.may_send(&cid) {
-            return Err(Misdeed::WrongBlock { found: cid });
+        if !peer.may_send(block.cid()) {
+            return Err(Misdeed::WrongBlock { found: *block.cid() });
         }
-        peer.received_bytes.fetch_add(block.data.len() as u64, Ordering::Relaxed);
-        checked.push((cid, block.data));
+        peer.received_bytes.fetch_add(block.bytes().len() as u64, Ordering::Relaxed);
+        checked.push(block);
     }
     Ok(checked)
 }
@@ -104,9 +104,10 @@ impl Hub {
         if cids.is_empty() {
             return;
         }
-        let (blocks, limit) = (self.blocks.clone(), self.limits.block_bytes);
-        let looking = tokio::task::spawn_blocking(move || (sizes(&*blocks, &cids, limit), cids));
-        let (sizes, cids) = looking.await.expect("Blocks does not panic");
+        let limit = self.limits.block_bytes;
+        let looking = disk::ask(&self.blocks, move |blocks| (sizes(blocks, &cids, limit), cids));
+        // It fails only when the runtime is shutting down.
+        let Ok((sizes, cids)) = looking.await else { return };
         {
             let mut ledger = lock(&peer.ledger);
             for (cid, size) in cids.iter().zip(sizes) {

@@ -3,13 +3,14 @@ use std::sync::atomic::Ordering;
 
 use cid::Cid;
 use libp2p::swarm::Stream;
+use poai_store::Blocks;
 use tokio::time::timeout;
 
 use super::message::{Block, Message, Presence};
 use super::peer::{Peer, lock};
 use super::PROTOCOL;
 use crate::streams::StreamOpener;
-use crate::{BitswapLimits, Blocks, NetError, frame};
+use crate::{BitswapLimits, NetError, disk, frame};
 
 /// Sends messages to one peer, over a stream that is opened when there is something to say and closed
 /// after a pause: other implementations do not keep streams for long.
@@ -108,8 +109,7 @@ async fn gather(peer: &Peer, blocks: &Arc<dyn Blocks>, limits: &BitswapLimits) -
         return None;
     }
     peer.room.notify_waiters();
-    let blocks = blocks.clone();
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = disk::ask(blocks, move |blocks| {
         let haves = batch.haves.into_iter().map(|cid| (cid, Presence::Have));
         let dont_haves = batch.dont_haves.into_iter().map(|cid| (cid, Presence::DontHave));
         let mut message = Message {
@@ -119,7 +119,7 @@ async fn gather(peer: &Peer, blocks: &Arc<dyn Blocks>, limits: &BitswapLimits) -
         };
         for cid in batch.blocks {
             match blocks.get(&cid) {
-                Ok(Some(bytes)) => message.blocks.push(Block::new(&cid, bytes)),
+                Ok(Some(block)) => message.blocks.push(Block::of(block)),
                 Ok(None) => message.presences.push((cid, Presence::DontHave)),
                 Err(error) => {
                     tracing::warn!(%cid, %error, "a block that a peer wants cannot be read");
@@ -129,7 +129,7 @@ async fn gather(peer: &Peer, blocks: &Arc<dyn Blocks>, limits: &BitswapLimits) -
         }
         message
     });
-    Some(reading.await.expect("Blocks does not panic"))
+    reading.await.ok()
 }
 
 /// The size of each block, none for what is not here or too large to send.

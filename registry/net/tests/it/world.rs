@@ -1,54 +1,59 @@
 //! Peers and content to test with.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cid::Cid;
-use poai_net::{BlockError, Blocks, Identity, Multiaddr, Net, NetConfig, Sources};
-use poai_objects::codec::{DAG_CBOR, RAW, cid_of, encode};
+use poai_net::{Identity, Multiaddr, Net, NetConfig, Sources};
+use poai_objects::codec::{DAG_CBOR, RAW, encode};
+use poai_store::{Store, StoreLimits};
+use tempfile::TempDir;
 
 /// What no test should take, even on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// Blocks in memory. A folder is a list of links as DAG-CBOR.
-#[derive(Default)]
-pub(crate) struct Memory {
-    blocks: Mutex<HashMap<Cid, Bytes>>,
-    puts: AtomicUsize,
+/// A peer with a store of its own, which ends with it.
+pub(crate) struct Peer {
+    pub(crate) net: Net,
+    pub(crate) store: Store,
+    _folder: TempDir,
 }
 
-impl Memory {
-    pub(crate) fn add(&self, codec: u64, bytes: impl Into<Bytes>) -> Cid {
-        let bytes = bytes.into();
-        let cid = cid_of(codec, &bytes);
-        self.blocks.lock().unwrap().insert(cid, bytes);
-        cid
+impl Peer {
+    /// A peer with nothing, whose key is made of this seed.
+    pub(crate) async fn start(seed: u8) -> Self {
+        Self::start_with(config(seed)).await
     }
 
-    pub(crate) fn add_as(&self, cid: Cid, bytes: impl Into<Bytes>) {
-        self.blocks.lock().unwrap().insert(cid, bytes.into());
+    pub(crate) async fn start_with(config: NetConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store"), StoreLimits::default()).unwrap();
+        let net = Net::start(config, std::sync::Arc::new(store.clone())).await.unwrap();
+        Self { net, store, _folder: folder }
     }
 
-    /// A file of so many leaves, under nodes of at most 100 links; gives the root.
-    pub(crate) fn add_file(&self, leaves: usize, leaf_bytes: usize) -> Cid {
-        let mut level: Vec<Cid> = (0..leaves).map(|index| self.add(RAW, leaf(index, leaf_bytes))).collect();
-        loop {
-            level = level.chunks(100).map(|links| self.add(DAG_CBOR, encode(&links))).collect();
-            if level.len() == 1 {
-                return level[0];
-            }
+    /// Where it listens.
+    pub(crate) async fn address(&self) -> Multiaddr {
+        self.net.addresses().await.unwrap().remove(0)
+    }
+
+    /// Dials another.
+    pub(crate) async fn connect(&self, to: &Self) {
+        assert_eq!(self.net.dial(to.address().await).await.unwrap(), to.net.peer());
+    }
+
+    pub(crate) fn blocks(&self) -> u64 {
+        self.store.usage().blocks
+    }
+}
+
+/// A file of so many leaves, under nodes of at most 100 links; gives the root.
+pub(crate) fn add_file(store: &Store, leaves: usize, leaf_bytes: usize) -> Cid {
+    let mut level: Vec<Cid> = (0..leaves).map(|index| store.put_bytes(RAW, leaf(index, leaf_bytes)).unwrap()).collect();
+    loop {
+        level = level.chunks(100).map(|links| store.put_bytes(DAG_CBOR, encode(&links)).unwrap()).collect();
+        if level.len() == 1 {
+            return level[0];
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.blocks.lock().unwrap().len()
-    }
-
-    pub(crate) fn puts(&self) -> usize {
-        self.puts.load(Ordering::Relaxed)
     }
 }
 
@@ -57,54 +62,13 @@ fn leaf(index: usize, bytes: usize) -> Vec<u8> {
     (0..bytes as u64).map(|at| (seed.wrapping_add(at / 8 * 0x1000_0001) >> (at % 8 * 8)) as u8).collect()
 }
 
-impl Blocks for Memory {
-    fn get(&self, cid: &Cid) -> Result<Option<Bytes>, BlockError> {
-        Ok(self.blocks.lock().unwrap().get(cid).cloned())
-    }
-
-    fn size(&self, cid: &Cid) -> Result<Option<u64>, BlockError> {
-        Ok(self.blocks.lock().unwrap().get(cid).map(|bytes| bytes.len() as u64))
-    }
-
-    fn put(&self, cid: &Cid, bytes: &Bytes) -> Result<(), BlockError> {
-        assert_eq!(*cid, cid_of(cid.codec(), bytes), "only checked blocks are put");
-        self.puts.fetch_add(1, Ordering::Relaxed);
-        self.blocks.lock().unwrap().insert(*cid, bytes.clone());
-        Ok(())
-    }
-
-    fn links(&self, cid: &Cid, bytes: &[u8]) -> Result<Vec<Cid>, BlockError> {
-        if cid.codec() == RAW { Ok(Vec::new()) } else { Ok(serde_ipld_dagcbor::from_slice(bytes)?) }
-    }
-}
-
 /// A configuration for loopback, with a key of this seed.
 pub(crate) fn config(seed: u8) -> NetConfig {
     NetConfig { listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()], ..NetConfig::new(Identity::from_seed([seed; 32])) }
 }
 
-/// A peer with nothing.
-pub(crate) async fn peer(seed: u8) -> (Net, Arc<Memory>) {
-    peer_with(config(seed)).await
-}
-
-pub(crate) async fn peer_with(config: NetConfig) -> (Net, Arc<Memory>) {
-    let memory = Arc::new(Memory::default());
-    (Net::start(config, memory.clone()).await.unwrap(), memory)
-}
-
-/// Where a peer listens.
-pub(crate) async fn address_of(net: &Net) -> Multiaddr {
-    net.addresses().await.unwrap().remove(0)
-}
-
-/// Has one peer dial another.
-pub(crate) async fn connect(from: &Net, to: &Net) {
-    assert_eq!(from.dial(address_of(to).await).await.unwrap(), to.peer());
-}
-
-pub(crate) fn only(nets: &[&Net]) -> Sources {
-    Sources::Only(nets.iter().map(|net| net.peer()).collect())
+pub(crate) fn only(peers: &[&Peer]) -> Sources {
+    Sources::Only(peers.iter().map(|peer| peer.net.peer()).collect())
 }
 
 /// Runs a test's future, and fails if it hangs.
