@@ -1,6 +1,6 @@
 //! What is executed, made ready: world, adapter, static rules, meter.
 
-use poai_meter::{CostTable, StaticRules};
+use poai_meter::{CostTable, Refused, StaticRule, StaticRules};
 use poai_objects::World;
 use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER};
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
@@ -33,7 +33,7 @@ impl Prepared {
 pub enum Refusal {
     /// A rule of WebAssembly, of its accepted features, or of the meter.
     #[error(transparent)]
-    Rule(#[from] poai_meter::Refused),
+    Rule(#[from] Refused),
     /// Neither a component nor a core module.
     #[error("not WebAssembly: {reason}")]
     NotWasm {
@@ -101,7 +101,13 @@ pub fn prepare(program_bytes: &[u8], world: World) -> Result<Prepared, Refusal> 
     } else {
         program_bytes
     };
-    let checked = poai_meter::check(component, &StaticRules::default())?;
+    let rules = StaticRules::default();
+    let checked = poai_meter::check(component, &rules)?;
+    // The pool has a place for as many, however often the modules that define them are instantiated.
+    let memories = checked.facts().memories;
+    if memories > rules.memories {
+        return Err(Refused::OverLimit { rule: StaticRule::Memories, found: memories, limit: rules.memories }.into());
+    }
     if let Some(name) = checked.facts().imports.iter().find(|name| !link::is_known(name)) {
         return Err(Refusal::Import { name: one_line(name) });
     }
@@ -159,8 +165,8 @@ fn module_world(module: &[u8]) -> Result<World, Refusal> {
 fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
     let limit = StaticRules::default().component_bytes;
     if module.len() as u64 > limit {
-        let rule = poai_meter::StaticRule::ComponentBytes;
-        return Err(poai_meter::Refused::OverLimit { rule, found: module.len() as u64, limit }.into());
+        let rule = StaticRule::ComponentBytes;
+        return Err(Refused::OverLimit { rule, found: module.len() as u64, limit }.into());
     }
     let misfit = |error| Refusal::Adapter { reason: one_line(&format!("{error:#}")) };
     wit_component::ComponentEncoder::default()
