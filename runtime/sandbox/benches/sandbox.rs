@@ -14,7 +14,7 @@ use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, EngineName, Link, Object, Outcome, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Attempt, Cancel, Ran, Workers, WorkersConfig, serve};
-use poai_sandbox::{BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, Sink, Word, execute, prepare};
+use poai_sandbox::{BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, Sink, Stage, Word, prepare};
 use serde_json::{Value, json};
 
 /// Does nothing, well: what is left is the cost of having a sandbox.
@@ -140,9 +140,10 @@ impl Case {
         let engine = Engine::new(&EngineConfig::default()).unwrap();
         let artefact = engine.compile(&prepare(&self.component, World::Command).unwrap()).unwrap();
         let loaded = engine.load(&artefact).unwrap();
+        let mut stage = Stage::new().unwrap();
         let timed = |_| {
             let started = Instant::now();
-            execute(&loaded, &self.run, self, &mut Forget).unwrap();
+            stage.execute(&loaded, &self.run, self, &mut Forget).unwrap();
             started.elapsed()
         };
         (0..WARM_RUNS).map(timed).collect()

@@ -2,24 +2,21 @@
 
 mod ending; // what every error of wasmtime means
 mod float_control; // the processor's rounding modes
+mod stage; // the thread on which guests live
 
-use std::thread;
 use std::time::Instant;
 
-use poai_objects::{EngineName, Fuel, Outcome, OutputName, Run, TraceRoot, TraceWriter, Trap};
+use poai_objects::{Fuel, Outcome, OutputName, Run, TraceRoot, TraceWriter, Trap};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use self::ending::{Ending, classify};
-use crate::engine::NATIVE_STACK_BYTES;
+pub use self::stage::Stage;
 use crate::guest::Guest;
-use crate::guest::host::{Host, serve, way};
+use crate::guest::host::Host;
 use crate::guest_text::printable;
 use crate::link::Entry;
 use crate::{Content, Fault, Loaded, Sink};
-
-/// Bytes of the guest thread's stack: wasm's part, and what host calls need above it.
-const THREAD_STACK_BYTES: usize = NATIVE_STACK_BYTES + (16 << 20);
 
 /// Bytes that one host call may lift from the guest: what this host must hold for it. More is an error of the
 /// component model, the same everywhere.
@@ -41,24 +38,12 @@ pub struct Finished {
     pub guest_us: u64,
 }
 
-/// Executes a run.
-///
-/// The guest has a thread of its own; `content` and `sink` are used from the caller's.
+/// Executes one run on a [`Stage`] of its own.
 ///
 /// # Errors
 /// A fault of this host; never anything that the guest did.
 pub fn execute(loaded: &Loaded, run: &Run, content: &dyn Content, sink: &mut dyn Sink) -> Result<Finished, Fault> {
-    if run.engine != EngineName::CURRENT {
-        return Err(Fault::WrongEngine { asked: run.engine });
-    }
-    let (host, requests) = way();
-    let (loaded, run) = (loaded.clone(), run.clone());
-    let thread = thread::Builder::new().name("guest".into()).stack_size(THREAD_STACK_BYTES);
-    let guest = thread.spawn(move || live(&loaded, run, host)).map_err(|error| Fault::HostMemory { reason: error.to_string() })?;
-    // If the caller's side fails, its receiver is gone, and so the guest ends at its next request.
-    let served = serve(requests, content, sink);
-    let lived = guest.join().unwrap_or_else(|_| Err(Fault::Unknown { reason: "the guest's thread panicked".into() }));
-    served.and(lived)
+    Stage::new()?.execute(loaded, run, content, sink)
 }
 
 /// A whole life, on the guest's thread.

@@ -26,7 +26,7 @@ pub mod worker;
 pub use code_cache::{CodeCacheLimits, LocalKey};
 pub use content::{BlockFile, Chunk, Content, FileLayout, FolderEntry, Node};
 pub use engine::{Artefact, Engine, EngineConfig, LoadError, OptLevel};
-pub use execution::{Finished, execute};
+pub use execution::{Finished, Stage, execute};
 pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;

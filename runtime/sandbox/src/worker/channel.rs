@@ -69,6 +69,11 @@ impl Patience<'_> {
     /// As long as it takes.
     pub(crate) const FOREVER: Self = Self { deadline: None, cancels: &[] };
 
+    // The kernel itself can wait then: one call instead of three.
+    fn is_endless(&self) -> bool {
+        self.deadline.is_none() && self.cancels.is_empty()
+    }
+
     /// Until a moment.
     pub(crate) fn until(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), cancels: &[] }
@@ -134,7 +139,7 @@ impl Channel {
                 let descriptor = if message.has_descriptor() { Some(self.descriptors.pop_front().ok_or(ChannelError::Descriptor)?) } else { None };
                 return Ok((message, descriptor));
             }
-            match self.receive_once() {
+            match self.receive_once(patience.is_endless()) {
                 Ok(()) => {}
                 Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => patience.wait_for(self.socket.as_fd(), PollFlags::IN)?,
                 Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -159,7 +164,7 @@ impl Channel {
         Ok(Some(length))
     }
 
-    fn receive_once(&mut self) -> Result<(), ChannelError> {
+    fn receive_once(&mut self, wait: bool) -> Result<(), ChannelError> {
         self.incoming.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -170,7 +175,8 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut pieces = [IoSliceMut::new(&mut self.incoming[self.end..])];
-        let received = recvmsg(&self.socket, &mut pieces, &mut ancillary, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC)?;
+        let flags = if wait { RecvFlags::CMSG_CLOEXEC } else { RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT };
+        let received = recvmsg(&self.socket, &mut pieces, &mut ancillary, flags)?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.descriptors.extend(descriptors);

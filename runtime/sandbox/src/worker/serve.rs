@@ -16,7 +16,7 @@ use super::confine::{confine, forbid_new_code};
 use super::protocol::{FromWorker, PROTOCOL_VERSION, ToWorker};
 use super::remote::{Line, RemoteContent, RemoteSink};
 use crate::layers::Layer;
-use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, execute, prepare};
+use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, Stage, prepare};
 
 /// Why a worker ended other than by the daemon's going away.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +66,9 @@ pub fn serve() -> Result<(), ServeError> {
         Ok((ToWorker::Load { program, code_bytes }, Some(code))) => {
             let Some(loaded) = load(&engine, &line, &program, &code, code_bytes)? else { return Ok(()) };
             forbid_new_code(&layers)?;
+            let stage = Stage::new()?;
             line.say(&FromWorker::Loaded)?;
-            serve_runs(&line, &loaded)
+            serve_runs(&line, &loaded, stage)
         }
         Ok(_) => Err(ServeError::Channel("the first order is neither to compile nor to load".into())),
         // The daemon had no use for this worker.
@@ -102,7 +103,7 @@ fn load(engine: &Engine, line: &Line, program: &Program, code: &File, code_bytes
     }
 }
 
-fn serve_runs(line: &Line, loaded: &Loaded) -> Result<(), ServeError> {
+fn serve_runs(line: &Line, loaded: &Loaded, mut stage: Stage) -> Result<(), ServeError> {
     loop {
         let run = match line.receive() {
             Ok((ToWorker::Start { run }, None)) => run,
@@ -112,7 +113,7 @@ fn serve_runs(line: &Line, loaded: &Loaded) -> Result<(), ServeError> {
         };
         let content = RemoteContent::new(line);
         let mut sink = RemoteSink::new(line);
-        let finished = execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
+        let finished = stage.execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
         line.say(&match finished {
             Ok(Finished { outcome, fuel, outputs, trace, guest_us }) => FromWorker::Done { outcome, fuel, outputs, trace, guest_us },
             Err(fault) => FromWorker::Faulted(fault),
