@@ -303,7 +303,7 @@ pub(crate) fn component_around(module: &[u8], names: &[(String, wasmparser::Func
         canonical.lift(index, index, []);
         let mut exports = ComponentExportSection::new();
         // Each export is one more function.
-        exports.export(name.as_str(), ComponentExportKind::Func, index * 2, None);
+        exports.export(name.replace('_', "-").as_str(), ComponentExportKind::Func, index * 2, None);
         component.section(&types).section(&aliases).section(&canonical).section(&exports);
     }
     component.finish()

@@ -569,10 +569,10 @@ impl Reencode for Naive<'_> {
         let charges = if self.survey.leaf(own).is_some() { Charges::new() } else { points(&ops, self.survey) };
         let counts = self.survey.leaf(own).is_none();
         for (at, (op, live)) in ops.iter().enumerate() {
-            if counts && self.mode == Mode::Points {
-                if let Some(&(cost, checked)) = charges.get(&at) {
-                    self.pay(&mut function, cost, checked);
-                }
+            if let Some(&(cost, checked)) = charges.get(&at)
+                && self.mode == Mode::Points
+            {
+                self.pay(&mut function, cost, checked);
             }
             if at == 0 && counts {
                 self.enter(&mut function, index);
