@@ -120,9 +120,9 @@ impl BlockFiles {
             return Err(error);
         }
         match old {
-            Some(old) => self.bytes.fetch_sub(old, Ordering::Relaxed),
-            None => self.count.fetch_add(1, Ordering::Relaxed),
-        };
+            Some(old) => self.uncount_bytes(old),
+            None => drop(self.count.fetch_add(1, Ordering::Relaxed)),
+        }
         Ok(true)
     }
 
@@ -219,8 +219,14 @@ impl BlockFiles {
     }
 
     fn count_out(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.uncount_bytes(bytes);
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Never below nothing, though a damaged file may be longer than what was counted for it.
+    fn uncount_bytes(&self, bytes: u64) {
+        let less = |counted: u64| Some(counted.saturating_sub(bytes));
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).expect("it always has a next value");
     }
 }
 

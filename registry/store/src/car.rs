@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use unsigned_varint::{decode, encode};
 
 use crate::block::{Address, address_of};
+use crate::error::printable;
 use crate::limits::BLOCK_BYTES;
 use crate::{Blocks, Found, InUse, StoreError, Verified, Walk};
 
@@ -126,8 +127,9 @@ impl<R: Read> CarReader<R> {
             );
         }
         let bytes = archive.exactly(length)?;
-        let header: Header = serde_ipld_dagcbor::from_slice(&bytes)
-            .map_err(|error| archive.error(at, format!("the header cannot be read: {error}")))?;
+        let header: Header = serde_ipld_dagcbor::from_slice(&bytes).map_err(|error| {
+            archive.error(at, format!("the header cannot be read: {}", printable(&error.to_string())))
+        })?;
         if header.version != 1 {
             return Err(archive.error(at, format!("it is of version {}; poai reads version 1", header.version)));
         }

@@ -191,3 +191,9 @@ impl StoreError {
         Self::Malformed { cid: *cid, reason: reason.into() }
     }
 }
+
+/// A foreign text as an error shows it: cut short, and without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    const CHARS: usize = 256;
+    text.chars().take(CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

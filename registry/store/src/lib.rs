@@ -19,6 +19,7 @@ mod gc; // dropping what nobody keeps
 mod in_use; // what collection must leave alone while somebody works with it
 mod limits;
 mod links; // which blocks a block names
+mod memory; // blocks that are nowhere else
 mod pin_log; // pins, as bytes on disk
 mod pins; // what collection must keep, and why
 mod store;
@@ -32,6 +33,7 @@ pub use gc::Collected;
 pub use in_use::InUse;
 pub use limits::{Durability, StoreLimits};
 pub use links::links;
+pub use memory::MemoryBlocks;
 pub use pins::{Pin, PinMode};
 pub use store::{BlockFile, Store, Usage};
 pub use walk::{Found, Visit, Walk};

@@ -4,6 +4,7 @@ use ipld_core::serde::ExtractLinks;
 use crate::StoreError;
 use crate::block::{DAG_CBOR, DAG_PB, RAW};
 use crate::dag_pb::PbNode;
+use crate::error::printable;
 use crate::limits::LINKS_PER_BLOCK;
 
 /// The CIDs that a block names, in order, with repetitions.
@@ -16,7 +17,7 @@ pub fn links(cid: &Cid, bytes: &[u8]) -> Result<Vec<Cid>, StoreError> {
         DAG_PB => PbNode::decode(cid, bytes)?.links.iter().map(|link| link.cid).collect(),
         // The decoder stops at 256 levels of nesting.
         DAG_CBOR => serde_ipld_dagcbor::from_slice::<ExtractLinks<64>>(bytes)
-            .map_err(|error| StoreError::malformed(cid, error.to_string()))?
+            .map_err(|error| StoreError::malformed(cid, printable(&error.to_string())))?
             .into_vec(),
         codec => return Err(StoreError::UnsupportedCodec { cid: *cid, codec }),
     };

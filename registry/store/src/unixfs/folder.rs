@@ -4,6 +4,7 @@ use super::node::{FsNode, Kind, folder_message};
 use super::{LayoutLimits, Written, shard};
 use crate::block::{DAG_PB, RAW};
 use crate::dag_pb::{PbLink, PbNode};
+use crate::error::printable;
 use crate::{Blocks, InUse, StoreError, Verified};
 
 /// Bytes of an entry's name: one path component, as file systems have it.
@@ -140,7 +141,5 @@ pub(crate) fn check_name(name: &str) -> Result<(), StoreError> {
         _ if name.len() > NAME_BYTES => "a name is longer than 255 bytes",
         _ => return Ok(()),
     };
-    // Shown without what might be an escape sequence.
-    let shown: String = name.chars().take(NAME_BYTES).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    Err(StoreError::RefusedPath { path: shown.into(), reason })
+    Err(StoreError::RefusedPath { path: printable(name).into(), reason })
 }

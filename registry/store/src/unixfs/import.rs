@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, stat
 
 use super::file_writer::CHUNK_BYTES;
 use super::{FileWriter, FolderWriter, Written};
+use crate::error::printable;
 use crate::{Blocks, InUse, StoreError};
 
 /// What an import may grow to.
@@ -162,5 +163,5 @@ fn refused(path: &Path, reason: &'static str) -> StoreError {
 }
 
 fn shown(name: &CStr) -> PathBuf {
-    name.to_string_lossy().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into()
+    printable(&name.to_string_lossy()).into()
 }

@@ -1,0 +1,8 @@
+#![no_main]
+//! See `targets::fuzz_links`.
+
+#[path = "../targets.rs"]
+#[expect(dead_code, reason = "each binary runs one of the targets")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::fuzz_links(data));
