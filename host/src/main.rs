@@ -1,2 +1,38 @@
-//! poai
-fn main() {}
+//! The poai program: daemon, command line, scheduler and verifier.
+//!
+//! [`cli`] reads the command line and the environment, and asks a [`node::Node`] by the one
+//! [`control::Request`]: the node in this process, or the daemon's over its socket. `render` is the only
+//! part that prints. A worker is this same program, started with the hidden command `worker`.
+
+mod attempts; // runs under way, and their logs
+mod claim_cache; // which known claims answer for a run
+mod cli; // one command a file
+mod clock; // this machine's time
+mod config; // what the operator chose
+mod content; // inputs for the sandbox, from the store
+mod control; // requests and answers, in-process and over the socket
+mod demo; // the whole story, between real processes
+mod errors; // kinds of failure, exit codes, hints
+mod events; // what happens, as data
+mod home; // where everything lies, and who owns it
+mod keys; // account, host, this disk's secret
+mod nearest; // near misses of names
+mod node; // the service behind every command
+mod output_folder; // outputs as files
+mod output_sink; // outputs from the sandbox, into the store
+mod package_file; // package.toml
+mod policy; // whose runs are taken
+mod records; // names, attempts, claims, statements
+mod render; // the only place that prints
+mod scheduler; // slots, memory, queue
+mod shelf; // objects in the store
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A worker restricts itself before anything else happens in its process.
+    if std::env::args_os().nth(1).is_some_and(|command| command == cli::WORKER_COMMAND) {
+        return cli::worker::main();
+    }
+    ExitCode::from(cli::main() as u8)
+}

@@ -161,6 +161,11 @@ fn module_world(module: &[u8]) -> Result<World, Refusal> {
     Err(Refusal::NoEntry)
 }
 
+/// The preview 1 adapter that this engine puts around a core module: it is metered too, so programs name it.
+pub fn preview1_adapter() -> &'static [u8] {
+    WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+}
+
 /// Puts the published preview 1 adapter around a core module.
 fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
     let limit = StaticRules::default().component_bytes;

@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use serde_json::json;
+use toml::Value;
+
+use super::invocation::{Invocation, interrupts};
+use crate::config::Config;
+use crate::control;
+use crate::errors::{Exit, Failure, Kind};
+use crate::node::{Executor, Honest, Node};
+
+/// Run this home's daemon: serve its content, and take runs of those whom you accept
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// An address to listen on; port 0 means any free one
+    #[arg(long, value_name = "MULTIADDR")]
+    listen: Vec<String>,
+    /// Whose runs to take: program:CID, package:CID, peer:ID, key:ed25519:… or any
+    #[arg(long, value_name = "RULE")]
+    accept: Vec<String>,
+    /// A peer to connect to
+    #[arg(long = "peer", value_name = "MULTIADDR")]
+    peers: Vec<String>,
+    /// Runs that execute at once
+    #[arg(long, value_name = "N")]
+    slots: Option<u32>,
+    /// Do not look for peers in the local network
+    #[arg(long)]
+    no_mdns: bool,
+}
+
+pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
+    run_with(args, invocation, Box::new(Honest)).await
+}
+
+/// A daemon whose workers execute by way of this.
+pub(super) async fn run_with(args: Args, invocation: &mut Invocation<'_>, executor: Box<dyn Executor>) -> Result<Exit, Failure> {
+    let home = invocation.home()?;
+    let mut layers = invocation.layers(&home)?;
+    let list = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
+    for (flag, key, texts) in [
+        ("--listen", "network.listen", args.listen),
+        ("--accept", "host.accept", args.accept),
+        ("--peer", "network.peers", args.peers),
+    ] {
+        if !texts.is_empty() {
+            layers.add_flag(flag, key, list(texts))?;
+        }
+    }
+    if let Some(slots) = args.slots {
+        layers.add_flag("--slots", "host.slots", i64::from(slots))?;
+    }
+    if args.no_mdns {
+        layers.add_flag("--no-mdns", "network.mdns", false)?;
+    }
+    let config = Config::from_layers(&layers)?;
+    invocation.start_log(&config)?;
+    let stop = interrupts()?;
+    let Some(lock) = home.lock()? else {
+        let owner = home.owner().map_or_else(|| "another process".to_owned(), |owner| format!("process {owner}"));
+        return Err(Failure::new(Kind::HomeBusy, format!("{} is in use by {owner}", home.root().display()))
+            .hint("a home has one daemon: stop that one with `poai stop`, or choose another with --home"));
+    };
+    let node = Arc::new(Node::open(home.clone(), lock, config, executor).await?);
+    let served = serve(&node, &home, &stop, invocation).await;
+    node.close().await;
+    served.map(|()| Exit::Done)
+}
+
+async fn serve(
+    node: &Arc<Node>,
+    home: &crate::home::Home,
+    stop: &tokio_util::sync::CancellationToken,
+    invocation: &mut Invocation<'_>,
+) -> Result<(), Failure> {
+    let (peer, addresses) = node.start_hosting().await?;
+    let listener = control::listen(home)?;
+    let value = json!({ "peer": peer, "addresses": addresses });
+    let words = format!("peer  {peer}\n{}", addresses.iter().map(|address| format!("listens on  {address}\n")).collect::<String>());
+    invocation.screen.value(&value, &words);
+    control::serve(node.clone(), home, listener, stop.clone()).await
+}

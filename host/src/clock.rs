@@ -1,0 +1,14 @@
+//! The one place that reads this machine's clock for records and receipts.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seconds since 1970-01-01T00:00:00Z.
+pub(crate) fn now_s() -> u64 {
+    now_ms() / 1000
+}

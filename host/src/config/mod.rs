@@ -1,0 +1,140 @@
+//! What the operator chose: defaults, then the home's file, then the environment, then flags.
+//!
+//! [`default.toml`](DEFAULT_TOML) is the one list of keys: documentation, defaults and the
+//! types of values come from it, and a key that is not in it is refused.
+
+mod layers;
+
+use serde::Deserialize;
+
+pub(crate) use layers::Layers;
+
+use crate::errors::{Failure, Kind};
+
+/// The commented defaults, which are also the documentation.
+pub(crate) const DEFAULT_TOML: &str = include_str!("default.toml");
+
+/// Everything that can be configured, in force for one command or daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) host: HostConfig,
+    pub(crate) network: NetworkConfig,
+    pub(crate) store: StoreConfig,
+    pub(crate) cache: CacheConfig,
+    pub(crate) log: LogConfig,
+}
+
+/// What this machine does for others, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostConfig {
+    pub(crate) slots: usize,
+    pub(crate) queue: usize,
+    pub(crate) runs_per_peer: usize,
+    pub(crate) memory_bytes: u64,
+    pub(crate) run_memory_bytes: u64,
+    pub(crate) run_timeout_s: u64,
+    pub(crate) accept: Vec<String>,
+    pub(crate) price: u64,
+}
+
+/// How peers are met.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkConfig {
+    pub(crate) listen: Vec<String>,
+    pub(crate) peers: Vec<String>,
+    pub(crate) mdns: bool,
+    pub(crate) patience_s: u64,
+    pub(crate) silence_s: u64,
+}
+
+/// What is kept on disk, and how long.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreConfig {
+    pub(crate) quota_bytes: u64,
+    pub(crate) retention_s: u64,
+}
+
+/// Which answers are reused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheConfig {
+    pub(crate) trusted_keys: Vec<String>,
+    pub(crate) verdicts: usize,
+    pub(crate) compiled_bytes: u64,
+}
+
+/// What is logged, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogConfig {
+    pub(crate) level: String,
+    pub(crate) file: String,
+}
+
+impl Config {
+    /// The values that the layers come to.
+    pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
+        let config: Self = layers
+            .merged()
+            .try_into()
+            .map_err(|error: toml::de::Error| Failure::new(Kind::Config, format!("the configuration: {}", error.message())))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What the values' types alone cannot say.
+    fn check(&self) -> Result<(), Failure> {
+        let trusted = self.cache.trusted_keys.len();
+        if trusted > 0 && !(1..=trusted).contains(&self.cache.verdicts) {
+            let message = format!("cache.verdicts is {}, but must lie between 1 and the {trusted} trusted keys", self.cache.verdicts);
+            return Err(Failure::new(Kind::Config, message));
+        }
+        for (key, value) in [
+            ("host.run_timeout_s", self.host.run_timeout_s),
+            ("network.patience_s", self.network.patience_s),
+            ("network.silence_s", self.network.silence_s),
+        ] {
+            if value == 0 || value > 366 * 24 * 3600 {
+                return Err(Failure::new(Kind::Config, format!("{key} is {value}, but must lie between 1 second and a year")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Default for Config {
+    fn default() -> Self {
+        Self::from_layers(&Layers::default()).expect("the defaults are valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_defaults_are_valid() {
+        let config = Config::default();
+        assert!(config.host.accept.is_empty(), "a host takes nobody's runs unless its operator says so");
+        assert_eq!(config.store.retention_s, 24 * 3600);
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for (text, words) in [
+            ("[cache]\ntrusted_keys = [\"a\"]\nverdicts = 2", "cache.verdicts is 2"),
+            ("[host]\nrun_timeout_s = 0", "host.run_timeout_s is 0"),
+            ("[host]\nslots = -1", "the configuration: invalid value: integer `-1`, expected usize"),
+        ] {
+            let mut layers = Layers::default();
+            layers.add_file("config.toml", text).unwrap();
+            let error = Config::from_layers(&layers).unwrap_err();
+            assert!(error.message.starts_with(words), "{}", error.message);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use poai_objects::{Claim, Object, Program, Run, Telemetry};
+use poai_sandbox::worker::{Attempt as Work, Cancel, Ran, RunError};
+use poai_sandbox::Word;
+use poai_store::InUse;
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, broken_off, interrupted, machine};
+use crate::clock;
+use crate::content::StoreContent;
+use crate::errors::{Failure, Kind};
+use crate::events::Event;
+use crate::output_sink::OutputSink;
+use crate::scheduler::Place;
+use crate::shelf::Shelf;
+
+/// What one execution came to.
+#[derive(Clone, Debug)]
+pub(super) struct Executed {
+    pub(super) claim: Claim,
+    pub(super) telemetry: Telemetry,
+}
+
+/// Hears what happens during an execution.
+pub(super) type Say = Arc<dyn Fn(Event) + Send + Sync>;
+
+impl Node {
+    /// Executes a run here and gives its claim, never from the cache. What it links to must be at hand;
+    /// `in_use` holds what comes of it.
+    pub(super) async fn execute(
+        self: &Arc<Self>,
+        run: &Run,
+        place: Place,
+        in_use: &InUse,
+        timeout: Option<Duration>,
+        say: &Say,
+        cancel: &CancellationToken,
+    ) -> Result<Executed, Failure> {
+        let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        let timed_out = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let work = self.execute_in_turn(run, place, in_use, say, cancel);
+        tokio::select! {
+            done = work => done,
+            () = timed_out => Err(Failure::new(
+                Kind::TimedOut,
+                format!("the run took longer than the {:?} that it was given", timeout.unwrap_or_default()),
+            ).hint("raise --timeout; the same run goes on from nothing, since it leaves no claim")),
+        }
+    }
+
+    async fn execute_in_turn(
+        self: &Arc<Self>,
+        run: &Run,
+        mut place: Place,
+        in_use: &InUse,
+        say: &Say,
+        cancel: &CancellationToken,
+    ) -> Result<Executed, Failure> {
+        let ahead = place.ahead();
+        let load = self.scheduler.load();
+        if ahead > 0 || load.0 >= self.scheduler.limits().slots {
+            say(Event::Queued { ahead });
+        }
+        tokio::select! {
+            () = place.turn() => {}
+            () = cancel.cancelled() => return Err(interrupted()),
+        }
+        say(Event::Started { on: "local".into() });
+        let workers = self.workers().await?;
+        let program: Program = self.store.object(run.program)?;
+        let stop = Cancel::new().map_err(|error| Failure::new(Kind::HostFault, format!("no descriptor is left: {error}")))?;
+        // Whoever drops this future, or cancels, kills the worker.
+        let _killer = Killer(stop.clone());
+        let started_ms = clock::now_ms();
+        let (node, run, in_use, say) = (self.clone(), run.clone(), in_use.clone(), say.clone());
+        let mut work = tokio::task::spawn_blocking({
+            let stop = stop.clone();
+            move || {
+                let content = StoreContent::new(node.store.clone());
+                let mut sink = OutputSink::new(node.store.clone(), &in_use, move |word: Word| say(word.into()));
+                let attempt = Work { program: &program, run: &run };
+                let ran = node.executor.run(&workers, attempt, &content, &mut sink, &stop).map_err(failure_of)?;
+                let telemetry = telemetry(&ran, started_ms);
+                node.speed.measured(ran.finished.fuel, ran.finished.guest_us);
+                let claim = sink.claim(run.id(), ran.finished)?;
+                Ok::<Executed, Failure>(Executed { claim, telemetry })
+            }
+        });
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = cancel.cancelled() => {
+                stop.cancel();
+                work.await
+            }
+        };
+        done.map_err(broken_off)?
+    }
+}
+
+/// Cancels an attempt when it is dropped.
+struct Killer(Cancel);
+
+impl Drop for Killer {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn telemetry(ran: &Ran, started_ms: u64) -> Telemetry {
+    Telemetry { started_ms, wall_us: ran.finished.guest_us, prepare_us: ran.prepare_us, device: machine::processor() }
+}
+
+fn failure_of(error: RunError) -> Failure {
+    match error {
+        RunError::Refused { rule, message } => Failure::refused(&rule, &message),
+        RunError::Fault(fault) => fault.into(),
+        RunError::Busy { .. } => Failure::new(Kind::HostFault, error.to_string()),
+    }
+}

@@ -1,0 +1,227 @@
+//! The service behind every command, in a daemon or in a command's own process.
+//!
+//! [`Node::handle`] is the one way in for commands, [`hosting`] the one for peers. Workers and network
+//! start when they are first needed. A node prints nothing: what happens are events, what comes of it
+//! is an answer.
+
+mod archive; // export, import
+mod collection; // pin, unpin, gc
+mod delegation; // keys and who acts for whom
+mod doctor; // what this machine enforces
+mod executor; // who has the workers execute
+mod execute; // one execution here, to its claim
+mod fetch; // content that is not here yet
+mod history; // ps, logs, wait, cancel
+mod hosting; // runs of others
+mod inspect; // show, ls
+mod machine; // processor and memory
+mod network; // this node as a peer
+mod offer; // what this host offers
+mod prepare; // from a request to a run
+mod publish; // from a draft to a package
+mod pull; // content as files
+mod remote; // runs on other hosts
+mod replay; // verify, here or elsewhere
+mod resolve; // names
+mod run; // one attempt from request to answer
+mod statements; // receipts and verdicts: signing, keeping, finding
+mod status; // how it does
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use poai_sandbox::LocalKey;
+use poai_sandbox::worker::{Workers, WorkersConfig};
+use poai_store::{Durability, Store, StoreLimits};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempts::Attempts;
+use crate::claim_cache::TrustPolicy;
+use crate::config::Config;
+use crate::control::{Answer, Request, StopAnswer};
+use crate::errors::{Failure, Kind};
+use crate::events::Events;
+use crate::home::{Home, HomeLock};
+use crate::keys::Keys;
+use crate::policy::Policy;
+use crate::records::Records;
+use crate::scheduler::{Scheduler, SchedulerLimits};
+
+pub(crate) use executor::{Executor, Honest};
+use network::Network;
+use offer::Speed;
+
+/// How long attempts have to end once the node closes.
+const GRACE: Duration = Duration::from_secs(5);
+/// Memory beyond the guest's own that a worker may use, bytes.
+const WORKER_OVERHEAD_BYTES: u64 = 2 << 30;
+
+/// One home's node.
+pub(crate) struct Node {
+    home: Home,
+    config: Config,
+    keys: Keys,
+    store: Store,
+    records: Records,
+    trust: TrustPolicy,
+    policy: Policy,
+    scheduler: Scheduler,
+    attempts: Attempts,
+    speed: Speed,
+    executor: Box<dyn Executor>,
+    workers: OnceCell<Arc<Workers>>,
+    network: OnceCell<Network>,
+    /// Set once this node is a daemon.
+    hosting: OnceLock<()>,
+    /// Dropped last: nobody else opens the home before everything above is closed.
+    _lock: HomeLock,
+}
+
+impl Node {
+    /// Opens a home that this process owns.
+    pub(crate) async fn open(home: Home, lock: HomeLock, config: Config, executor: Box<dyn Executor>) -> Result<Self, Failure> {
+        tokio::task::spawn_blocking(move || Self::open_here(home, lock, config, executor)).await.map_err(broken_off)?
+    }
+
+    fn open_here(home: Home, lock: HomeLock, config: Config, executor: Box<dyn Executor>) -> Result<Self, Failure> {
+        let keys = Keys::open(&home)?;
+        let mut limits = StoreLimits { durability: Durability::OnRequest, ..StoreLimits::default() };
+        limits.quota_bytes = if config.store.quota_bytes == 0 { u64::MAX } else { config.store.quota_bytes };
+        let store = Store::open(home.store(), limits)?;
+        let records = Records::open(&home.records())?;
+        let trust = TrustPolicy::parse(&config.cache)?;
+        let policy = Policy::parse(&config.host.accept)?;
+        let scheduler = Scheduler::new(scheduler_limits(&config));
+        let attempts = Attempts::new(home.logs());
+        Ok(Self {
+            home,
+            config,
+            keys,
+            store,
+            records,
+            trust,
+            policy,
+            scheduler,
+            attempts,
+            speed: Speed::default(),
+            executor,
+            workers: OnceCell::new(),
+            network: OnceCell::new(),
+            hosting: OnceLock::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Does what a command asks. Whoever drops the future or cancels takes it back.
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        request: Request,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, Failure> {
+        match request {
+            Request::Status => self.status().await,
+            Request::Publish(draft) => self.publish(draft, events).await,
+            Request::Run(request) => self.run(*request, events, cancel).await,
+            Request::Processes { all } => self.processes(all),
+            Request::Logs { attempt, follow } => self.logs(&attempt, follow, events, cancel).await,
+            Request::Wait { attempt, timeout } => self.wait(&attempt, timeout, events, cancel).await,
+            Request::Cancel { attempt } => self.cancel(&attempt).await,
+            Request::Verify { target, on, peers } => self.verify(target, on, &peers, events, cancel).await,
+            Request::Show { name, peers } => self.show(&name, &peers, events, cancel).await,
+            Request::List { name, peers } => self.list(name.as_deref(), &peers, events, cancel).await,
+            Request::Pull { name, output, peers } => self.pull(&name, output, &peers, events, cancel).await,
+            Request::Pin { name } => self.pin(&name).await,
+            Request::Unpin { name } => self.unpin(&name).await,
+            Request::CollectGarbage { check } => self.collect_garbage(check).await,
+            Request::Export { names, output } => self.export(&names, output, events, cancel).await,
+            Request::Import { paths } => self.import(paths, events).await,
+            Request::Describe { name } => self.describe(&name),
+            Request::Key => Ok(self.key()),
+            Request::Delegate { host, days, output } => self.delegate(&host, days, &output),
+            Request::Doctor => self.doctor().await,
+            Request::Stop => Ok(Answer::Stopped(StopAnswer { stopped: std::process::id() })),
+        }
+    }
+
+    /// Takes back what is under way, and ends workers and network.
+    pub(crate) async fn close(&self) {
+        self.attempts.cancel_all();
+        let idle = async {
+            while !self.attempts.is_idle() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(GRACE, idle).await.is_err() {
+            tracing::warn!("some runs did not end in time; they are recorded as lost");
+        }
+        if let Some(network) = self.network.get() {
+            network.close().await;
+        }
+        if let Some(workers) = self.workers.get().cloned()
+            && let Err(error) = tokio::task::spawn_blocking(move || workers.shutdown()).await
+        {
+            tracing::warn!(%error, "the workers did not end well");
+        }
+    }
+
+    /// The workers, started when they are first needed.
+    async fn workers(&self) -> Result<Arc<Workers>, Failure> {
+        let start = || async {
+            let config = self.workers_config()?;
+            let started = tokio::task::spawn_blocking(move || Workers::start(config)).await.map_err(broken_off)?;
+            started.map(Arc::new).map_err(|error| {
+                Failure::new(Kind::HostFault, crate::errors::chain(&error)).hint("`poai doctor` tells what this machine lacks")
+            })
+        };
+        self.workers.get_or_try_init(start).await.cloned()
+    }
+
+    fn workers_config(&self) -> Result<WorkersConfig, Failure> {
+        let executable = std::env::current_exe()
+            .map_err(|error| Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}")))?;
+        let arguments = vec![crate::cli::WORKER_COMMAND.into()];
+        let mut config = WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
+        let limits = self.scheduler.limits();
+        config.limits.running = limits.slots;
+        config.limits.worker_memory_bytes = limits.run_memory_bytes.saturating_add(WORKER_OVERHEAD_BYTES);
+        config.limits.watchdog = Duration::from_secs(self.config.host.run_timeout_s);
+        config.limits.code_cache.quota_bytes = self.config.cache.compiled_bytes;
+        Ok(config)
+    }
+
+    /// Runs something that waits for the disk on a thread that may wait.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let node = self.clone();
+        tokio::task::spawn_blocking(move || work(&node)).await.map_err(broken_off)?
+    }
+}
+
+fn broken_off(error: tokio::task::JoinError) -> Failure {
+    Failure::new(Kind::Bug, format!("work of this node broke off: {error}"))
+}
+
+/// A command that was taken back.
+fn interrupted() -> Failure {
+    Failure::new(Kind::Interrupted, "interrupted")
+}
+
+fn scheduler_limits(config: &Config) -> SchedulerLimits {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let memory_bytes = match config.host.memory_bytes {
+        0 => machine::memory_bytes(),
+        chosen => chosen,
+    };
+    SchedulerLimits {
+        slots: if config.host.slots == 0 { processors } else { config.host.slots },
+        queue: config.host.queue,
+        runs_per_peer: config.host.runs_per_peer,
+        memory_bytes,
+        run_memory_bytes: config.host.run_memory_bytes,
+    }
+}

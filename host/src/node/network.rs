@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cid::Cid;
+use poai_net::{Identity, Multiaddr, Net, NetConfig, PeerId};
+use tokio_util::sync::CancellationToken;
+
+use super::Node;
+use crate::errors::{Failure, Kind};
+
+/// This node as a peer.
+pub(super) struct Network {
+    pub(super) net: Net,
+    /// Ends the tasks that serve peers.
+    pub(super) stop: CancellationToken,
+}
+
+impl Network {
+    /// Connects to peers that a command names.
+    pub(super) async fn dial_all(&self, peers: &[String]) -> Result<Vec<PeerId>, Failure> {
+        let mut dialled = Vec::new();
+        for peer in peers {
+            dialled.push(self.net.dial(address(peer)?).await?);
+        }
+        Ok(dialled)
+    }
+
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.net.shut_down().await;
+    }
+}
+
+/// A multiaddr as somebody wrote it.
+pub(super) fn address(text: &str) -> Result<Multiaddr, Failure> {
+    text.parse().map_err(|error| {
+        Failure::new(Kind::BadInput, format!("{text:?} is no multiaddr: {error}"))
+            .hint("an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…; a host prints its own when it starts")
+    })
+}
+
+impl Node {
+    /// This node as a peer, joined when it is first needed. Only a daemon listens: a command's own node
+    /// serves its content over the connections that it opens.
+    pub(super) async fn network(self: &Arc<Self>) -> Result<&Network, Failure> {
+        self.network
+            .get_or_try_init(|| async {
+                let chosen = &self.config.network;
+                let mut config = NetConfig::new(Identity::from_key(&self.keys.host));
+                if self.is_daemon() {
+                    config.listen = chosen.listen.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+                }
+                config.peers = chosen.peers.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+                config.mdns = chosen.mdns;
+                config.limits.bitswap.patience = Duration::from_secs(chosen.patience_s);
+                config.limits.run.silence = Duration::from_secs(chosen.silence_s);
+                let net = Net::start(config, Arc::new(self.store.clone())).await?;
+                Ok(Network { net, stop: CancellationToken::new() })
+            })
+            .await
+    }
+
+    /// Tells peers that this home has some content, if it is a peer already.
+    pub(super) async fn provide(&self, root: Cid) {
+        if let Some(network) = self.network.get()
+            && let Err(error) = network.net.provide(root).await
+        {
+            tracing::warn!(%root, %error, "the content is not announced");
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! Runs on other hosts: whom to ask, what they say, and what their word is worth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use poai_net::{Ask, DeclineReason, NetError, PeerId, ReceiptAnswer, RunEvent, SignedBytes, Stage, VerdictAnswer, peer_of};
+use poai_objects::{Claim, EngineName, Object, Offer, Package, Run, RunId, Signed};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::network::{Network, address};
+use super::prepare::PreparedRun;
+use super::run::Claimed;
+use super::statements::Retention;
+use super::{Node, interrupted};
+use crate::attempts::Attempt;
+use crate::control::{Place, RunRequest, VerdictWord, VerdictWords};
+use crate::errors::{Failure, Kind};
+use crate::events::{Event, Events, LogLevel};
+use crate::shelf::Shelf;
+
+/// Hosts that may fault on a run before it is held to be the run's doing.
+const MAX_FAULTS: usize = 3;
+/// How long one waits for new offers before asking busy hosts again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the last word of a host was.
+enum LastWord {
+    Receipt(ReceiptAnswer),
+    Verdict(VerdictAnswer),
+    Declined { reason: String, busy: bool, refused: bool },
+    Faulted(String),
+}
+
+/// The hosts of one request: who was asked, and how it went.
+struct Hosts<'a> {
+    network: &'a Network,
+    /// One host alone, if the request names it.
+    only: Option<PeerId>,
+    memory_bytes: u64,
+    out: BTreeSet<PeerId>,
+    said: BTreeMap<PeerId, String>,
+    faults: usize,
+    deadline: Instant,
+}
+
+impl Hosts<'_> {
+    /// The best host that was not asked yet; waits for one until the request's patience ends.
+    async fn next(&mut self, cancel: &CancellationToken) -> Result<PeerId, Failure> {
+        loop {
+            if let Some(host) = self.best() {
+                return Ok(host);
+            }
+            let asked_out = self.only.is_some_and(|only| self.out.contains(&only));
+            if asked_out || Instant::now() >= self.deadline {
+                return Err(self.nobody());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE.min(self.deadline - Instant::now())) => {}
+                () = self.offer_seen() => {}
+                () = cancel.cancelled() => return Err(interrupted()),
+            }
+        }
+    }
+
+    async fn offer_seen(&self) {
+        let mut events = self.network.net.events();
+        while !matches!(events.recv().await, Ok(poai_net::NetEvent::OfferSeen { .. }) | Err(_)) {}
+    }
+
+    fn best(&self) -> Option<PeerId> {
+        if let Some(only) = self.only {
+            return (!self.out.contains(&only)).then_some(only);
+        }
+        let offers = self.network.net.offers();
+        let fits = |signed: &&Signed<Offer>| {
+            let offer = signed.object();
+            offer.engine == EngineName::CURRENT && offer.memory_bytes >= self.memory_bytes && !self.out.contains(&peer_of(signed.key()))
+        };
+        // Free before busy, then cheap before dear, then fast before slow.
+        let merit = |signed: &&Signed<Offer>| {
+            let offer = signed.object();
+            (offer.free_slots == 0, offer.price, std::cmp::Reverse(offer.fuel_per_s), peer_of(signed.key()))
+        };
+        offers.iter().filter(fits).min_by_key(merit).map(|signed| peer_of(signed.key()))
+    }
+
+    /// Takes a host out, and says why.
+    fn give_up(&mut self, host: PeerId, reason: String, events: &Events) {
+        events.send(Event::HostFailed { host: host.to_string(), reason: reason.clone() });
+        self.out.insert(host);
+        self.said.insert(host, reason);
+    }
+
+    fn nobody(&self) -> Failure {
+        if self.said.is_empty() {
+            return Failure::new(Kind::NoPeer, "no host offers to take the run");
+        }
+        let said: Vec<String> = self.said.iter().map(|(host, reason)| format!("{host}: {reason}")).collect();
+        Failure::new(Kind::Declined, format!("no host took the run ({})", said.join("; ")))
+    }
+}
+
+impl Node {
+    /// Has a run executed by another host, and takes its claim, receipt and outputs in.
+    pub(super) async fn claim_remotely(
+        self: &Arc<Self>,
+        request: &RunRequest,
+        prepared: &PreparedRun,
+        attempt: &Arc<Attempt>,
+        events: &Events,
+    ) -> Result<Claimed, Failure> {
+        let work = self.claim_from_hosts(request, prepared, events, &attempt.cancel);
+        let Some(timeout) = request.timeout else { return work.await };
+        tokio::time::timeout(timeout, work).await.map_err(|_| {
+            Failure::new(Kind::TimedOut, format!("no host was done within the {timeout:?} that the run was given"))
+        })?
+    }
+
+    async fn claim_from_hosts(
+        self: &Arc<Self>,
+        request: &RunRequest,
+        prepared: &PreparedRun,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Claimed, Failure> {
+        let ask = self.ask_for_run(prepared)?;
+        self.blocking(|node| Ok(node.store.sync()?)).await?;
+        let mut hosts = self.hosts_for(request, prepared, events, cancel).await?;
+        loop {
+            let host = hosts.next(cancel).await?;
+            events.send(Event::Started { on: host.to_string() });
+            match self.ask_host(hosts.network, host, ask.clone(), events, cancel).await {
+                Ok(LastWord::Receipt(answer)) => match self.take_receipt(hosts.network, host, prepared, &answer, events, cancel).await {
+                    Ok(claimed) => return Ok(claimed),
+                    Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                    Err(failure) => hosts.give_up(host, failure.message, events),
+                },
+                Ok(LastWord::Verdict(_)) => hosts.give_up(host, "it answered something else than was asked".into(), events),
+                Ok(LastWord::Declined { refused: true, reason, .. }) => return Err(Failure::new(Kind::Refused, reason)),
+                Ok(LastWord::Declined { busy: true, reason, .. }) if Instant::now() < hosts.deadline => {
+                    // It may have a slot in a moment; others come first meanwhile.
+                    hosts.said.insert(host, reason);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(LastWord::Declined { reason, .. }) => hosts.give_up(host, reason, events),
+                Ok(LastWord::Faulted(reason)) => {
+                    hosts.give_up(host, reason, events);
+                    hosts.faults += 1;
+                }
+                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                Err(failure) => hosts.give_up(host, failure.message, events),
+            }
+            if hosts.faults >= MAX_FAULTS {
+                let message = format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.nobody().message);
+                return Err(Failure::new(Kind::HostFault, message).hint("the run itself may be what breaks them: try it with --on local"));
+            }
+        }
+    }
+
+    /// What is asked of a host: the run, and the signed package by which it is known.
+    fn ask_for_run(&self, prepared: &PreparedRun) -> Result<Ask, Failure> {
+        let mut ask = Ask::for_run(&prepared.run);
+        if let Some((_, Some(envelope))) = &prepared.resolved.package {
+            ask.package = Some(SignedBytes::of(&self.store.signed::<Package>(envelope)?));
+        }
+        Ok(ask)
+    }
+
+    async fn hosts_for(
+        self: &Arc<Self>,
+        request: &RunRequest,
+        prepared: &PreparedRun,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Hosts<'_>, Failure> {
+        let network = self.network().await?;
+        let mut only = None;
+        if let Place::Peer(peer) = &request.on {
+            only = Some(self.peer_named(network, peer).await?);
+        }
+        events.send(Event::LookingForHosts);
+        tokio::select! {
+            dialled = network.dial_all(&request.peers) => dialled?,
+            () = cancel.cancelled() => return Err(interrupted()),
+        };
+        let patience = Duration::from_secs(self.config.network.patience_s);
+        Ok(Hosts {
+            network,
+            only,
+            memory_bytes: prepared.run.limits.memory_bytes,
+            out: [network.net.peer()].into(),
+            said: BTreeMap::new(),
+            faults: 0,
+            deadline: Instant::now() + patience,
+        })
+    }
+
+    /// A host that a request names: by its peer id, or by an address that ends in one.
+    async fn peer_named(&self, network: &Network, text: &str) -> Result<PeerId, Failure> {
+        if let Ok(peer) = text.parse() {
+            return Ok(peer);
+        }
+        if !text.starts_with('/') {
+            return Err(Failure::new(Kind::BadInput, format!("{text:?} is neither `local`, `network`, a peer id nor a multiaddr")));
+        }
+        Ok(network.net.dial(address(text)?).await?)
+    }
+
+    /// Asks one host, passes on what it says, and gives its last word. Dropping the stream cancels.
+    async fn ask_host(
+        self: &Arc<Self>,
+        network: &Network,
+        host: PeerId,
+        ask: Ask,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<LastWord, Failure> {
+        reach(network, host).await;
+        let asking = network.net.ask_run(host, ask);
+        let mut stream = tokio::select! {
+            stream = asking => stream?,
+            () = cancel.cancelled() => return Err(interrupted()),
+        };
+        loop {
+            let said = tokio::select! {
+                said = stream.next() => said,
+                () = cancel.cancelled() => return Err(interrupted()),
+            };
+            let said = said.ok_or_else(|| Failure::new(Kind::Network, format!("{host} went away without a last word")))?;
+            match said {
+                Ok(RunEvent::Receipt(answer)) => return Ok(LastWord::Receipt(answer)),
+                Ok(RunEvent::Verdict(answer)) => return Ok(LastWord::Verdict(answer)),
+                Ok(RunEvent::Declined(decline)) => {
+                    let busy = decline.reason == DeclineReason::Busy;
+                    let refused = matches!(decline.reason, DeclineReason::Refused { .. });
+                    return Ok(LastWord::Declined { reason: format!("it declines: {}", decline.text), busy, refused });
+                }
+                Ok(RunEvent::Faulted(fault)) => return Ok(LastWord::Faulted(fault.text)),
+                Ok(other) => pass_on(other, events),
+                // A host that goes away in the middle may well have died of the run.
+                Err(error @ (NetError::Disconnected { .. } | NetError::Silent { .. })) => return Ok(LastWord::Faulted(error.to_string())),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Checks a host's receipt, fetches what the claim links to, and keeps all of it.
+    async fn take_receipt(
+        self: &Arc<Self>,
+        network: &Network,
+        host: PeerId,
+        prepared: &PreparedRun,
+        answer: &ReceiptAnswer,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Claimed, Failure> {
+        let (receipt, claim) = answer.open()?;
+        check_signer(&receipt, host)?;
+        check_run(&claim, prepared.id)?;
+        let id = self.store.put_object(&claim)?;
+        prepared.in_use.hold_dag(id.cid());
+        let _ = network;
+        self.bring((*id.cid()).to_owned(), &[], events, cancel).await?;
+        self.blocking(move |node| {
+            let receipt = node.keep_receipt(&receipt, &claim, false, Retention::Own)?;
+            Ok(Claimed { claim, receipt, host: Some(host), known: None })
+        })
+        .await
+    }
+
+    /// Has other hosts replay a claim, as many as the request wants.
+    pub(super) async fn verify_elsewhere(
+        self: &Arc<Self>,
+        request: &RunRequest,
+        prepared: &PreparedRun,
+        claimed: &Claimed,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<VerdictWords>, Failure> {
+        let wanted = request.verify as usize;
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let elsewhere = RunRequest { on: Place::Network, ..request.clone() };
+        let mut hosts = self.hosts_for(&elsewhere, prepared, events, cancel).await?;
+        // Nobody replays its own claim.
+        hosts.out.extend(claimed.host.or_else(|| self.host_of_receipt(claimed)));
+        let mut ask = self.ask_for_run(prepared)?;
+        ask.purpose = Ask::for_verdict(&prepared.run, &claimed.claim).purpose;
+        let mut verdicts = Vec::new();
+        while verdicts.len() < wanted {
+            let host = hosts.next(cancel).await.map_err(|failure| too_few(wanted, verdicts.len(), &claimed.claim, failure))?;
+            match self.verdict_of(&hosts, host, ask.clone(), &claimed.claim, events, cancel).await {
+                Ok(words) => {
+                    hosts.out.insert(host);
+                    events.send(Event::Verdict(words.clone()));
+                    verdicts.push(words);
+                }
+                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                Err(failure) => hosts.give_up(host, failure.message, events),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn host_of_receipt(&self, claimed: &Claimed) -> Option<PeerId> {
+        Some(peer_of(&claimed.receipt.key))
+    }
+
+    async fn verdict_of(
+        self: &Arc<Self>,
+        hosts: &Hosts<'_>,
+        host: PeerId,
+        ask: Ask,
+        seen: &Claim,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<VerdictWords, Failure> {
+        match self.ask_host(hosts.network, host, ask, events, cancel).await? {
+            LastWord::Verdict(answer) => self.take_verdict(host, seen, &answer).await,
+            LastWord::Receipt(_) => Err(Failure::new(Kind::Network, "it answered something else than was asked")),
+            LastWord::Declined { reason, .. } | LastWord::Faulted(reason) => Err(Failure::new(Kind::Declined, reason)),
+        }
+    }
+
+    /// Checks a host's verdict on a claim, and keeps it.
+    async fn take_verdict(self: &Arc<Self>, host: PeerId, seen: &Claim, answer: &VerdictAnswer) -> Result<VerdictWords, Failure> {
+        let (verdict, found) = answer.open()?;
+        check_signer(&verdict, host)?;
+        if verdict.object().seen != seen.id() {
+            return Err(Failure::new(Kind::Network, format!("{host} judged another claim than it was asked about")));
+        }
+        check_run(&found, seen.run)?;
+        let difference = verdict.object().first_difference.as_ref().map(super::replay::difference_words);
+        let words = VerdictWords {
+            host: host.to_string(),
+            verdict: if difference.is_none() { VerdictWord::Same } else { VerdictWord::Differs },
+            first_difference: difference,
+            found: found.id().to_string(),
+        };
+        self.blocking(move |node| {
+            node.store.put_object(&found)?;
+            node.keep_verdict(&verdict)
+        })
+        .await?;
+        Ok(words)
+    }
+
+    /// Has hosts replay a claim for `verify --on`.
+    pub(super) async fn verdict_from(
+        self: &Arc<Self>,
+        request: &RunRequest,
+        run: &Run,
+        claimed: &Claimed,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<VerdictWords, Failure> {
+        let prepared = self.prepared_again(run)?;
+        let ask = Ask::for_verdict(run, &claimed.claim);
+        let mut hosts = self.hosts_for(request, &prepared, events, cancel).await?;
+        loop {
+            let host = hosts.next(cancel).await?;
+            match self.verdict_of(&hosts, host, ask.clone(), &claimed.claim, events, cancel).await {
+                Ok(words) => return Ok(words),
+                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
+                Err(failure) => hosts.give_up(host, failure.message, events),
+            }
+        }
+    }
+}
+
+/// Connects to a host, at the addresses of its offer if no other is known. Asking says what is wrong if that fails.
+async fn reach(network: &Network, host: PeerId) {
+    if network.net.connect(host).await.is_ok() {
+        return;
+    }
+    let offers = network.net.offers();
+    let offer = offers.iter().find(|signed| peer_of(signed.key()) == host);
+    for text in offer.iter().flat_map(|signed| &signed.object().addresses) {
+        if let Ok(address) = text.parse()
+            && network.net.dial(address).await.is_ok()
+        {
+            return;
+        }
+    }
+}
+
+fn check_signer<T: Object>(signed: &Signed<T>, host: PeerId) -> Result<(), Failure> {
+    let signer = peer_of(signed.key());
+    if signer == host {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::ForgedSignature, format!("{host} gave something that {signer} signed")))
+}
+
+fn check_run(claim: &Claim, run: RunId) -> Result<(), Failure> {
+    if claim.run == run {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Network, format!("the claim is about the run {}, not about {run}", claim.run)))
+}
+
+fn too_few(wanted: usize, got: usize, claim: &Claim, failure: Failure) -> Failure {
+    if failure.kind == Kind::Interrupted {
+        return failure;
+    }
+    let message = format!("{got} of {wanted} replays were made of the claim {}: {}", claim.id(), failure.message);
+    Failure { message, ..failure }.hint("the run itself is done, and kept: `poai verify CLAIM` replays it here")
+}
+
+fn pass_on(event: RunEvent, events: &Events) {
+    match event {
+        RunEvent::Accepted { queue_position } if queue_position > 0 => events.send(Event::Queued { ahead: queue_position }),
+        RunEvent::Progress(progress) => {
+            let what = match progress.stage {
+                Stage::Queued => "waiting for a slot there".to_owned(),
+                Stage::Fetching => "fetching there".to_owned(),
+                Stage::Compiling => "compiling there".to_owned(),
+                Stage::Running => progress.what,
+                Stage::Storing => "storing there".to_owned(),
+            };
+            events.send(Event::Progress { done: progress.done, total: progress.total, what });
+        }
+        RunEvent::Log { lines, dropped } => {
+            for line in lines {
+                events.send(Event::Log { level: level_of(line.level), message: line.text });
+            }
+            if dropped > 0 {
+                events.send(Event::Dropped { count: dropped });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn level_of(level: poai_net::LogLevel) -> LogLevel {
+    match level {
+        poai_net::LogLevel::Trace => LogLevel::Trace,
+        poai_net::LogLevel::Debug => LogLevel::Debug,
+        poai_net::LogLevel::Info => LogLevel::Info,
+        poai_net::LogLevel::Warn => LogLevel::Warn,
+        poai_net::LogLevel::Error => LogLevel::Error,
+    }
+}

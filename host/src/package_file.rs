@@ -1,0 +1,331 @@
+//! `package.toml`: what an author writes about a task. Its schema is docs/package.md.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use poai_objects::{Contributor, InputName, ObjectError, Package, PackageName, Params, Port, ProgramId, PublicKey, Role, World};
+use serde::{Deserialize, Serialize};
+
+use crate::errors::{Failure, Kind};
+
+/// The file's name in a task's folder.
+pub(crate) const FILE_NAME: &str = "package.toml";
+/// Bytes of a `package.toml`.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A package before it is content: files instead of CIDs, and nobody's signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Draft {
+    pub(crate) name: PackageName,
+    pub(crate) version: String,
+    pub(crate) summary: String,
+    pub(crate) licence: String,
+    pub(crate) source: String,
+    pub(crate) params: Params,
+    pub(crate) inputs: BTreeMap<InputName, Port>,
+    pub(crate) outputs: BTreeMap<String, Port>,
+    pub(crate) contributors: Vec<DraftContributor>,
+    /// As the author says; none if the file is to tell.
+    pub(crate) world: Option<World>,
+    /// The component or module, absolute.
+    pub(crate) component: PathBuf,
+    pub(crate) models: BTreeMap<InputName, DraftModel>,
+}
+
+/// Somebody who is credited; none stands for the publisher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DraftContributor {
+    pub(crate) account: Option<PublicKey>,
+    pub(crate) role: Role,
+    pub(crate) weight_bp: u16,
+}
+
+/// A model as a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DraftModel {
+    /// Absolute.
+    pub(crate) file: PathBuf,
+    pub(crate) format: String,
+}
+
+impl Draft {
+    /// Whether a pipe is meant for it: it is a plain program that says nothing of its inputs, or one with an input `stdin`.
+    pub(crate) fn takes_stdin(&self) -> bool {
+        takes_stdin(self.world == Some(World::Command), &self.inputs)
+    }
+
+    /// The package that this draft makes, around a program and by a publisher.
+    pub(crate) fn into_package(self, program: ProgramId, publisher: PublicKey) -> Package {
+        let contributor = |given: DraftContributor| Contributor {
+            account: given.account.unwrap_or(publisher),
+            role: given.role,
+            weight_bp: given.weight_bp,
+        };
+        let mut contributors: Vec<Contributor> = self.contributors.into_iter().map(contributor).collect();
+        if contributors.is_empty() {
+            contributors.push(Contributor { account: publisher, role: Role::Author, weight_bp: Package::WHOLE_BP as u16 });
+        }
+        Package {
+            program,
+            name: self.name,
+            version: self.version,
+            summary: self.summary,
+            params: self.params,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            contributors,
+            licence: self.licence,
+            source: self.source,
+        }
+    }
+}
+
+/// Whether a pipe is meant for a program that may say what its inputs are.
+pub(crate) fn takes_stdin(plain: bool, inputs: &BTreeMap<InputName, Port>) -> bool {
+    inputs.contains_key("stdin") || (plain && inputs.is_empty())
+}
+
+/// Where the component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ComponentSource {
+    /// A Cargo package's folder, to be built.
+    Crate(PathBuf),
+    /// A file that is built already.
+    File(PathBuf),
+}
+
+/// A `package.toml`, read and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PackageFile {
+    /// All but the component.
+    draft: Draft,
+    pub(crate) component: ComponentSource,
+}
+
+impl PackageFile {
+    /// Reads the `package.toml` of a task's folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join(FILE_NAME);
+        let about = std::fs::metadata(&path).map_err(|error| {
+            Failure::file("read", &path, &error).hint("a task's folder has a package.toml; `poai new` makes one")
+        })?;
+        if about.len() > MAX_FILE_BYTES {
+            return Err(Failure::new(Kind::BadInput, format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display())));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        let folder = std::path::absolute(folder).map_err(|error| Failure::file("find", folder, &error))?;
+        Self::parse(&text, &folder).map_err(|reason| {
+            Failure::new(Kind::BadInput, format!("{}: {reason}", path.display())).hint("docs/package.md lists every key")
+        })
+    }
+
+    /// The whole draft, once the component is there.
+    pub(crate) fn into_draft(self, component: PathBuf) -> Draft {
+        Draft { component, ..self.draft }
+    }
+
+    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        let written: Written = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            format!("line {line}: {}", error.message())
+        })?;
+        let component = match (written.program.source_crate, written.program.component) {
+            (Some(folder_of_crate), None) => ComponentSource::Crate(inside(folder, &folder_of_crate)?),
+            (None, Some(file)) => ComponentSource::File(inside(folder, &file)?),
+            _ => return Err("[program] must have either `crate` or `component`".into()),
+        };
+        let models = written.program.models.into_iter().map(|(name, model)| {
+            Ok((name, DraftModel { file: inside(folder, &model.file)?, format: model.format }))
+        });
+        let contributors = written.contributors.into_iter().map(|given| {
+            let account = (given.account != "self").then(|| given.account.parse()).transpose();
+            let account = account.map_err(|error: ObjectError| format!("contributor {:?}: {error}", given.account))?;
+            Ok(DraftContributor { account, role: given.role, weight_bp: given.weight_bp })
+        });
+        let ports = |ports: BTreeMap<String, WrittenPort>| {
+            ports.into_iter().map(|(name, port)| (name, Port { doc: port.doc, required: port.required }))
+        };
+        let named = |(name, port): (String, Port)| Ok((name.parse().map_err(|error: ObjectError| error.to_string())?, port));
+        let draft = Draft {
+            name: written.package.name,
+            version: written.package.version,
+            summary: written.package.summary,
+            licence: written.package.licence,
+            source: written.package.source,
+            params: schema(written.params)?,
+            inputs: ports(written.inputs).map(named).collect::<Result<_, String>>()?,
+            outputs: ports(written.outputs).collect(),
+            contributors: contributors.collect::<Result<_, String>>()?,
+            world: Some(written.program.world),
+            component: PathBuf::new(),
+            models: models.collect::<Result<_, String>>()?,
+        };
+        Ok(Self { draft, component })
+    }
+}
+
+/// The parameters' schema as canonical JSON.
+fn schema(params: Option<toml::Table>) -> Result<Params, String> {
+    let Some(params) = params else { return Ok(Params::default()) };
+    let json = json_of(toml::Value::Table(params))?;
+    let schema = Params::parse(&json.to_string()).map_err(|error| format!("[params]: {error}"))?;
+    schema.check_schema().map_err(|error| format!("[params]: {error}"))?;
+    Ok(schema)
+}
+
+fn json_of(value: toml::Value) -> Result<serde_json::Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) if number.is_finite() => number.into(),
+        toml::Value::Float(number) => return Err(format!("[params]: {number} is not a JSON number")),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(date) => return Err(format!("[params]: {date} has no JSON form; write it as a string")),
+        toml::Value::Array(items) => serde_json::Value::Array(items.into_iter().map(json_of).collect::<Result<_, _>>()?),
+        toml::Value::Table(members) => {
+            let members = members.into_iter().map(|(name, value)| Ok((name, json_of(value)?)));
+            serde_json::Value::Object(members.collect::<Result<_, String>>()?)
+        }
+    })
+}
+
+/// A path of the file, which must stay inside its folder.
+fn inside(folder: &Path, path: &Path) -> Result<PathBuf, String> {
+    let leaves = path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if leaves || path.as_os_str().is_empty() {
+        return Err(format!("the path {} leaves the task's folder", path.display()));
+    }
+    let parts = path.components().filter(|part| matches!(part, Component::Normal(_)));
+    Ok(parts.fold(folder.to_owned(), |path, part| path.join(part)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    package: WrittenPackage,
+    program: WrittenProgram,
+    params: Option<toml::Table>,
+    #[serde(default)]
+    inputs: BTreeMap<String, WrittenPort>,
+    #[serde(default)]
+    outputs: BTreeMap<String, WrittenPort>,
+    #[serde(default)]
+    contributors: Vec<WrittenContributor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPackage {
+    name: PackageName,
+    version: String,
+    summary: String,
+    licence: String,
+    #[serde(default)]
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenProgram {
+    world: World,
+    #[serde(rename = "crate")]
+    source_crate: Option<PathBuf>,
+    component: Option<PathBuf>,
+    #[serde(default)]
+    models: BTreeMap<InputName, WrittenModel>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenModel {
+    file: PathBuf,
+    format: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPort {
+    doc: String,
+    #[serde(default = "yes")]
+    required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenContributor {
+    account: String,
+    role: Role,
+    weight_bp: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+[package]
+name = "digits"
+version = "0.1.0"
+summary = "Reads digits."
+licence = "Apache-2.0"
+[program]
+world = "poai:task/task@0.1"
+crate = "."
+[program.models.net]
+file = "net.onnx"
+format = "onnx"
+[params.properties.rate]
+type = "number"
+default = 0.5
+[inputs.images]
+doc = "Images."
+[outputs."top.csv"]
+doc = "A table."
+required = false
+[[contributors]]
+account = "self"
+role = "author"
+weight_bp = 10000
+"#;
+
+    #[test]
+    fn the_documented_file_is_read() {
+        let file = PackageFile::parse(WHOLE, Path::new("/task")).unwrap();
+        assert_eq!(file.component, ComponentSource::Crate("/task".into()));
+        assert_eq!(file.draft.params.as_str(), r#"{"properties":{"rate":{"default":0.5,"type":"number"}}}"#);
+        assert_eq!(file.draft.models["net"].file, Path::new("/task/net.onnx"));
+        assert!(file.draft.inputs["images"].required);
+        assert!(!file.draft.outputs["top.csv"].required);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (from, to, words) in [
+            ("crate = \".\"", "crate = \"../other\"", "the path ../other leaves the task's folder"),
+            ("crate = \".\"", "crate = \"/etc\"", "the path /etc leaves the task's folder"),
+            ("crate = \".\"", "", "[program] must have either `crate` or `component`"),
+            ("summary", "sumary", "line 5: unknown field `sumary`"),
+            ("\"digits\"", "\"Digits\"", "line 3: \"Digits\" is not a valid package name"),
+            ("account = \"self\"", "account = \"me\"", "contributor \"me\": invalid key"),
+            ("0.5", "nan", "[params]: NaN is not a JSON number"),
+        ] {
+            let error = PackageFile::parse(&WHOLE.replacen(from, to, 1), Path::new("/task")).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_named_means_the_publisher() {
+        let publisher = poai_objects::SecretKey::from_seed(&[7; 32]).public();
+        let text = WHOLE.split("[[contributors]]").next().unwrap();
+        let draft = PackageFile::parse(text, Path::new("/task")).unwrap().into_draft("/task/a.wasm".into());
+        let program = "bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy".parse().unwrap();
+        let package = draft.into_package(program, publisher);
+        assert_eq!(package.contributors.len(), 1);
+        assert_eq!((package.contributors[0].account, package.contributors[0].weight_bp), (publisher, 10_000));
+    }
+}
