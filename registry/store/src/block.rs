@@ -41,7 +41,7 @@ impl Verified {
             Address::Filed(digest) => digest == sha2_256(&bytes),
         };
         if !same {
-            return Err(StoreError::Corrupt { cid: *cid, found: cid_like(cid, sha2_256(&bytes)) });
+            return Err(StoreError::Corrupt { cid: *cid, found: Box::new(cid_like(cid, sha2_256(&bytes))) });
         }
         Ok(Self { cid: *cid, bytes })
     }
@@ -89,7 +89,7 @@ pub(crate) fn address_of(cid: &Cid) -> Result<Address<'_>, StoreError> {
     match (hash.code(), <Digest>::try_from(hash.digest())) {
         (SHA2_256, Ok(digest)) => Ok(Address::Filed(digest)),
         (IDENTITY, _) => Ok(Address::Inline(hash.digest())),
-        _ => Err(StoreError::UnsupportedHash { cid: *cid, hash: hash_name(hash.code(), hash.size()) }),
+        _ => Err(StoreError::UnsupportedHash { cid: *cid, hash: hash_name(hash.code(), hash.size()).into() }),
     }
 }
 
@@ -135,6 +135,7 @@ fn hash_name(code: u64, size: u8) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in tests")]
 mod tests {
     use super::*;
 

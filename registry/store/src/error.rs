@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use cid::Cid;
 
-/// What went wrong with a block, a file, a pin or the disk below.
+use crate::unixfs::EntryKind;
+
+/// What went wrong with a block, a file, a pin or the disk below. Small enough to return by value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The bytes are not what their CID says; on disk, the block was moved aside and is no longer served.
@@ -12,7 +14,7 @@ pub enum StoreError {
         /// What was asked for.
         cid: Cid,
         /// What the bytes are.
-        found: Cid,
+        found: Box<Cid>,
     },
     /// The block is not here.
     #[error("block {cid} is not in the store")]
@@ -26,7 +28,7 @@ pub enum StoreError {
         /// The CID.
         cid: Cid,
         /// The hash's name, or its multicodec.
-        hash: String,
+        hash: Box<str>,
     },
     /// A codec whose links poai cannot follow.
     #[error("{cid} is of codec {codec:#x}; poai reads raw, dag-pb and dag-cbor")]
@@ -42,17 +44,17 @@ pub enum StoreError {
         /// The block.
         cid: Cid,
         /// What is wrong with it.
-        reason: String,
+        reason: Box<str>,
     },
-    /// A node of the wrong sort, for instance a folder where a file was asked for.
+    /// A node of the wrong kind, for instance a folder where a file was asked for.
     #[error("{cid} is {found}, not {wanted}")]
     WrongKind {
         /// The block.
         cid: Cid,
         /// What it is.
-        found: &'static str,
+        found: EntryKind,
         /// What was asked for.
-        wanted: &'static str,
+        wanted: EntryKind,
     },
     /// A block above the size that IPFS nodes exchange.
     #[error("a block of {bytes} bytes is above the limit block_bytes of {limit}")]
@@ -116,7 +118,7 @@ pub enum StoreError {
         /// The CID.
         cid: Cid,
         /// The name that was given.
-        name: String,
+        name: Box<str>,
     },
     /// A pin's name that cannot be kept.
     #[error("the pin name {name:?} is refused: {reason}")]
@@ -132,7 +134,7 @@ pub enum StoreError {
         /// Where the DAG begins.
         root: Cid,
         /// The first block that is missing.
-        missing: Cid,
+        missing: Box<Cid>,
     },
     /// A name or a file that must not enter a DAG, or leave one for a disk.
     #[error("{} is refused: {reason}", path.display())]
@@ -187,7 +189,7 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn malformed(cid: &Cid, reason: impl Into<String>) -> Self {
+    pub(crate) fn malformed(cid: &Cid, reason: impl Into<Box<str>>) -> Self {
         Self::Malformed { cid: *cid, reason: reason.into() }
     }
 }

@@ -81,7 +81,7 @@ fn keep_whole(walk: &mut Walk<'_>, root: &Cid, kept: &mut HashSet<Digest>) -> Re
     for visit in walk {
         match visit.found {
             Found::Here => keep(kept, &visit.cid),
-            Found::Missing => return Err(StoreError::Incomplete { root: *root, missing: visit.cid }),
+            Found::Missing => return Err(StoreError::Incomplete { root: *root, missing: Box::new(visit.cid) }),
             Found::Unreadable(error) => return Err(error),
         }
     }

@@ -17,6 +17,7 @@ mod dag_pb; // the nodes of UnixFS, as bytes
 mod error;
 mod gc; // dropping what nobody keeps
 mod in_use; // what collection must leave alone while somebody works with it
+mod kubo; // blocks held by an external Kubo node
 mod limits;
 mod links; // which blocks a block names
 mod memory; // blocks that are nowhere else
@@ -31,6 +32,7 @@ pub use blocks::Blocks;
 pub use error::StoreError;
 pub use gc::Collected;
 pub use in_use::InUse;
+pub use kubo::{Kubo, KuboLimits};
 pub use limits::{Durability, StoreLimits};
 pub use links::links;
 pub use memory::MemoryBlocks;

@@ -56,7 +56,7 @@ impl Pins {
 
     pub(crate) fn remove(&mut self, cid: &Cid, name: &str) -> Result<(), StoreError> {
         if !self.by_key.contains_key(&(*cid, name.to_owned())) {
-            return Err(StoreError::NoSuchPin { cid: *cid, name: name.to_owned() });
+            return Err(StoreError::NoSuchPin { cid: *cid, name: name.into() });
         }
         self.write(Record::Unpin { cid: *cid, name: name.to_owned() })
     }

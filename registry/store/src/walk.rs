@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
         for visit in Self::new(blocks, [*root]) {
             match visit.found {
                 Found::Here => {}
-                Found::Missing => return Err(StoreError::Incomplete { root: *root, missing: visit.cid }),
+                Found::Missing => return Err(StoreError::Incomplete { root: *root, missing: Box::new(visit.cid) }),
                 Found::Unreadable(error) => return Err(error),
             }
         }

@@ -3,8 +3,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use bytes::Bytes;
 use cid::Cid;
 
-use super::layout::{Chunk, FileLayout, LayoutLimits, Node, open, wrong_kind};
-use super::node::{FsNode, Kind};
+use super::EntryKind;
+use super::layout::{Chunk, FileLayout, LayoutLimits, Node, open};
+use super::node::FsNode;
 use crate::{Blocks, InUse, StoreError};
 
 /// Any byte of a file, each checked before it is handed out. Holds the file against collection.
@@ -29,8 +30,7 @@ impl<B: Blocks> FileReader<B> {
         in_use.hold_dag(cid);
         let FileLayout { chunks, .. } = match open(&blocks, cid, limits)? {
             Node::File(layout) => layout,
-            Node::Folder(_) => return Err(wrong_kind(cid, Kind::Folder, "a file")),
-            Node::Symlink => return Err(wrong_kind(cid, Kind::Symlink, "a file")),
+            other => return Err(StoreError::WrongKind { cid: *cid, found: other.kind(), wanted: EntryKind::File }),
         };
         let mut starts = Vec::with_capacity(chunks.len() + 1);
         let mut end = 0;

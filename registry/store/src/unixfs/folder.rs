@@ -1,3 +1,5 @@
+use std::fmt;
+
 use cid::Cid;
 
 use super::node::{FsNode, Kind, folder_message};
@@ -21,6 +23,16 @@ pub enum EntryKind {
     Folder,
     /// A symbolic link, which poai never follows.
     Symlink,
+}
+
+impl fmt::Display for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Folder => "a folder",
+            Self::Symlink => "a symbolic link",
+        })
+    }
 }
 
 /// One entry of a folder.

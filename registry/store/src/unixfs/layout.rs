@@ -17,6 +17,18 @@ pub enum Node {
     Symlink,
 }
 
+impl Node {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> EntryKind {
+        match self {
+            Self::File(_) => EntryKind::File,
+            Self::Folder(_) => EntryKind::Folder,
+            Self::Symlink => EntryKind::Symlink,
+        }
+    }
+}
+
 /// Where a file's bytes lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileLayout {
@@ -79,8 +91,9 @@ pub fn open(blocks: &dyn Blocks, cid: &Cid, limits: &LayoutLimits) -> Result<Nod
 pub fn resolve(blocks: &dyn Blocks, root: &Cid, path: &str, limits: &LayoutLimits) -> Result<Cid, StoreError> {
     let mut cid = *root;
     for name in path.split('/').filter(|name| !name.is_empty()) {
-        let Node::Folder(entries) = open(blocks, &cid, limits)? else {
-            return Err(StoreError::WrongKind { cid, found: "not a folder", wanted: "a folder" });
+        let entries = match open(blocks, &cid, limits)? {
+            Node::Folder(entries) => entries,
+            other => return Err(StoreError::WrongKind { cid, found: other.kind(), wanted: EntryKind::Folder }),
         };
         let found = entries.binary_search_by(|entry| entry.name.as_str().cmp(name));
         let index =
@@ -99,7 +112,7 @@ pub fn leaf_file(store: &Store, cid: &Cid) -> Result<BlockFile, StoreError> {
     let (file, bytes) = store.block_file_and_bytes(cid)?;
     let node = FsNode::decode(cid, &bytes)?;
     if node.kind != Kind::File {
-        return Err(wrong_kind(cid, node.kind, "a file"));
+        return Err(StoreError::WrongKind { cid: *cid, found: node.kind.into(), wanted: EntryKind::File });
     }
     // The payload is a part of the block, so the distance of their beginnings is its place.
     let offset = if node.data.is_empty() { 0 } else { node.data.as_ptr() as usize - bytes.as_ptr() as usize };
@@ -130,7 +143,7 @@ fn collect_chunks(
         let block = blocks.need(&link.cid)?;
         let child = FsNode::decode(&link.cid, block.bytes())?;
         if child.kind != Kind::File {
-            return Err(wrong_kind(&link.cid, child.kind, "a file"));
+            return Err(StoreError::WrongKind { cid: link.cid, found: child.kind.into(), wanted: EntryKind::File });
         }
         if child.file_bytes() != bytes {
             return Err(StoreError::malformed(
@@ -152,15 +165,6 @@ fn push_chunk(chunks: &mut Vec<Chunk>, chunk: Chunk, limits: &LayoutLimits) -> R
     }
     chunks.push(chunk);
     Ok(())
-}
-
-pub(crate) fn wrong_kind(cid: &Cid, found: Kind, wanted: &'static str) -> StoreError {
-    let found = match found {
-        Kind::File => "a file",
-        Kind::Folder | Kind::Shard => "a folder",
-        Kind::Symlink => "a symbolic link",
-    };
-    StoreError::WrongKind { cid: *cid, found, wanted }
 }
 
 impl From<Kind> for EntryKind {

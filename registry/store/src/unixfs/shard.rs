@@ -6,7 +6,6 @@ use cid::Cid;
 
 use super::LayoutLimits;
 use super::folder::{self, FolderEntry};
-use super::layout::wrong_kind;
 use super::murmur::murmur3_64;
 use super::node::{FsNode, Kind, shard_message};
 use crate::block::DAG_PB;
@@ -63,7 +62,7 @@ fn collect(
         let block = blocks.need(&link.cid)?;
         let child = FsNode::decode(&link.cid, block.bytes())?;
         if child.kind != Kind::Shard {
-            return Err(wrong_kind(&link.cid, child.kind, "a folder's shard"));
+            return Err(StoreError::malformed(&link.cid, "it is no shard, but its parent says so"));
         }
         // An empty shard would be work without entries, any number of times.
         if child.links.is_empty() {

@@ -73,7 +73,7 @@ fn a_corrupt_block_is_named_moved_aside_and_can_be_put_again() {
         let found = *Verified::of(RAW, damage).unwrap().cid();
         let error = store.get(torn.cid()).unwrap_err();
         assert!(
-            matches!(&error, StoreError::Corrupt { cid, found: other } if cid == torn.cid() && *other == found),
+            matches!(&error, StoreError::Corrupt { cid, found: other } if cid == torn.cid() && **other == found),
             "{error}"
         );
         assert_eq!(store.get(torn.cid()).unwrap(), None, "not served a second time");

@@ -83,7 +83,7 @@ fn a_pin_wants_the_whole_dag_and_collection_drops_nothing_below_a_gap() {
     assert_eq!(error.to_string(), format!("{root} is incomplete: block {} is not in the store", all[2]));
     assert!(store.has(block("loose").cid()).unwrap());
     let again = store.pin(&pin(&root, PinMode::Recursive, "again")).unwrap_err();
-    assert!(matches!(again, StoreError::Incomplete { missing, .. } if missing == all[2]));
+    assert!(matches!(again, StoreError::Incomplete { missing, .. } if *missing == all[2]));
 }
 
 /// Writers, pins and readers go on while collections run back to back: nothing that is held, pinned or

@@ -10,7 +10,10 @@ use crate::{noise, targets};
 /// Mutations of each entry.
 const MUTATIONS: u64 = 400;
 
-const TARGETS: [(&str, fn(&[u8])); 3] =
+/// Takes any bytes.
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 3] =
     [("fuzz_car", targets::fuzz_car), ("fuzz_links", targets::fuzz_links), ("fuzz_unixfs", targets::fuzz_unixfs)];
 
 fn corpus(target: &str) -> PathBuf {

@@ -153,7 +153,10 @@ fn malformed_nodes_are_named() {
         ([link(&leaf, "a"), link(&leaf, "a"), message(&[0x08, 1])].concat(), "it has the name \"a\" twice"),
         (message(&[0x08, 5]), "a shard is of an unknown hash function"),
         (message(&[0x08, 5, 0x28, 0x22, 0x30, 7]), "a shard's fanout is no power of two from 8 to 1,024"),
-        ([link(&leaf, "0"), message(&[0x08, 5, 0x28, 0x22, 0x30, 16])].concat(), "is a file, not a folder's shard"),
+        (
+            [link(&leaf, "0"), message(&[0x08, 5, 0x28, 0x22, 0x30, 16])].concat(),
+            "it is no shard, but its parent says so",
+        ),
         ([link(&folder, ""), message(&[0x08, 2, 0x20, 4])].concat(), "is a folder, not a file"),
     ] {
         let cid = put(&blocks, bytes);

@@ -1,4 +1,5 @@
 //! The store as its users see it.
+#![expect(clippy::unwrap_used, reason = "in tests")]
 
 mod archives;
 mod blocks;
@@ -7,6 +8,7 @@ mod corpus;
 mod crash;
 mod files;
 mod full_disk;
+mod kubo;
 
 #[path = "../../fuzz/targets.rs"]
 #[expect(unreachable_pub, reason = "the fuzzers' binaries use it too")]
