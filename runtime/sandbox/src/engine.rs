@@ -10,7 +10,8 @@ use poai_meter::{ADDED_CORE_INSTANCES, METER_VERSION, StaticRules};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{
-    Config, Inlining, InstanceAllocationStrategy, ModuleVersionStrategy, PoolingAllocationConfig, RegallocAlgorithm, Strategy, WasmFeatures,
+    Config, Inlining, InstanceAllocationStrategy, ModuleVersionStrategy, PoolingAllocationConfig, RegallocAlgorithm,
+    Strategy, WasmFeatures,
 };
 
 use crate::guest_text::one_line;
@@ -74,7 +75,8 @@ impl Engine {
     /// # Errors
     /// [`Fault::HostMemory`] if this host cannot reserve the address space.
     pub fn new(config: &EngineConfig) -> Result<Self, Fault> {
-        let wasmtime = wasmtime::Engine::new(&pinned(config)).map_err(|error| Fault::HostMemory { reason: format!("{error:#}") })?;
+        let wasmtime = wasmtime::Engine::new(&pinned(config))
+            .map_err(|error| Fault::HostMemory { reason: format!("{error:#}") })?;
         Ok(Self { wasmtime })
     }
 
@@ -95,7 +97,8 @@ impl Engine {
     /// # Errors
     /// [`Fault::Unknown`] if the artefact is of another engine or processor, [`Refusal::Link`] as in [`Engine::compile`].
     pub fn load(&self, artefact: &Artefact) -> Result<Loaded, LoadError> {
-        let component = artefact.load(&self.wasmtime).map_err(|error| Fault::Unknown { reason: format!("{error:#}") })?;
+        let component =
+            artefact.load(&self.wasmtime).map_err(|error| Fault::Unknown { reason: format!("{error:#}") })?;
         Ok(link::load(&self.wasmtime, &component, artefact.world())?)
     }
 

@@ -60,7 +60,13 @@ fn live(loaded: &Loaded, run: Run, host: Host) -> Result<Finished, Fault> {
     let ending = close(ending, store.data_mut())?;
     let (trace, _) = TraceWriter::default().finish();
     let guest_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Finished { outcome: ending.outcome, fuel: store.data().meter.spent_when(ending.fuel_left), outputs: ending.outputs, trace, guest_us })
+    Ok(Finished {
+        outcome: ending.outcome,
+        fuel: store.data().meter.spent_when(ending.fuel_left),
+        outputs: ending.outputs,
+        trace,
+        guest_us,
+    })
 }
 
 /// Instantiates and calls the entry. An error is everything that did not end by itself.

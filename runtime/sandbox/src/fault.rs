@@ -86,7 +86,11 @@ impl Fault {
             Self::Content { reason } => Self::Content { reason: one_line(&reason) },
             Self::Storage { reason } => Self::Storage { reason: one_line(&reason) },
             Self::Unknown { reason } => Self::Unknown { reason: one_line(&reason) },
-            Self::Compile { .. } | Self::Watchdog { .. } | Self::NativeStack | Self::WrongEngine { .. } | Self::Cancelled => self,
+            Self::Compile { .. }
+            | Self::Watchdog { .. }
+            | Self::NativeStack
+            | Self::WrongEngine { .. }
+            | Self::Cancelled => self,
         }
     }
 }

@@ -99,9 +99,9 @@ fn entry(component: &Component, world: World) -> Result<Entry, Refusal> {
 
 fn command_entry(component: &Component) -> Option<ComponentExportIndex> {
     let exports = component.component_type();
-    let (interface, _) = exports
-        .exports(component.engine())
-        .find(|(name, item)| name.starts_with(COMMAND_ENTRY) && matches!(item.ty, ComponentItem::ComponentInstance(_)))?;
+    let (interface, _) = exports.exports(component.engine()).find(|(name, item)| {
+        name.starts_with(COMMAND_ENTRY) && matches!(item.ty, ComponentItem::ComponentInstance(_))
+    })?;
     let instance = component.get_export_index(None, interface)?;
     component.get_export_index(Some(&instance), "run")
 }

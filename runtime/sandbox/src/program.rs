@@ -2,8 +2,10 @@
 
 use poai_meter::{CostTable, Refused, StaticRule, StaticRules};
 use poai_objects::World;
-use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER};
-use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
+use wasmparser::{BinaryReaderError, ComponentExternalKind, ComponentType, Encoding, Parser, Payload};
 
 use crate::guest_text::one_line;
 use crate::link;
@@ -41,7 +43,9 @@ pub enum Refusal {
         reason: String,
     },
     /// A program that has nothing to call.
-    #[error("nothing to call: the program exports neither `run` nor `wasi:cli/run`, and is no preview 1 module with `_start`")]
+    #[error(
+        "nothing to call: the program exports neither `run` nor `wasi:cli/run`, and is no preview 1 module with `_start`"
+    )]
     NoEntry,
     /// The program is not of the world that its description names.
     #[error("the program is of the world {found}, but is described as {described}", found = world_name(*found), described = world_name(*described))]
@@ -57,6 +61,9 @@ pub enum Refusal {
         /// What does not fit.
         reason: String,
     },
+    /// A component that makes a resource type of its own: its handles would take this host's memory, uncounted.
+    #[error("the component defines a resource type of its own; it may use only those that it imports")]
+    OwnResource,
     /// An import that no run offers.
     #[error("the component imports {name}, which poai does not offer")]
     Import {
@@ -79,6 +86,7 @@ impl Refusal {
             Self::NotWasm { .. } => "webassembly",
             Self::NoEntry | Self::WrongWorld { .. } => "world",
             Self::Adapter { .. } => "adapter",
+            Self::OwnResource => "own-resource",
             Self::Import { .. } => "imports",
             Self::Link { .. } => "link",
         }
@@ -108,6 +116,9 @@ pub fn prepare(program_bytes: &[u8], world: World) -> Result<Prepared, Refusal> 
     if memories > rules.memories {
         return Err(Refused::OverLimit { rule: StaticRule::Memories, found: memories, limit: rules.memories }.into());
     }
+    if defines_resource(component)? {
+        return Err(Refusal::OwnResource);
+    }
     if let Some(name) = checked.facts().imports.iter().find(|name| !link::is_known(name)) {
         return Err(Refusal::Import { name: one_line(name) });
     }
@@ -123,7 +134,7 @@ pub fn detect_world(program_bytes: &[u8]) -> Result<World, Refusal> {
     let mut depth = 0_u32;
     let mut command = false;
     for payload in Parser::new(0).parse_all(program_bytes) {
-        let payload = payload.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+        let payload = payload.map_err(not_wasm)?;
         match payload {
             Payload::Version { encoding, .. } if depth == 0 && encoding == Encoding::Module => {
                 return module_world(program_bytes);
@@ -132,7 +143,7 @@ pub fn detect_world(program_bytes: &[u8]) -> Result<World, Refusal> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentExportSection(exports) if depth == 0 => {
                 for export in exports {
-                    let export = export.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+                    let export = export.map_err(not_wasm)?;
                     if export.name.name == TASK_ENTRY && export.kind == ComponentExternalKind::Func {
                         return Ok(World::Task);
                     }
@@ -152,7 +163,7 @@ pub(crate) const COMMAND_ENTRY: &str = "wasi:cli/run@0.2.";
 
 fn module_world(module: &[u8]) -> Result<World, Refusal> {
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(|error| Refusal::NotWasm { reason: one_line(error.message()) })?;
+        let payload = payload.map_err(not_wasm)?;
         if let Payload::ExportSection(exports) = payload {
             let start = exports.into_iter().flatten().any(|export| export.name == "_start");
             return if start { Ok(World::Command) } else { Err(Refusal::NoEntry) };
@@ -166,6 +177,20 @@ pub fn preview1_adapter() -> &'static [u8] {
     WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
 }
 
+/// Whether a component, or one inside it, defines a resource type.
+fn defines_resource(component: &[u8]) -> Result<bool, Refusal> {
+    for payload in Parser::new(0).parse_all(component) {
+        if let Payload::ComponentTypeSection(types) = payload.map_err(not_wasm)? {
+            for ty in types {
+                if matches!(ty.map_err(not_wasm)?, ComponentType::Resource { .. }) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Puts the published preview 1 adapter around a core module.
 fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
     let limit = StaticRules::default().component_bytes;
@@ -176,9 +201,15 @@ fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
     let misfit = |error| Refusal::Adapter { reason: one_line(&format!("{error:#}")) };
     wit_component::ComponentEncoder::default()
         .module(module)
-        .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER))
+        .and_then(|encoder| {
+            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
+        })
         .and_then(|mut encoder| encoder.encode())
         .map_err(misfit)
+}
+
+fn not_wasm(error: BinaryReaderError) -> Refusal {
+    Refusal::NotWasm { reason: one_line(error.message()) }
 }
 
 fn world_name(world: World) -> &'static str {

@@ -75,14 +75,20 @@ mod tests {
         let mut chunks = Vec::new();
         for (fuel, number) in (0..).zip(effects) {
             let payload = cid_of(RAW, &number.to_le_bytes());
-            chunks.extend(writer.push(Effect { function: "f".into(), fuel: Fuel(fuel), arguments: payload, results: payload }));
+            chunks.extend(writer.push(Effect {
+                function: "f".into(),
+                fuel: Fuel(fuel),
+                arguments: payload,
+                results: payload,
+            }));
         }
         let (root, last) = writer.finish();
         let chunks = chunks.into_iter().chain(last).map(|chunk| (chunk.id(), chunk)).collect();
         let component = Link::try_from(cid_of(RAW, b"component")).unwrap();
         let program = Program { world: World::Task, component, models: BTreeMap::new(), adapter: None };
         let run = Run::new(program.id(), EngineName::CURRENT);
-        let mut claim = Claim { run: run.id(), outcome: Outcome::Ok, outputs: BTreeMap::new(), fuel: Fuel(9), trace: root.id() };
+        let mut claim =
+            Claim { run: run.id(), outcome: Outcome::Ok, outputs: BTreeMap::new(), fuel: Fuel(9), trace: root.id() };
         change(&mut claim);
         Told { claim, root, chunks }
     }
@@ -108,7 +114,9 @@ mod tests {
     fn the_first_differing_effect_is_found_in_any_chunk() {
         let honest = told(0..3_000, |_| {});
         for index in [0, 1_023, 1_024, 2_999] {
-            let other = told((0..3_000).map(|number| if number == index { 7_777 } else { number }), |claim| claim.fuel = Fuel(8));
+            let other = told((0..3_000).map(|number| if number == index { 7_777 } else { number }), |claim| {
+                claim.fuel = Fuel(8)
+            });
             assert_eq!(verdict(&other, &honest), Some(Difference::Effect { index }));
         }
         for (shorter, index) in [(0, 0), (5, 5), (1_024, 1_024), (2_999, 2_999)] {
@@ -135,7 +143,10 @@ mod tests {
         let link = Link::try_from(cid_of(RAW, b"weights")).unwrap();
         for (change, field) in [
             (&(|claim: &mut Claim| claim.fuel = Fuel(10)) as &dyn Fn(&mut Claim), Field::Fuel),
-            (&|claim: &mut Claim| drop(claim.outputs.insert(output.clone(), link)), Field::Output { name: output.clone() }),
+            (
+                &|claim: &mut Claim| drop(claim.outputs.insert(output.clone(), link)),
+                Field::Output { name: output.clone() },
+            ),
             (&|claim: &mut Claim| claim.outcome = Outcome::failed("no"), Field::Outcome),
         ] {
             assert_eq!(verdict(&told(0..3, change), &honest), Some(Difference::Field(field)));

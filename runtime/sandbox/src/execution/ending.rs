@@ -64,7 +64,8 @@ impl Counters {
             return Self { fuel_left: store.data().meter.left(), stack_left: 0, from_guest: false };
         };
         let global = |store: &mut Store<Guest>, index: usize| dump.globals().get(index).map(|global| global.get(store));
-        let (Some(Val::I64(fuel)), Some(Val::I32(stack))) = (global(store, FUEL_GLOBAL), global(store, STACK_GLOBAL)) else {
+        let (Some(Val::I64(fuel)), Some(Val::I32(stack))) = (global(store, FUEL_GLOBAL), global(store, STACK_GLOBAL))
+        else {
             return Self { fuel_left: store.data().meter.left(), stack_left: 0, from_guest: true };
         };
         Self { fuel_left: store.data().meter.left_of(fuel), stack_left: stack, from_guest: true }
@@ -112,7 +113,8 @@ fn of_trap(trap: wasmtime::Trap) -> Result<Outcome, Fault> {
 
 /// This machine's own failures.
 fn of_host(error: &wasmtime::Error) -> Option<Fault> {
-    let host = error.is::<PoolConcurrencyLimitError>() || error.is::<std::io::Error>() || error.is::<wasmtime::OutOfMemory>();
+    let host =
+        error.is::<PoolConcurrencyLimitError>() || error.is::<std::io::Error>() || error.is::<wasmtime::OutOfMemory>();
     host.then(|| Fault::HostMemory { reason: one_line(&format!("{error:#}")) })
 }
 

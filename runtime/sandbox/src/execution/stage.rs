@@ -47,7 +47,13 @@ impl Stage {
     ///
     /// # Errors
     /// A fault of this host; never anything that the guest did.
-    pub fn execute(&mut self, loaded: &Loaded, run: &Run, content: &dyn Content, sink: &mut dyn Sink) -> Result<Finished, Fault> {
+    pub fn execute(
+        &mut self,
+        loaded: &Loaded,
+        run: &Run,
+        content: &dyn Content,
+        sink: &mut dyn Sink,
+    ) -> Result<Finished, Fault> {
         if run.engine != EngineName::CURRENT {
             return Err(Fault::WrongEngine { asked: run.engine });
         }

@@ -133,7 +133,9 @@ impl Disk {
             (Entry::Folder, Ok(Entry::Folder)) if self.has_children(to) => return Err(ErrorCode::NotEmpty),
             (_, Ok(_)) => self.forget(to),
         }
-        for (from, to) in children.iter().map(String::as_str).chain([from]).zip(renamed.into_iter().chain([to.to_owned()])) {
+        for (from, to) in
+            children.iter().map(String::as_str).chain([from]).zip(renamed.into_iter().chain([to.to_owned()]))
+        {
             let entry = self.entries.remove(from).expect("it was listed above");
             self.entries.insert(to, entry);
         }
@@ -233,6 +235,12 @@ impl DiskFile {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes a file of this size would have more, if there is room for them.
+    pub(crate) fn growth_to(&self, size_bytes: u64) -> Result<u64, ErrorCode> {
+        let growth = size_bytes.saturating_sub(self.size_bytes());
+        if growth > self.memory.left_bytes() { Err(ErrorCode::InsufficientSpace) } else { Ok(growth) }
     }
 
     /// Cuts the file, or lengthens it with zeros.

@@ -55,7 +55,11 @@ impl Inputs {
     }
 
     /// What a path of checked parts names.
-    pub(crate) fn look_up<'a>(&mut self, host: &Host, parts: impl Iterator<Item = &'a str>) -> Result<Result<Place, Missing>, Stop> {
+    pub(crate) fn look_up<'a>(
+        &mut self,
+        host: &Host,
+        parts: impl Iterator<Item = &'a str>,
+    ) -> Result<Result<Place, Missing>, Stop> {
         let mut place = Place::Root;
         for part in parts {
             let link = match &place {
@@ -93,7 +97,10 @@ impl Inputs {
             let begin = bytes.len();
             bytes.resize(begin + usize::try_from(more).expect("a read fits memory"), 0);
             let block = self.blocks.open(host, chunk)?;
-            block.file.read_exact_at(&mut bytes[begin..], block.offset + inside).map_err(|error| unreadable(&error.to_string()))?;
+            block
+                .file
+                .read_exact_at(&mut bytes[begin..], block.offset + inside)
+                .map_err(|error| unreadable(&error.to_string()))?;
             at += more;
         }
         Ok(bytes)
@@ -128,7 +135,11 @@ fn unreadable(reason: &str) -> Stop {
 
 impl From<&FolderEntry> for Listed {
     fn from(entry: &FolderEntry) -> Self {
-        Self { name: entry.name.clone(), is_folder: entry.is_folder, size_bytes: if entry.is_folder { 0 } else { entry.size_bytes } }
+        Self {
+            name: entry.name.clone(),
+            is_folder: entry.is_folder,
+            size_bytes: if entry.is_folder { 0 } else { entry.size_bytes },
+        }
     }
 }
 
@@ -205,7 +216,8 @@ mod tests {
         let cid: Cid = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku".parse().unwrap();
         let chunks = [3, 0, 2].map(|bytes| Chunk { cid, bytes });
         let file = InputFile::new(Link::try_from(cid).unwrap(), chunks.to_vec());
-        let found: Vec<_> = (0..6).map(|offset| file.chunk_at(offset).map(|(chunk, inside)| (chunk.bytes, inside))).collect();
+        let found: Vec<_> =
+            (0..6).map(|offset| file.chunk_at(offset).map(|(chunk, inside)| (chunk.bytes, inside))).collect();
         assert_eq!(found, [Some((3, 0)), Some((3, 1)), Some((3, 2)), Some((2, 0)), Some((2, 1)), None]);
         assert_eq!(file.size_bytes, 5);
     }

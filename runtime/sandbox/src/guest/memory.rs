@@ -32,6 +32,11 @@ impl Memory {
         self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
+    /// How much could be taken.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        self.limit_bytes - self.used_bytes.load(Ordering::Relaxed)
+    }
+
     /// Gives back what was taken.
     pub(crate) fn give_back(&self, bytes: u64) {
         let before = self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -35,7 +35,11 @@ impl Outputs {
     /// Whether an output has this name, or one that lies inside it or contains it.
     pub(crate) fn conflicts(&self, name: &str) -> bool {
         let inside = format!("{name}/");
-        let is_folder = self.names.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).next().is_some_and(|next| next.as_str().starts_with(&inside));
+        let is_folder = self
+            .names
+            .range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded))
+            .next()
+            .is_some_and(|next| next.as_str().starts_with(&inside));
         let ancestors = name.match_indices('/').map(|(end, _)| &name[..end]);
         is_folder || self.names.contains(name) || ancestors.into_iter().any(|ancestor| self.names.contains(ancestor))
     }
@@ -88,7 +92,9 @@ mod tests {
         let mut outputs = Outputs::new(&Limits::default());
         outputs.create(&host, &name("a/b")).unwrap();
         outputs.create(&host, &name("a-b")).unwrap();
-        for (name, conflicts) in [("a", true), ("a/b", true), ("a/b/c", true), ("a/c", false), ("a-", false), ("b", false), ("a-b/c", true)] {
+        for (name, conflicts) in
+            [("a", true), ("a/b", true), ("a/b/c", true), ("a/c", false), ("a-", false), ("b", false), ("a-b/c", true)]
+        {
             assert_eq!(outputs.conflicts(name), conflicts, "{name}");
         }
     }

@@ -29,7 +29,8 @@ impl Guest {
         if parts > 0 && path.split('/').any(|part| matches!(part, "" | "." | "..") || part.contains('\0')) {
             return Ok(Err(inputs::Error::InvalidPath));
         }
-        let place = self.inputs.look_up(&self.host, path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)))?;
+        let place =
+            self.inputs.look_up(&self.host, path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)))?;
         Ok(place.map_err(|missing| match missing {
             Missing::NoEntry | Missing::NotFolder => inputs::Error::NotFound,
         }))

@@ -51,11 +51,14 @@ impl Words {
 
     /// Text of a standard stream, cut into lines.
     pub(crate) fn write(&mut self, host: &Host, source: Source, bytes: &[u8]) -> Result<(), Stop> {
-        if self.lines >= MAX_LINES {
-            return self.log(host, Level::Info, "");
-        }
-        for line in self.of(source).push(bytes) {
-            self.log(host, Level::Info, &line)?;
+        // In pieces: a large text of nothing but line ends must not become as many lines at once.
+        for piece in bytes.chunks(MAX_LINE_BYTES) {
+            if self.lines >= MAX_LINES {
+                return Ok(());
+            }
+            for line in self.of(source).push(piece) {
+                self.log(host, Level::Info, &line)?;
+            }
         }
         Ok(())
     }

@@ -38,7 +38,12 @@ pub(super) fn link(linker: &mut Linker<Guest>, component: &Component) -> wasmtim
     Ok(())
 }
 
-fn link_member(instance: &mut LinkerInstance<'_, Guest>, interface: &str, member: &str, item: &ComponentItem) -> wasmtime::Result<()> {
+fn link_member(
+    instance: &mut LinkerInstance<'_, Guest>,
+    interface: &str,
+    member: &str,
+    item: &ComponentItem,
+) -> wasmtime::Result<()> {
     match item {
         ComponentItem::ComponentFunc(function) => {
             let refusable = can_say_not_supported(function);

@@ -21,7 +21,9 @@ pub(crate) fn bare(module: &str) -> Vec<u8> {
 
 /// A bare program that does one thing.
 pub(crate) fn does(body: &str) -> Vec<u8> {
-    bare(&format!(r#"(memory 1) (table $table 2 funcref) (type $nothing (func)) (func (export "run") (result i32) {body} (i32.const 0))"#))
+    bare(&format!(
+        r#"(memory 1) (table $table 2 funcref) (type $nothing (func)) (func (export "run") (result i32) {body} (i32.const 0))"#
+    ))
 }
 
 /// A plain program of a core module whose imports are interfaces of `wit/`.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use cid::Cid;
-use poai_objects::codec::{RAW, cid_of};
 use poai_objects::Link;
+use poai_objects::codec::{RAW, cid_of};
 use poai_sandbox::{BlockFile, Chunk, Content, Fault, FileLayout, FolderEntry, Node};
 
 /// Bytes of a chunk: small, so that every read crosses some.

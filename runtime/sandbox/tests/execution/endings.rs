@@ -36,9 +36,17 @@ fn core_code_ends_as_documented() {
 fn whole_modules_end_as_documented() {
     let run = r#"(func (export "run") (result i32) (i32.const 0))"#;
     for (what, module, expected) in [
-        ("spins in its start function", "(func $start (loop $again (br $again))) (start $start)", trapped(Trap::OutOfFuel)),
+        (
+            "spins in its start function",
+            "(func $start (loop $again (br $again))) (start $start)",
+            trapped(Trap::OutOfFuel),
+        ),
         ("breaks down in its start function", "(func $start unreachable) (start $start)", trapped(Trap::Unreachable)),
-        ("recurses in its start function", "(func $start (call $start) (call $start)) (start $start)", trapped(Trap::Stack)),
+        (
+            "recurses in its start function",
+            "(func $start (call $start) (call $start)) (start $start)",
+            trapped(Trap::Stack),
+        ),
         ("data out of bounds", r#"(memory 1) (data (i32.const 65536) "x")"#, trapped(Trap::Bounds)),
         ("elements out of bounds", "(table 1 funcref) (func $f) (elem (i32.const 1) $f)", trapped(Trap::Bounds)),
         ("more memory than its limit", "(memory 2000)", trapped(Trap::MemoryLimit)),
@@ -80,7 +88,9 @@ fn recursion_of_every_kind_ends_at_the_metered_stack() {
         ),
         (
             "of huge frames",
-            format!(r#"(func $f (export "run") (result i32) (local {wide}) (local.set 3999 (i64.const 1)) (i32.add (call $f) (i32.wrap_i64 (local.get 3999))))"#),
+            format!(
+                r#"(func $f (export "run") (result i32) (local {wide}) (local.set 3999 (i64.const 1)) (i32.add (call $f) (i32.wrap_i64 (local.get 3999))))"#
+            ),
         ),
     ] {
         assert_eq!(*Case::new(&bare(&module)).run().outcome(), trapped(Trap::Stack), "{what}");
@@ -101,9 +111,15 @@ fn tail_calls_take_no_stack() {
 #[test]
 fn a_task_speaks_for_itself() {
     // The result lies at 0: the case, and 4 bytes on, the text and its length.
-    let says = |memory: &str| task(&format!(r#"(func (export "run") (result i32) {memory} (i32.const 0)) (data (i32.const 100) "out of luck\07")"#));
+    let says = |memory: &str| {
+        task(&format!(
+            r#"(func (export "run") (result i32) {memory} (i32.const 0)) (data (i32.const 100) "out of luck\07")"#
+        ))
+    };
     let error = "(i32.store8 (i32.const 0) (i32.const 1))";
-    let text = |at: i64, length: i64| format!("{error} (i32.store (i32.const 4) (i32.const {at})) (i32.store (i32.const 8) (i32.const {length}))");
+    let text = |at: i64, length: i64| {
+        format!("{error} (i32.store (i32.const 4) (i32.const {at})) (i32.store (i32.const 8) (i32.const {length}))")
+    };
     for (memory, expected) in [
         (String::new(), Outcome::Ok),
         (text(100, 12), failed("out of luck")),
@@ -178,12 +194,17 @@ fn breaking_the_component_model_s_rules_is_abi() {
         ("dropping what is not there", pollable, "(call $drop (i32.const 77))"),
         ("dropping twice", pollable, "(call $subscribe (i64.const 1)) (call $drop) (call $drop (i32.const 1))"),
         ("no such case of an enum", log, "(call $log (i32.const 9) (i32.const 0) (i32.const 0))"),
-        ("text that is not UTF-8", log, "(i32.store8 (i32.const 0) (i32.const 0xff)) (call $log (i32.const 0) (i32.const 0) (i32.const 1))"),
+        (
+            "text that is not UTF-8",
+            log,
+            "(i32.store8 (i32.const 0) (i32.const 0xff)) (call $log (i32.const 0) (i32.const 0) (i32.const 1))",
+        ),
         ("text out of bounds", log, "(call $log (i32.const 0) (i32.const 65535) (i32.const 2))"),
         ("a result out of bounds", random, "(call $random (i64.const 1) (i32.const 65533))"),
         ("more random bytes than one call gives", random, "(call $random (i64.const 67108865) (i32.const 16))"),
     ] {
-        let module = format!(r#"{imports} (func (export "wasi:cli/run@0.2.12#run") (result i32) {call} (i32.const 0))"#);
+        let module =
+            format!(r#"{imports} (func (export "wasi:cli/run@0.2.12#run") (result i32) {call} (i32.const 0))"#);
         assert_eq!(*Case::new(&command(&module)).run().outcome(), trapped(Trap::Abi), "{what}");
     }
 }
@@ -194,6 +215,41 @@ fn handles_that_are_never_dropped_end_the_run() {
         (import "wasi:clocks/monotonic-clock@0.2.12" "subscribe-duration" (func $subscribe (param i64) (result i32)))
         (func (export "wasi:cli/run@0.2.12#run") (result i32) (loop $again (drop (call $subscribe (i64.const 1))) (br $again)) (i32.const 0))"#;
     assert_eq!(*Case::new(&command(module)).run().outcome(), trapped(Trap::Abi));
+}
+
+#[test]
+fn a_call_that_hands_over_too_much_ends_the_run() {
+    let module = r#"
+        (import "wasi:cli/stdout@0.2.12" "get-stdout" (func $stdout (result i32)))
+        (import "wasi:io/streams@0.2.12" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))
+        (func (export "wasi:cli/run@0.2.12#run") (result i32)
+            (drop (memory.grow (i32.const 3000)))
+            (call $write (call $stdout) (i32.const 0) (i32.const 134217729) (i32.const 16))
+            (i32.const 0))"#;
+    let case = Case::new(&command(module)).with(|run| run.limits.memory_bytes = 1 << 30);
+    assert_eq!(*case.run().outcome(), trapped(Trap::Abi));
+}
+
+#[test]
+fn a_program_at_the_static_limits_finds_its_place_in_the_pool() {
+    let tables = "(table 1 funcref)".repeat(8);
+    let instances =
+        "(core instance (instantiate $tables))".repeat(56) + &"(core instance (instantiate $memory))".repeat(7);
+    let program = wat::parse_str(format!(
+        r#"(component
+            (core module $tables {tables})
+            (core module $memory (memory 1))
+            (core module $module {tables} (memory 1) (func (export "run") (result i32) (i32.const 0)))
+            {instances}
+            (core instance $instance (instantiate $module))
+            (func $run (result (result)) (canon lift (core func $instance "run")))
+            (instance $interface (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $interface)))"#
+    ));
+    let case = Case::new(&program.unwrap());
+    for _ in 0..10 {
+        assert_eq!(*case.run().outcome(), Outcome::Ok);
+    }
 }
 
 #[test]

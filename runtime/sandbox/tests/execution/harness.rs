@@ -5,8 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap, World};
-use poai_sandbox::{Engine, EngineConfig, Fault, Finished, Loaded, OptLevel, Sink, Word, detect_world, execute, prepare};
+use poai_objects::{
+    Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap, World,
+};
+use poai_sandbox::{
+    Engine, EngineConfig, Fault, Finished, Loaded, OptLevel, Sink, Word, detect_world, execute, prepare,
+};
 
 use crate::content::Contents;
 
@@ -35,7 +39,8 @@ impl Case {
 
     fn compiled(program: &[u8], engine: &Engine) -> Self {
         let world = detect_world(program).unwrap();
-        let prepared = prepare(program, world).unwrap_or_else(|refusal| panic!("refused({}): {refusal}", refusal.rule()));
+        let prepared =
+            prepare(program, world).unwrap_or_else(|refusal| panic!("refused({}): {refusal}", refusal.rule()));
         let artefact = engine.compile(&prepared).unwrap();
         let component = Link::try_from(cid_of(RAW, program)).unwrap();
         let described = Program { world, component, models: BTreeMap::new(), adapter: None };
@@ -85,7 +90,11 @@ impl Ended {
 
     /// An output as text.
     pub(crate) fn output(&self, name: &str) -> String {
-        let bytes = self.kept.outputs.get(name).unwrap_or_else(|| panic!("no output {name}: {:?} {:?}", self.outcome(), self.kept.words));
+        let bytes = self
+            .kept
+            .outputs
+            .get(name)
+            .unwrap_or_else(|| panic!("no output {name}: {:?} {:?}", self.outcome(), self.kept.words));
         String::from_utf8(bytes.clone()).unwrap()
     }
 
@@ -94,7 +103,11 @@ impl Ended {
     }
 
     pub(crate) fn log(&self) -> Vec<&str> {
-        let lines = self.kept.words.iter().filter_map(|word| if let Word::Log { message, .. } = word { Some(message.as_str()) } else { None });
+        let lines = self
+            .kept
+            .words
+            .iter()
+            .filter_map(|word| if let Word::Log { message, .. } = word { Some(message.as_str()) } else { None });
         lines.collect()
     }
 

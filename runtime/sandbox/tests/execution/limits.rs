@@ -35,7 +35,11 @@ fn a_trap_costs_the_blocks_that_were_entered() {
     let fuel_of = |body: &str| Case::new(&does(body)).run().fuel();
     let load = "(drop (i32.load (i32.const 0)))";
     let bad = "(drop (i32.load (i32.const -1)))";
-    assert_eq!(fuel_of(&format!("{bad} (loop {load} {load})")), fuel_of(&format!("{bad} (loop)")), "what comes after is free");
+    assert_eq!(
+        fuel_of(&format!("{bad} (loop {load} {load})")),
+        fuel_of(&format!("{bad} (loop)")),
+        "what comes after is free"
+    );
     assert!(fuel_of(&format!("(loop {load}) {bad}")) > fuel_of(&format!("(loop) {bad}")), "what came before is not");
 }
 
@@ -158,9 +162,11 @@ fn outputs_are_limited_in_bytes_and_in_number() {
         (0, 0, 0, 0, trapped(Trap::OutputLimit)),
     ] {
         let case = Case::new(&writes(bytes, files));
-        let ended = case.with(|run| (run.limits.output_bytes, run.limits.output_count) = (limit_bytes, limit_count)).run();
+        let ended =
+            case.with(|run| (run.limits.output_bytes, run.limits.output_count) = (limit_bytes, limit_count)).run();
         assert_eq!(*ended.outcome(), expected, "{bytes} bytes, {files} files");
-        let names: &[&str] = if expected == Outcome::Ok { &["a", "b", "stdout"][3 - 1 - files as usize..] } else { &[] };
+        let names: &[&str] =
+            if expected == Outcome::Ok { &["a", "b", "stdout"][3 - 1 - files as usize..] } else { &[] };
         assert_eq!(ended.output_names(), names);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use poai_objects::{Fuel, Outcome};
 
-use crate::harness::Case;
+use crate::harness::{Case, failed};
 
 /// The guests' workspace.
 fn tasks() -> PathBuf {
@@ -34,9 +34,12 @@ fn foreign(language: &str) -> Vec<u8> {
 
 #[test]
 fn a_rust_program_reads_its_input_and_writes_its_output() {
-    let ended = Case::new(&rust("wordfreq")).input("stdin", b"to be or not to be").run();
+    let program = rust("wordfreq");
+    let ended = Case::new(&program).input("stdin", b"to be or not to be").run();
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
-    println!("{}", ended.output("stdout"));
+    assert_eq!(ended.output("stdout"), "       2 be\n       2 to\n       1 not\n       1 or\n");
+    assert_eq!(ended.output_names(), ["stdout", "top.csv"]);
+    assert_eq!(Case::optimised(&program).input("stdin", b"to be or not to be").run().claim(), ended.claim());
 }
 
 #[test]
@@ -49,9 +52,15 @@ fn a_task_on_the_sdk_greets() {
 
 #[test]
 fn a_c_program_for_preview_1_counts() {
-    let ended = Case::new(&foreign("c")).input("stdin", b"one two\nthree\n").run();
+    let program = foreign("c");
+    let case =
+        |path: &str| Case::new(&program).input("text", b"one two\nthree\n").with(|run| run.args = vec![path.into()]);
+    let ended = case("/in/text").run();
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
-    println!("{}", ended.output("stdout"));
+    assert_eq!((ended.output("stdout"), ended.output("counts")), ("2 3 14\n".into(), "2 3 14\n".into()));
+    let ended = case("/in/other").run();
+    assert_eq!(*ended.outcome(), failed("exit status 1"));
+    assert_eq!(ended.log(), ["wc: /in/other: No such file or directory"]);
 }
 
 #[test]
@@ -62,6 +71,7 @@ fn a_python_program_sums() {
     });
     let ended = case.run();
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
-    println!("{} {}", ended.fuel(), ended.output("stdout"));
-    println!("{}", ended.output("summary.json"));
+    assert_eq!(ended.output("stdout"), "rows 2\nsum 3.5\nleast 1.0\ngreatest 2.5\n");
+    assert_eq!(ended.output("summary.json"), r#"{"rows": 2, "sum": 3.5, "least": 1.0, "greatest": 2.5}"#);
+    assert_eq!(case.run().claim(), ended.claim());
 }

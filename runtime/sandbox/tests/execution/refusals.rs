@@ -24,14 +24,39 @@ fn programs_that_break_a_rule_are_refused_by_its_name() {
         ("a truncated component", does("")[..40].to_vec(), "webassembly"),
         ("an empty component", wat("(component)"), "world"),
         ("a library", wat(r#"(module (func (export "add")))"#), "world"),
-        ("a module for a browser", wat(r#"(module (import "env" "print" (func)) (func (export "_start")))"#), "adapter"),
-        ("an unknown import", wat(&format!(r#"(component (import "evil:corp/spy@1.0.0" (instance)) {})"#, &text(run))), "imports"),
-        ("wasi:nn, which is not there yet", wat(&format!(r#"(component (import "wasi:nn/tensor@0.2.0-rc-2024-10-28" (instance)) {})"#, &text(run))), "imports"),
+        (
+            "a module for a browser",
+            wat(r#"(module (import "env" "print" (func)) (func (export "_start")))"#),
+            "adapter",
+        ),
+        (
+            "an unknown import",
+            wat(&format!(r#"(component (import "evil:corp/spy@1.0.0" (instance)) {})"#, &text(run))),
+            "imports",
+        ),
+        (
+            "wasi:nn, which is not there yet",
+            wat(&format!(r#"(component (import "wasi:nn/tensor@0.2.0-rc-2024-10-28" (instance)) {})"#, &text(run))),
+            "imports",
+        ),
         ("threads", bare(&format!("(memory 1 1 shared) {run}")), "features"),
         ("64-bit memory", bare(&format!("(memory i64 1) {run}")), "features"),
         ("too many locals", bare(&format!("(func (local {})) {run}", "i32 ".repeat(5_000))), "locals"),
         ("a table of four billion", bare(&format!("(table 4000000000 funcref) {run}")), "table-elements"),
-        ("too many memories", wat(&format!("(component (core module $m (memory 1)) {} {})", "(core instance (instantiate $m)) ".repeat(9), text(run))), "memories"),
+        (
+            "too many memories",
+            wat(&format!(
+                "(component (core module $m (memory 1)) {} {})",
+                "(core instance (instantiate $m)) ".repeat(9),
+                text(run)
+            )),
+            "memories",
+        ),
+        (
+            "a resource of its own",
+            wat(&format!("(component (type (resource (rep i32))) {})", text(run))),
+            "own-resource",
+        ),
         ("deep nesting", wat(&format!("(component {nested} {})", text(run))), "component-nesting"),
     ] {
         assert_eq!(refused(&program), rule, "{what}");
@@ -57,7 +82,11 @@ fn a_program_of_another_world_than_described_is_refused() {
 #[test]
 fn an_offered_interface_of_another_shape_is_refused_when_linked() {
     let imports = r#"(import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result string)))))"#;
-    let program = wat::parse_str(format!("(component {imports} {})", text(r#"(func (export "run") (result i32) (i32.const 0))"#))).unwrap();
+    let program = wat::parse_str(format!(
+        "(component {imports} {})",
+        text(r#"(func (export "run") (result i32) (i32.const 0))"#)
+    ))
+    .unwrap();
     let prepared = prepare(&program, World::Command).unwrap();
     let engine = Engine::new(&EngineConfig::default()).unwrap();
     let Err(LoadError::Refused(refusal)) = engine.compile(&prepared) else { panic!("not refused") };

@@ -24,7 +24,9 @@ const IMPORTS: &str = r#"
 
 /// A task that does this, and is ok.
 fn does(data: &str, body: &str) -> Case {
-    Case::new(&task(&format!(r#"{IMPORTS} {data} (func (export "run") (result i32) (local $handle i32) {body} (i32.const 0))"#)))
+    Case::new(&task(&format!(
+        r#"{IMPORTS} {data} (func (export "run") (result i32) (local $handle i32) {body} (i32.const 0))"#
+    )))
 }
 
 /// Whether the call said the error of this number.
@@ -61,7 +63,9 @@ fn inputs_are_read_at_any_offset_across_chunks() {
 #[test]
 fn inputs_are_found_or_the_error_says_why_not() {
     let data = r#"(data (i32.const 100) "corpus/a/bc/../x//y\00z")"#;
-    let call = |function: &str, at: u32, length: u32| format!("(call ${function} (i32.const {at}) (i32.const {length}) (i32.const 16))");
+    let call = |function: &str, at: u32, length: u32| {
+        format!("(call ${function} (i32.const {at}) (i32.const {length}) (i32.const 16))")
+    };
     let (not_found, is_folder, is_file, invalid) = (0, 1, 2, 3);
     let body = [
         says(&call("open", 100, 3), not_found),

@@ -4,7 +4,8 @@ use poai_objects::World;
 use wasmtime::component::Resource;
 
 use super::super::bindings::wasi::cli::{
-    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin, terminal_stdout,
+    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
+    terminal_stdout,
 };
 use super::super::inputs::Place;
 use super::super::meter::cost;

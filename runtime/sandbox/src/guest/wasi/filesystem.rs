@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
 
 use super::super::Guest;
-use super::super::bindings::wasi::filesystem::types::{
-    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Host, HostDescriptor, HostDirectoryEntryStream,
-    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
-};
 use super::super::bindings::wasi::filesystem::preopens;
+use super::super::bindings::wasi::filesystem::types::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Host, HostDescriptor,
+    HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
 use super::super::disk::{DiskFile, Entry};
 use super::super::inputs::{InputFile, Missing, Place};
 use super::super::meter::cost;
@@ -72,8 +72,12 @@ impl Descriptor {
         let mut hasher = Sha256::new();
         match self {
             Self::InputFolder { path } => hasher.update([b"in\0", path.as_bytes()].concat()),
-            Self::InputFile { path, file } => hasher.update([b"in\0", path.as_bytes(), b"\0", &file.link.cid().to_bytes()].concat()),
-            Self::DiskFolder { path } | Self::DiskFile { path, .. } => hasher.update([b"out\0", path.as_bytes()].concat()),
+            Self::InputFile { path, file } => {
+                hasher.update([b"in\0", path.as_bytes(), b"\0", &file.link.cid().to_bytes()].concat())
+            }
+            Self::DiskFolder { path } | Self::DiskFile { path, .. } => {
+                hasher.update([b"out\0", path.as_bytes()].concat())
+            }
         }
         let digest: [u8; 32] = hasher.finalize().into();
         let half = |at: usize| u64::from_le_bytes(digest[at..at + 8].try_into().expect("8 bytes"));
@@ -153,7 +157,9 @@ impl Guest {
             return Err(ErrorCode::Invalid.into());
         }
         let found = match self.find(base, path, flags) {
-            Err(FsError::Code(ErrorCode::NoEntry)) if create && !path.is_empty() => return self.create(base, path, flags),
+            Err(FsError::Code(ErrorCode::NoEntry)) if create && !path.is_empty() => {
+                return self.create(base, path, flags);
+            }
             found => found?,
         };
         if create && open.contains(OpenFlags::EXCLUSIVE) {
@@ -162,7 +168,9 @@ impl Guest {
         let write = flags.contains(DescriptorFlags::WRITE);
         let truncate = open.contains(OpenFlags::TRUNCATE);
         match &found {
-            Descriptor::InputFolder { .. } | Descriptor::DiskFolder { .. } if write || truncate => Err(ErrorCode::IsDirectory.into()),
+            Descriptor::InputFolder { .. } | Descriptor::DiskFolder { .. } if write || truncate => {
+                Err(ErrorCode::IsDirectory.into())
+            }
             Descriptor::InputFile { .. } | Descriptor::DiskFile { .. } if open.contains(OpenFlags::DIRECTORY) => {
                 Err(ErrorCode::NotDirectory.into())
             }
@@ -220,7 +228,9 @@ impl HostDescriptor for Guest {
     fn read_via_stream(&mut self, handle: Resource<Descriptor>, offset: u64) -> Fs<Resource<InputStream>> {
         let stream = match self.descriptor(&handle)? {
             Descriptor::InputFile { file, .. } => InputStream::Input { file, offset },
-            Descriptor::DiskFile { file, flags, .. } if flags.contains(DescriptorFlags::READ) => InputStream::Disk { file, offset },
+            Descriptor::DiskFile { file, flags, .. } if flags.contains(DescriptorFlags::READ) => {
+                InputStream::Disk { file, offset }
+            }
             Descriptor::DiskFile { .. } => return Err(ErrorCode::BadDescriptor.into()),
             Descriptor::InputFolder { .. } | Descriptor::DiskFolder { .. } => return Err(ErrorCode::IsDirectory.into()),
         };
@@ -264,7 +274,8 @@ impl HostDescriptor for Guest {
     fn set_size(&mut self, handle: Resource<Descriptor>, size: u64) -> Fs<()> {
         let descriptor = self.descriptor(&handle)?;
         let file = descriptor.writable()?;
-        self.meter.charge_bytes(size.saturating_sub(file.size_bytes()))?;
+        let growth = file.growth_to(size)?;
+        self.meter.charge_bytes(growth)?;
         Ok(file.set_size(size)?)
     }
 
@@ -280,7 +291,9 @@ impl HostDescriptor for Guest {
         self.meter.charge_bytes(length)?;
         let bytes = match &descriptor {
             Descriptor::InputFile { file, .. } => self.inputs.read(&self.host, file, offset, length)?,
-            Descriptor::DiskFile { file, flags, .. } if flags.contains(DescriptorFlags::READ) => file.read(offset, length),
+            Descriptor::DiskFile { file, flags, .. } if flags.contains(DescriptorFlags::READ) => {
+                file.read(offset, length)
+            }
             Descriptor::DiskFile { .. } => return Err(ErrorCode::BadDescriptor.into()),
             Descriptor::InputFolder { .. } | Descriptor::DiskFolder { .. } => return Err(ErrorCode::IsDirectory.into()),
         };
@@ -290,7 +303,7 @@ impl HostDescriptor for Guest {
     fn write(&mut self, handle: Resource<Descriptor>, bytes: Vec<u8>, offset: u64) -> Fs<u64> {
         let descriptor = self.descriptor(&handle)?;
         let file = descriptor.writable()?;
-        let gap = offset.saturating_sub(file.size_bytes());
+        let gap = file.growth_to(offset)?;
         self.meter.charge_bytes(gap.saturating_add(bytes.len() as u64))?;
         file.write(offset, &bytes)?;
         Ok(bytes.len() as u64)
@@ -319,17 +332,38 @@ impl HostDescriptor for Guest {
         Ok(self.find(&base, &path, DescriptorFlags::empty())?.stat())
     }
 
-    fn set_times_at(&mut self, handle: Resource<Descriptor>, _: PathFlags, path: String, _: NewTimestamp, _: NewTimestamp) -> Fs<()> {
+    fn set_times_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        _: PathFlags,
+        path: String,
+        _: NewTimestamp,
+        _: NewTimestamp,
+    ) -> Fs<()> {
         let base = self.descriptor(&handle)?;
         base.changeable(&path)?;
         self.find(&base, &path, DescriptorFlags::empty()).map(drop)
     }
 
-    fn link_at(&mut self, _: Resource<Descriptor>, _: PathFlags, _: String, _: Resource<Descriptor>, _: String) -> Fs<()> {
+    fn link_at(
+        &mut self,
+        _: Resource<Descriptor>,
+        _: PathFlags,
+        _: String,
+        _: Resource<Descriptor>,
+        _: String,
+    ) -> Fs<()> {
         Err(ErrorCode::Unsupported.into())
     }
 
-    fn open_at(&mut self, handle: Resource<Descriptor>, _: PathFlags, path: String, open: OpenFlags, flags: DescriptorFlags) -> Fs<Resource<Descriptor>> {
+    fn open_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        _: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Fs<Resource<Descriptor>> {
         self.meter.charge(cost::OPEN)?;
         let base = self.descriptor(&handle)?;
         let opened = self.open(&base, &path, open, flags)?;
@@ -348,7 +382,13 @@ impl HostDescriptor for Guest {
         Ok(self.disk.remove_folder(&path)?)
     }
 
-    fn rename_at(&mut self, handle: Resource<Descriptor>, from: String, to_handle: Resource<Descriptor>, to: String) -> Fs<()> {
+    fn rename_at(
+        &mut self,
+        handle: Resource<Descriptor>,
+        from: String,
+        to_handle: Resource<Descriptor>,
+        to: String,
+    ) -> Fs<()> {
         self.charge_path(&from)?;
         self.charge_path(&to)?;
         // Moving a folder looks at everything on the disk.
@@ -371,7 +411,9 @@ impl HostDescriptor for Guest {
 
     fn is_same_object(&mut self, one: Resource<Descriptor>, other: Resource<Descriptor>) -> wasmtime::Result<bool> {
         Ok(match (self.handles.get(&one)?, self.handles.get(&other)?) {
-            (Descriptor::DiskFile { file: one, .. }, Descriptor::DiskFile { file: other, .. }) => Rc::ptr_eq(one, other),
+            (Descriptor::DiskFile { file: one, .. }, Descriptor::DiskFile { file: other, .. }) => {
+                Rc::ptr_eq(one, other)
+            }
             (Descriptor::DiskFolder { path: one }, Descriptor::DiskFolder { path: other }) => one == other,
             (Descriptor::InputFile { path: one, .. }, Descriptor::InputFile { path: other, .. }) => one == other,
             (Descriptor::InputFolder { path: one }, Descriptor::InputFolder { path: other }) => one == other,

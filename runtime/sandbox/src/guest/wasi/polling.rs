@@ -31,9 +31,12 @@ impl Host for Guest {
             return Err(Stop::Abi { rule: "a poll list has at least one pollable" }.into());
         }
         self.meter.charge(cost::ENTRY.saturating_mul(pollables.len() as u64))?;
-        let polled = pollables.iter().map(|pollable| self.handles.get(pollable).copied()).collect::<Result<Vec<_>, _>>()?;
+        let polled =
+            pollables.iter().map(|pollable| self.handles.get(pollable).copied()).collect::<Result<Vec<_>, _>>()?;
         if !polled.iter().any(|pollable| pollable.is_ready(self.meter.now_ns())) {
-            let timers = polled.iter().filter_map(|pollable| if let Pollable::At(instant) = pollable { Some(*instant) } else { None });
+            let timers = polled
+                .iter()
+                .filter_map(|pollable| if let Pollable::At(instant) = pollable { Some(*instant) } else { None });
             self.meter.sleep_until(timers.min().unwrap_or(0));
         }
         let now_ns = self.meter.now_ns();

@@ -134,7 +134,9 @@ impl streams::Host for Guest {
     fn convert_stream_error(&mut self, failure: StreamFailure) -> wasmtime::Result<streams::StreamError> {
         match failure {
             StreamFailure::Closed => Ok(streams::StreamError::Closed),
-            StreamFailure::Failed(code) => Ok(streams::StreamError::LastOperationFailed(self.handles.push(IoError(code))?)),
+            StreamFailure::Failed(code) => {
+                Ok(streams::StreamError::LastOperationFailed(self.handles.push(IoError(code))?))
+            }
             StreamFailure::Stop(stop) => Err(stop.into()),
         }
     }
