@@ -82,7 +82,7 @@ impl Kind {
     fn hint(self) -> Option<&'static str> {
         Some(match self {
             Kind::Usage => "see `poai help`",
-            Kind::Refused => "the rules are listed in docs/package.md; no host would run this program",
+            Kind::Refused => "no host would run this program: it must be built otherwise",
             Kind::Config => "`poai config show` lists every key with its value and where it comes from",
             Kind::HomeBusy => "wait for the other command, or run `poai host` so that commands share the home",
             Kind::NoDaemon => "start one with `poai host`, for instance in another terminal",

@@ -27,7 +27,7 @@ pub(crate) enum NoPlace {
     QueueFull { queue: usize },
     #[error("this peer has {runs} runs here already, the limit host.runs_per_peer of this host")]
     PeerFull { runs: usize },
-    #[error("the run may use {asked} bytes of memory, and this host gives a run at most {allowed}")]
+    #[error("the run may use {asked} bytes of memory, and the limit host.run_memory_bytes of this host is {allowed}")]
     TooMuchMemory { asked: u64, allowed: u64 },
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 use toml::Value;
 
 use super::invocation::{Invocation, interrupts};
+use super::run_input::multiaddr;
 use crate::config::Config;
 use crate::control;
 use crate::errors::{Exit, Failure, Kind};
@@ -13,13 +14,13 @@ use crate::node::{Executor, Honest, Node};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// An address to listen on; port 0 means any free one
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = multiaddr)]
     listen: Vec<String>,
     /// Whose runs to take: program:CID, package:CID, peer:ID, key:ed25519:… or any
     #[arg(long, value_name = "RULE")]
     accept: Vec<String>,
     /// A peer to connect to
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
     /// Runs that execute at once
     #[arg(long, value_name = "N")]

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::invocation::{Invocation, absolute, interrupts};
+use super::run_input::multiaddr;
 use crate::control::{Request, connect};
 use crate::errors::{Exit, Failure};
 
@@ -14,7 +15,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// A peer to connect to
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use poai_objects::{InputName, World};
 
 use super::invocation::{Invocation, absolute, interrupts};
-use super::run_input::{self, duration, is_path, pair, place};
+use super::run_input::{self, duration, is_path, multiaddr, pair, place};
 use super::guest;
 use crate::control::{Answer, Endpoint, Place, Request, RunRequest, Source, Target, connect};
 use crate::errors::{Exit, Failure, Kind};
@@ -51,7 +51,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=16))]
     verify: u32,
     /// A peer to connect to
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
     /// Leave it to this home's daemon, and return at once
     #[arg(short, long)]

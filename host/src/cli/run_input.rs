@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cid::Cid;
+use poai_net::{Multiaddr, PeerId};
 use poai_objects::InputName;
 use rustix::fs::FileType;
 
@@ -27,13 +28,21 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// `local`, `network`, or a peer.
-#[expect(clippy::unnecessary_wraps, reason = "the shape that clap takes")]
 pub(super) fn place(text: &str) -> Result<Place, String> {
-    Ok(match text {
-        "local" => Place::Local,
-        "network" => Place::Network,
-        peer => Place::Peer(peer.to_owned()),
-    })
+    match text {
+        "local" => Ok(Place::Local),
+        "network" => Ok(Place::Network),
+        peer if peer.parse::<PeerId>().is_ok() || peer.parse::<Multiaddr>().is_ok() => Ok(Place::Peer(peer.to_owned())),
+        _ => Err(format!("{text:?} is neither `local`, `network`, a peer id nor a multiaddr")),
+    }
+}
+
+/// A multiaddr.
+pub(super) fn multiaddr(text: &str) -> Result<String, String> {
+    match text.parse::<Multiaddr>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{text:?} is no multiaddr such as /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…: {error}")),
+    }
 }
 
 /// `500ms`, `30s`, `5m`, `2h`.

@@ -1,4 +1,5 @@
 use super::invocation::Invocation;
+use super::run_input::multiaddr;
 use crate::control::Request;
 use crate::errors::{Exit, Failure};
 
@@ -9,7 +10,7 @@ pub(super) struct Args {
     #[arg(value_name = "CID|NAME")]
     name: String,
     /// A peer to connect to, if the object is not here
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::invocation::{Invocation, absolute};
-use super::run_input::{is_path, place};
+use super::run_input::{is_path, multiaddr, place};
 use crate::control::{Place, Request, VerifyTarget};
 use crate::errors::{Exit, Failure};
 
@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PLACE", default_value = "local", value_parser = place)]
     on: Place,
     /// A peer to connect to
-    #[arg(long = "peer", value_name = "MULTIADDR")]
+    #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
 }
 

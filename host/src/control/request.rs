@@ -21,7 +21,7 @@ pub(crate) enum Request {
     Cancel { attempt: AttemptName },
     Verify { target: VerifyTarget, on: Place, peers: Vec<String> },
     Show { name: String, peers: Vec<String> },
-    List { name: Option<String>, peers: Vec<String> },
+    List { name: Option<String>, pins: bool, peers: Vec<String> },
     Pull { name: String, output: Option<PathBuf>, peers: Vec<String> },
     Pin { name: String },
     Unpin { name: String },

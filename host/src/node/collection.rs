@@ -31,7 +31,7 @@ impl Node {
             Ok(pins.len())
         });
         if ended.await? == 0 {
-            return Err(Failure::new(Kind::NotFound, format!("{cid} is not pinned")).hint("`poai ls` lists what is"));
+            return Err(Failure::new(Kind::NotFound, format!("{cid} is not pinned")).hint("`poai ls --pins` lists what is"));
         }
         Ok(Answer::Pinned(PinAnswer { cid: cid.to_string(), pinned: false }))
     }

@@ -94,15 +94,14 @@ impl Node {
         Ok(related)
     }
 
-    /// This home's packages and pins, or a folder's entries.
-    pub(super) async fn list(
+    /// A folder's entries.
+    pub(super) async fn list_folder(
         self: &Arc<Self>,
-        name: Option<&str>,
+        name: &str,
         peers: &[String],
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Answer, Failure> {
-        let Some(name) = name else { return self.list_home() };
         let cid = self.cid_of_name(name)?;
         if cid.codec() == DAG_CBOR {
             return Err(Failure::new(Kind::BadInput, format!("{cid} is an object, not a folder")).hint("look at it with `poai show`"));
@@ -119,7 +118,8 @@ impl Node {
         .await
     }
 
-    fn list_home(&self) -> Result<Answer, Failure> {
+    /// This home's packages, and with `pins` all that is kept.
+    pub(super) fn list_home(&self, pins: bool) -> Result<Answer, Failure> {
         let mut entries = Vec::new();
         for record in self.records.packages()? {
             entries.push(EntryWords {
@@ -130,7 +130,8 @@ impl Node {
                 about: None,
             });
         }
-        for pin in self.store.pins().into_iter().take(MAX_LISTED) {
+        let pins = if pins { self.store.pins() } else { Vec::new() };
+        for pin in pins.into_iter().take(MAX_LISTED) {
             entries.push(EntryWords {
                 name: pin.name,
                 cid: pin.cid.to_string(),

@@ -132,7 +132,7 @@ impl Node {
             let host = hosts.next(cancel).await?;
             events.send(Event::Started { on: host.to_string() });
             match self.ask_host(hosts.network, host, ask.clone(), events, cancel).await {
-                Ok(LastWord::Receipt(answer)) => match self.take_receipt(hosts.network, host, prepared, &answer, events, cancel).await {
+                Ok(LastWord::Receipt(answer)) => match self.take_receipt(host, prepared, &answer, events, cancel).await {
                     Ok(claimed) => return Ok(claimed),
                     Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
                     Err(failure) => hosts.give_up(host, failure.message, events),
@@ -203,7 +203,7 @@ impl Node {
             return Ok(peer);
         }
         if !text.starts_with('/') {
-            return Err(Failure::new(Kind::BadInput, format!("{text:?} is neither `local`, `network`, a peer id nor a multiaddr")));
+            return Err(Failure::new(Kind::BadInput, format!("{text:?} is neither a peer id nor a multiaddr")));
         }
         Ok(network.net.dial(address(text)?).await?)
     }
@@ -249,7 +249,6 @@ impl Node {
     /// Checks a host's receipt, fetches what the claim links to, and keeps all of it.
     async fn take_receipt(
         self: &Arc<Self>,
-        network: &Network,
         host: PeerId,
         prepared: &PreparedRun,
         answer: &ReceiptAnswer,
@@ -261,8 +260,7 @@ impl Node {
         check_run(&claim, prepared.id)?;
         let id = self.store.put_object(&claim)?;
         prepared.in_use.hold_dag(id.cid());
-        let _ = network;
-        self.bring((*id.cid()).to_owned(), &[], events, cancel).await?;
+        self.bring(*id.cid(), &[], events, cancel).await?;
         self.blocking(move |node| {
             let receipt = node.keep_receipt(&receipt, &claim, false, Retention::Own)?;
             Ok(Claimed { claim, receipt, host: Some(host), known: None })
@@ -289,6 +287,8 @@ impl Node {
         hosts.out.extend(claimed.host.or_else(|| self.host_of_receipt(claimed)));
         let mut ask = self.ask_for_run(prepared)?;
         ask.purpose = Ask::for_verdict(&prepared.run, &claimed.claim).purpose;
+        // What the task says was heard when it was run.
+        ask.want_log = false;
         let mut verdicts = Vec::new();
         while verdicts.len() < wanted {
             let host = hosts.next(cancel).await.map_err(|failure| too_few(wanted, verdicts.len(), &claimed.claim, failure))?;
@@ -358,7 +358,7 @@ impl Node {
         cancel: &CancellationToken,
     ) -> Result<VerdictWords, Failure> {
         let prepared = self.prepared_again(run)?;
-        let ask = Ask::for_verdict(run, &claimed.claim);
+        let ask = Ask { want_log: false, ..Ask::for_verdict(run, &claimed.claim) };
         let mut hosts = self.hosts_for(request, &prepared, events, cancel).await?;
         loop {
             let host = hosts.next(cancel).await?;

@@ -47,14 +47,12 @@ impl Node {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Answer, Failure> {
-        if request.on != Place::Local || request.verify > 0 {
+        let prepared = self.prepare(&request, events, cancel).await?;
+        let known = if request.cache && !request.detach { self.known_claim(&prepared).await? } else { None };
+        if request.verify > 0 || (known.is_none() && request.on != Place::Local) {
             events.notice(SEEN);
         }
-        let prepared = self.prepare(&request, events, cancel).await?;
-        if request.cache
-            && !request.detach
-            && let Some(claimed) = self.known_claim(&prepared).await?
-        {
+        if let Some(claimed) = known {
             let verdicts = self.verify_elsewhere(&request, &prepared, &claimed, events, cancel).await?;
             return self.present(&request, &prepared, claimed, verdicts).await.map(|run| Answer::Ran(Box::new(run)));
         }

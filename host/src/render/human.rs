@@ -148,7 +148,7 @@ fn verify(verified: &VerifyAnswer) -> String {
     };
     let _ = write!(text, "\n  run      {}\n  verdict  {}", verified.run, verified.signed);
     if let Some(key) = &verified.receipt_key {
-        let _ = write!(text, "\n  signed   {key}");
+        let _ = write!(text, "\n  receipt  signed by {key}");
     }
     text
 }

@@ -26,3 +26,30 @@ pub fn build(home: &Home, name: &str) -> PathBuf {
     assert_eq!(exit, 0, "{built}");
     built["component"].as_str().unwrap().into()
 }
+
+/// A plain program (a preview 1 module) whose start is `body`; `$exit` ends it with a status.
+pub fn plain(body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") {body}))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A plain program that says a line on stderr, then does `body`.
+pub fn talker(line: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\10\00\00\00{length}\00\00\00")
+            (data (i32.const 16) "{line}\0a")
+            (func (export "_start")
+                (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+                {body}))"#,
+        length = format_args!("\\{:02x}", line.len() + 1),
+    );
+    wat::parse_str(text).unwrap()
+}

@@ -1,0 +1,140 @@
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::command::{Home, finish};
+use crate::programs::{good_task, plain};
+
+const NOTHING: [&str; 0] = [];
+
+fn attempts(home: &Home) -> Vec<(u64, String)> {
+    let (_, listed) = home.json(["ps", "--all"]);
+    let word = |attempt: &Value| (attempt["attempt"].as_u64().unwrap(), attempt["state"].as_str().unwrap().to_owned());
+    listed["attempts"].as_array().unwrap().iter().map(word).collect()
+}
+
+#[test]
+fn a_detached_run_is_listed_waited_for_and_cancelled() {
+    let home = Home::new();
+    let _daemon = home.daemon(NOTHING);
+    let endless = home.file("endless.wasm", &plain("(loop br 0)"));
+    let quick = home.file("quick.wasm", &plain(""));
+    let (exit, first) = home.json(["run", endless.to_str().unwrap(), "--detach"]);
+    assert_eq!((exit, first["attempt"].as_u64()), (0, Some(1)), "{first}");
+    let (exit, second) = home.json(["run", quick.to_str().unwrap(), "--detach"]);
+    assert_eq!((exit, second["attempt"].as_u64()), (0, Some(2)), "{second}");
+    let (exit, waited) = home.json(["wait", "2"]);
+    assert_eq!((exit, waited["outcome"]["kind"].as_str()), (0, Some("ok")), "{waited}");
+    let (exit, waited) = home.json(["wait", "1", "--timeout", "200ms"]);
+    assert_eq!((exit, waited["error"]["kind"].as_str()), (6, Some("timed-out")), "{waited}");
+    let (exit, cancelled) = home.json(["cancel", first["run"].as_str().unwrap()]);
+    assert_eq!((exit, &cancelled["cancelled"], cancelled["state"].as_str()), (0, &Value::Bool(true), Some("cancelled")));
+    assert_eq!(attempts(&home), [(2, "ok".into()), (1, "cancelled".into())]);
+    assert_eq!(home.json(["wait", "1"]).0, 130);
+    assert_eq!(home.json(["cancel", "9"]).0, 1);
+}
+
+#[test]
+fn logs_are_kept_and_followed() {
+    let home = Home::new();
+    let _daemon = home.daemon(NOTHING);
+    let talker = home.file("talker.wasm", &crate::programs::talker("said so", ""));
+    let (exit, _) = home.json(["run", talker.to_str().unwrap()]);
+    assert_eq!(exit, 0);
+    let ended = finish(home.command(["logs", "1"]), home.scratch());
+    assert_eq!((ended.exit, ended.stderr.trim()), (0, "said so"));
+    let endless = home.file("endless.wasm", &crate::programs::talker("still here", "(loop br 0)"));
+    let (_, detached) = home.json(["run", endless.to_str().unwrap(), "--detach"]);
+    let number = detached["attempt"].to_string();
+    let follower = home.command(["logs", "--follow", &number]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(home.json(["cancel", &number]).0, 0);
+    let followed = follower.wait_with_output().unwrap();
+    assert_eq!(followed.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&followed.stderr).trim(), "still here");
+}
+
+#[test]
+fn detaching_needs_a_daemon() {
+    let home = Home::new();
+    let quick = home.file("quick.wasm", &good_task());
+    let (exit, failed) = home.json(["run", quick.to_str().unwrap(), "--detach"]);
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (1, Some("no-daemon")), "{failed}");
+    assert_eq!(home.json(["stop"]).1["error"]["kind"], "no-daemon");
+}
+
+#[test]
+fn ctrl_c_takes_a_run_back_with_and_without_a_daemon() {
+    for with_daemon in [false, true] {
+        let home = Home::new();
+        let daemon = with_daemon.then(|| home.daemon(NOTHING));
+        let endless = home.file("endless.wasm", &plain("(loop br 0)"));
+        let mut command = home.command(["--json", "run", endless.to_str().unwrap()]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(attempts(&home), [(1, "cancelled".into())], "with a daemon: {with_daemon}");
+        drop(daemon);
+    }
+}
+
+#[test]
+fn a_run_whose_asker_was_killed_does_not_go_on() {
+    let home = Home::new();
+    let _daemon = home.daemon(NOTHING);
+    let endless = home.file("endless.wasm", &plain("(loop br 0)"));
+    let mut child = home.command(["run", endless.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let begun = Instant::now();
+    while attempts(&home) != [(1, "cancelled".into())] {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", attempts(&home));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_daemon_stops_when_it_is_told_to() {
+    let home = Home::new();
+    let mut daemon = home.daemon(NOTHING);
+    let endless = home.file("endless.wasm", &plain("(loop br 0)"));
+    assert_eq!(home.json(["run", endless.to_str().unwrap(), "--detach"]).0, 0);
+    assert_eq!(home.json(["stop"]).0, 0);
+    assert!(daemon.child.wait().unwrap().success());
+    assert_eq!(attempts(&home), [(1, "cancelled".into())]);
+    let mut daemon = home.daemon(NOTHING);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon.child), rustix::process::Signal::TERM).unwrap();
+    assert!(daemon.child.wait().unwrap().success());
+    assert!(!home.path().join("control.sock").exists());
+}
+
+#[test]
+fn a_run_of_a_killed_daemon_is_lost_and_said_to_be() {
+    let home = Home::new();
+    let daemon = home.daemon(NOTHING);
+    let endless = home.file("endless.wasm", &plain("(loop br 0)"));
+    assert_eq!(home.json(["run", endless.to_str().unwrap(), "--detach"]).0, 0);
+    drop(daemon);
+    assert_eq!(attempts(&home), [(1, "lost".into())]);
+    let (exit, failed) = home.json(["wait", "1"]);
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (6, Some("host-fault")), "{failed}");
+}
+
+#[test]
+fn commands_of_one_home_take_turns() {
+    let home = Home::new();
+    let children: Vec<_> = (0..4)
+        .map(|seed: u32| {
+            let quick = home.file(&format!("quick-{seed}.wasm"), &good_task());
+            let mut command = home.command(["--json", "run", quick.to_str().unwrap(), "--seed", &seed.to_string()]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+}

@@ -1,0 +1,11 @@
+//! The real program, as users and scripts call it.
+
+mod claims; // the same run, the same claim
+mod command; // how it is called
+mod demo; // the whole story
+mod daemons; // homes with a daemon: detached runs, their ends
+mod network; // runs between daemons
+mod programs; // what is run
+mod runs; // local runs: exit codes, JSON, cache, outputs
+mod words; // what people read
+mod zoo; // bad input

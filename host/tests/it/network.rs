@@ -1,0 +1,114 @@
+use serde_json::Value;
+
+use crate::command::Home;
+use crate::programs::{good_task, plain, task};
+
+fn alone() -> Home {
+    Home::new().with("POAI_NETWORK_MDNS", "false").with("POAI_NETWORK_PATIENCE_S", "10")
+}
+
+#[test]
+fn a_run_goes_to_one_host_is_replayed_by_another_and_comes_back() {
+    let (author, first, second) = (alone(), Home::new(), Home::new());
+    let (exit, published) = author.json(["publish".as_ref(), task("hello").as_os_str()]);
+    assert_eq!(exit, 0, "{published}");
+    let program = format!("program:{}", published["program"].as_str().unwrap());
+    let (one, two) = (first.daemon(["--accept", &program]), second.daemon(["--accept", "any"]));
+    let peers = ["--peer", &one.address(), "--peer", &two.address()];
+    let mut arguments = vec!["run", "hello", "--param", "name=Ada", "--on", "network", "--verify", "1"];
+    arguments.extend(peers);
+    let (exit, ran) = author.json(&arguments);
+    assert_eq!(exit, 0, "{ran}");
+    assert_eq!(ran["outputs"]["greeting"]["bytes"], 12);
+    let host = ran["host"].as_str().unwrap();
+    let verdict = &ran["verdicts"][0];
+    assert_eq!((verdict["verdict"].as_str(), &verdict["found"]), (Some("same"), &ran["claim"]), "{ran}");
+    assert_ne!(verdict["host"], host);
+    // The author reaches the same claim.
+    let (exit, verified) = author.json(["verify", ran["receipt"].as_str().unwrap()]);
+    assert_eq!((exit, &verified["found"], verified["receipt_key"].is_string()), (0, &ran["claim"], true), "{verified}");
+    // A stranger who knows the receipt's CID alone does too.
+    let stranger = alone();
+    let (exit, verified) = stranger.json(["verify", ran["receipt"].as_str().unwrap(), peers[0], peers[1], peers[2], peers[3]]);
+    assert_eq!((exit, verified["verdict"].as_str()), (0, Some("same")), "{verified}");
+    // And can have a host replay it, and fetch the output.
+    let (exit, verified) = stranger.json(["verify", ran["claim"].as_str().unwrap(), "--on", &two.address()]);
+    assert_eq!((exit, verified["verdict"].as_str(), verified["by"].as_str()), (0, Some("same"), Some(two.peer())), "{verified}");
+    let out = stranger.scratch().join("greeting");
+    let cid = ran["outputs"]["greeting"]["cid"].as_str().unwrap();
+    let (exit, pulled) = stranger.json(["pull", cid, "--output", out.to_str().unwrap(), peers[0], peers[1]]);
+    assert_eq!(exit, 0, "{pulled}");
+    assert_eq!(std::fs::read_to_string(out).unwrap(), "Hello, Ada!\n");
+}
+
+#[test]
+fn another_host_is_tried_when_one_declines() {
+    let (author, closed, open) = (alone(), Home::new(), Home::new());
+    let picky = closed.daemon(["--accept", "program:bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"]);
+    let willing = open.daemon(["--accept", "any"]);
+    let file = author.file("task.wasm", &good_task());
+    let peers = ["--peer", &picky.address(), "--peer", &willing.address()];
+    let mut arguments = vec!["run", file.to_str().unwrap(), "--on", "network"];
+    arguments.extend(peers);
+    let (exit, ran) = author.json(&arguments);
+    assert_eq!((exit, ran["host"].as_str()), (0, Some(willing.peer())), "{ran}");
+    let (exit, failed) = author.json(["run", file.to_str().unwrap(), "--seed", "1", "--on", &picky.address()]);
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (1, Some("declined")), "{failed}");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("its operator has named neither"), "{failed}");
+}
+
+#[test]
+fn too_few_verifiers_are_said_and_the_run_is_kept() {
+    let (author, host) = (alone().with("POAI_NETWORK_PATIENCE_S", "2"), Home::new());
+    let daemon = host.daemon(["--accept", "any"]);
+    let file = author.file("task.wasm", &good_task());
+    let run = ["run", file.to_str().unwrap(), "--on", &daemon.address()];
+    let (exit, failed) = author.json([&run[..], &["--verify", "2"]].concat());
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (1, Some("no-peer")), "{failed}");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("0 of 2 replays"), "{failed}");
+}
+
+#[test]
+fn a_heard_claim_is_not_believed_without_trusted_verdicts() {
+    let (author, host, judge) = (alone(), Home::new(), Home::new());
+    let (one, two) = (host.daemon(["--accept", "any"]), judge.daemon(["--accept", "any"]));
+    let file = author.file("task.wasm", &good_task());
+    let run = ["run", file.to_str().unwrap()];
+    let elsewhere = [&run[..], &["--on", &one.address(), "--verify", "1", "--peer", &two.address()]].concat();
+    let (exit, ran) = author.json(&elsewhere);
+    assert_eq!(exit, 0, "{ran}");
+    let (_, judge_keys) = judge.json(["key"]);
+    let judge_key = judge_keys["host"].as_str().unwrap();
+    let trusting = author.with("POAI_CACHE_TRUSTED_KEYS", judge_key);
+    let (_, cached) = trusting.json(run);
+    assert_eq!((&cached["cached"], cached["cached_from"].as_str()), (&Value::Bool(true), Some("1 verdict of a trusted key")), "{cached}");
+    let untrusting = trusting.with("POAI_CACHE_TRUSTED_KEYS", "");
+    let (_, executed) = untrusting.json(run);
+    assert_eq!((&executed["cached"], &executed["claim"]), (&Value::Bool(false), &ran["claim"]), "{executed}");
+}
+
+#[test]
+fn a_cancelled_run_stops_at_its_host_too() {
+    let (author, host) = (alone(), Home::new());
+    let daemon = host.daemon(["--accept", "any"]);
+    let endless = author.file("endless.wasm", &plain("(loop br 0)"));
+    let (exit, failed) = author.json(["run", endless.to_str().unwrap(), "--on", &daemon.address(), "--timeout", "1s"]);
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (6, Some("timed-out")), "{failed}");
+    let begun = std::time::Instant::now();
+    loop {
+        let (_, listed) = host.json(["ps", "--all"]);
+        if listed["attempts"][0]["state"] == "cancelled" {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "{listed}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn nobody_there_is_said_in_time() {
+    let home = alone().with("POAI_NETWORK_PATIENCE_S", "1");
+    let file = home.file("task.wasm", &good_task());
+    let (exit, failed) = home.json(["run", file.to_str().unwrap(), "--on", "network"]);
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (1, Some("no-peer")), "{failed}");
+}

@@ -1,0 +1,103 @@
+//! What people read, pinned. Whatever differs from run to run is replaced by what it is.
+
+use crate::command::{Home, finish};
+use crate::programs::{plain, task};
+
+/// Replaces CIDs, keys, times and folders.
+fn redacted(text: &str, home: &Home) -> String {
+    let text = text.replace(home.scratch().to_str().unwrap(), "[folder]");
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let mut words = Vec::new();
+        for word in line.split(' ') {
+            words.push(redacted_word(word));
+        }
+        out.push_str(&words.join(" "));
+    }
+    out
+}
+
+fn redacted_word(word: &str) -> String {
+    let (body, end) = word.split_at(word.trim_end_matches(['\n', ',', ')', ':', '.', ';']).len());
+    let body = if body.starts_with("baf") && body.len() > 50 {
+        "[cid]"
+    } else if body.starts_with("12D3") {
+        "[peer]"
+    } else if body.starts_with("ed25519:") {
+        "[key]"
+    } else if is_date(body) {
+        "[date]"
+    } else {
+        body
+    };
+    format!("{body}{end}")
+}
+
+fn is_date(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    (digits == 8 && word.contains('-')) || (word.ends_with('Z') && word.contains(':'))
+}
+
+fn said(home: &Home, arguments: &[&str]) -> String {
+    let ended = finish(home.command(arguments), home.scratch());
+    let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let text = format!("exit {}\n--- stdout\n{stdout}--- stderr\n{}", ended.exit, ended.stderr);
+    redacted(&text, home)
+}
+
+/// A run's duration is measured, so it is no part of what is pinned.
+fn without_duration(text: &str) -> String {
+    let units = [" µs", " ms", " s"];
+    let mut out = String::new();
+    for line in text.lines() {
+        let cut = line.find(" fuel, ").map(|at| at + " fuel, ".len());
+        match cut {
+            Some(at) if units.iter().any(|unit| line[at..].contains(unit)) => {
+                let rest = line[at..].find(',').map_or("", |comma| &line[at + comma..]);
+                out.push_str(&format!("{}[time]{rest}\n", &line[..at]));
+            }
+            _ => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
+}
+
+#[test]
+fn the_first_steps_read_well() {
+    let home = Home::new();
+    let folder = task("hello");
+    assert_eq!(home.json(["build".as_ref(), folder.as_os_str()]).0, 0, "built once, so that cargo has little to say");
+    let published = finish(home.command(["publish".as_ref(), folder.as_os_str()]), home.scratch());
+    insta::assert_snapshot!("publish", redacted(&String::from_utf8_lossy(&published.stdout), &home));
+    insta::assert_snapshot!("run", without_duration(&said(&home, &["run", "hello"])));
+    insta::assert_snapshot!("run_again", without_duration(&said(&home, &["run", "hello"])));
+    insta::assert_snapshot!("ls", said(&home, &["ls"]));
+    insta::assert_snapshot!("ps", said(&home, &["ps", "--all"]));
+    insta::assert_snapshot!("key", said(&home, &["key"]));
+}
+
+#[test]
+fn errors_name_what_was_wrong_and_what_to_do() {
+    let home = Home::new();
+    let trap = home.file("trap.wasm", &plain("unreachable"));
+    let missing = home.scratch().join("missing.wasm");
+    for (name, arguments) in [
+        ("trap", vec!["run", trap.to_str().unwrap()]),
+        ("no_such_package", vec!["run", "hullo"]),
+        ("no_such_file", vec!["run", missing.to_str().unwrap()]),
+        ("no_such_attempt", vec!["logs", "7"]),
+        ("not_a_cid", vec!["verify", "nonsense"]),
+        ("not_here", vec!["show", "bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"]),
+        ("usage", vec!["run"]),
+        ("no_daemon", vec!["stop"]),
+    ] {
+        let home = Home::new().with("POAI_NETWORK_MDNS", "false").with("POAI_NETWORK_PATIENCE_S", "1");
+        insta::assert_snapshot!(name, without_duration(&said(&home, &arguments)).replace(trap.parent().unwrap().to_str().unwrap(), "[folder]"));
+    }
+}
+
+#[test]
+fn help_lists_every_command() {
+    let home = Home::new();
+    insta::assert_snapshot!("help", said(&home, &["--help"]));
+}
