@@ -281,3 +281,6 @@ impl Default for OfferLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ mod error;
 mod event;
 mod fetch;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod net;
 mod node;
 mod offers;

@@ -168,3 +168,6 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

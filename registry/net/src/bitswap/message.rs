@@ -275,3 +275,6 @@ fn check_entries(count: usize, limits: &BitswapLimits) -> Result<(), Misdeed> {
 fn broken(flaw: Flaw) -> Misdeed {
     Misdeed::BrokenMessage { reason: flaw.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -340,3 +340,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
