@@ -7,7 +7,7 @@ use poai_sandbox::{Content, Fault, Sink, Word};
 use crate::node::Executor;
 
 /// The output that is altered; runs that do not write it are left alone.
-const ALTERED: &str = "weights";
+pub(super) const ALTERED: &str = "weights";
 
 /// Executes as an honest host does, and changes one bit on the way to the store.
 #[derive(Clone, Copy, Debug)]

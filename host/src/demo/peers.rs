@@ -82,6 +82,12 @@ impl Peer {
         Ok(Self { name, home, id: ready.peer, addresses, process, _stdout: stdout })
     }
 
+    /// Where it can be dialled.
+    pub(super) fn address(&self) -> Result<&str, Failure> {
+        let first = self.addresses.first().map(String::as_str);
+        first.ok_or_else(|| Failure::new(Kind::Bug, format!("{} listens nowhere", self.name)))
+    }
+
     /// Asks it to end, and sees to it that it does.
     pub(super) async fn stop(self) {
         self.process.stop().await;

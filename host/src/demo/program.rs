@@ -31,8 +31,10 @@ impl Program {
         Ok(Self { executable })
     }
 
-    pub(super) fn executable(&self) -> &Path {
-        &self.executable
+    /// How a user of this folder calls it.
+    pub(super) fn shown(&self) -> String {
+        let folder = std::env::current_dir().unwrap_or_default();
+        self.executable.strip_prefix(folder).unwrap_or(&self.executable).display().to_string()
     }
 
     /// A command of a home, without what the environment says about homes and configuration.
@@ -43,7 +45,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        command.arg("--home").arg(home).arg("--json").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("--home").arg(home).args(["--json", "--quiet"]).stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct PeerRow {
     pub(crate) peer: String,
     pub(crate) addresses: Vec<String>,
     pub(crate) home: String,
+    /// Bytes that came to it from the others.
+    pub(crate) received_bytes: u64,
 }
 
 /// One run and its replay.

@@ -6,11 +6,12 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::peers::{Conduct, Peer};
-use super::plan::{AUTHOR, CHEAT, Given, HOSTS, LEAST_ACCURACY, PLAN, REPORT, Step, VERIFIER};
+use super::cheat::ALTERED;
+use super::plan::{AUTHOR, CHEAT, Given, HOSTS, LEAST_ACCURACY, NETWORK, PLAN, REPORT, Step, VERIFIER};
 use super::program::Program;
 use super::report::{DemoReport, PeerRow, Reading, RunRow};
 use super::stage::Stage;
-use crate::control::{OutcomeKind, PublishAnswer, PullAnswer, RunAnswer, VerifyAnswer};
+use crate::control::{OutcomeKind, PublishAnswer, PullAnswer, RunAnswer, StatusAnswer, VerifyAnswer};
 use crate::errors::{Failure, Kind};
 
 /// How long the task's build may take: a first one fetches a target and crates.
@@ -65,12 +66,12 @@ impl Story<'_> {
         self.check(held_out)?;
         Ok(DemoReport {
             task,
-            peers: self.peers.iter().map(row).collect(),
+            peers: self.rows().await?,
             runs: std::mem::take(&mut self.runs),
             held_out,
             took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             kept: self.setting.stage.stays().map(|folder| folder.display().to_string()),
-            program: self.program.executable().display().to_string(),
+            program: self.program.shown(),
         })
     }
 
@@ -129,8 +130,7 @@ impl Story<'_> {
     }
 
     async fn execute(&mut self, step: &Step, host: &'static str, task: &PublishAnswer) -> Result<RunRow, Failure> {
-        let place = self.peer(host).addresses.first().cloned();
-        let place = place.ok_or_else(|| Failure::new(Kind::Bug, format!("{host} listens nowhere")))?;
+        let place = if host == NETWORK { NETWORK.to_owned() } else { self.peer(host).address()?.to_owned() };
         let mut arguments = vec!["run".to_owned(), task.package.clone()];
         arguments.extend(step.arguments(&place, |given| self.find(given)));
         let run: RunAnswer = self.program.ask(&self.peer(AUTHOR).home, &arguments, COMMAND).await?;
@@ -138,8 +138,13 @@ impl Story<'_> {
             let why = run.outcome.message.or(run.outcome.trap).unwrap_or_default();
             return Err(Failure::new(Kind::Bug, format!("{} on {host} did not succeed: {why}", step.name)));
         }
+        let host = self.host_of(&run)?;
         self.say(format!("{} on {host}: done, {} fuel, claim {}", step.name, run.fuel, run.claim));
+        self.replay(step, host, run).await
+    }
 
+    /// Has the verifier fetch a receipt, and make the same run again.
+    async fn replay(&mut self, step: &Step, host: &'static str, run: RunAnswer) -> Result<RunRow, Failure> {
         let known = self.peer(host).addresses.iter().chain(&self.peer(AUTHOR).addresses);
         let mut arguments = vec!["verify".to_owned(), run.receipt.clone()];
         arguments.extend(known.flat_map(|address| ["--peer".to_owned(), address.clone()]));
@@ -149,6 +154,12 @@ impl Story<'_> {
             Some(field) => format!("  {VERIFIER} replays it: ANOTHER claim, the first difference is in {field}: {host} is caught"),
         });
         Ok(RunRow { name: step.name.into(), host: host.into(), run, verifier: VERIFIER.into(), replay })
+    }
+
+    /// Who executed a run, by the name that it has in this story.
+    fn host_of(&self, run: &RunAnswer) -> Result<&'static str, Failure> {
+        let host = self.peers.iter().find(|peer| run.host.as_ref() == Some(&peer.id));
+        host.map(|peer| peer.name).ok_or_else(|| Failure::new(Kind::Bug, "a run was executed by nobody of this story"))
     }
 
     fn peer(&self, name: &str) -> &Peer {
@@ -181,9 +192,25 @@ impl Story<'_> {
         Ok(reading)
     }
 
+    /// The peers, and how much each of them fetched from the others.
+    async fn rows(&self) -> Result<Vec<PeerRow>, Failure> {
+        let rows = self.peers.iter().map(async |peer| {
+            let status: StatusAnswer = self.program.ask(&peer.home, &["status"], COMMAND).await?;
+            Ok(PeerRow {
+                name: peer.name.into(),
+                peer: peer.id.clone(),
+                addresses: peer.addresses.clone(),
+                home: peer.home.display().to_string(),
+                received_bytes: status.peers.iter().map(|other| other.received_bytes).sum(),
+            })
+        });
+        try_join_all(rows).await
+    }
+
     /// Whether the story came to the end that it must come to.
     fn check(&self, held_out: Reading) -> Result<(), Failure> {
-        let wrong = self.runs.iter().find(|row| row.differs() != (row.host == CHEAT));
+        let altered = |row: &RunRow| row.host == CHEAT && row.run.outputs.contains_key(ALTERED);
+        let wrong = self.runs.iter().find(|row| row.differs() != altered(row));
         if let Some(row) = wrong {
             let message = if row.differs() { "differs from its replay" } else { "was altered, and nobody noticed" };
             return Err(Failure::new(Kind::Bug, format!("{} on {} {message}", row.name, row.host)));
@@ -193,14 +220,5 @@ impl Story<'_> {
             return Err(Failure::new(Kind::Bug, message));
         }
         Ok(())
-    }
-}
-
-fn row(peer: &Peer) -> PeerRow {
-    PeerRow {
-        name: peer.name.into(),
-        peer: peer.id.clone(),
-        addresses: peer.addresses.clone(),
-        home: peer.home.display().to_string(),
     }
 }

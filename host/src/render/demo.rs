@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 
-use super::quantity::{count, microseconds};
-use crate::demo::{DemoReport, RunRow};
+use super::quantity::{bytes, count, microseconds};
+use crate::demo::report::{DemoReport, RunRow};
 
 /// Characters of a CID's end that tell it from the others of a table.
 const TAIL: usize = 8;
 
 /// The whole report.
 pub(crate) fn words(report: &DemoReport) -> String {
-    let mut text = runs(&report.runs);
+    let mut text = cids(&report.runs);
+    text.push('\n');
+    text.push_str(&runs(&report.runs));
     let reading = &report.held_out;
     let _ = writeln!(
         text,
@@ -27,8 +29,9 @@ pub(crate) fn words(report: &DemoReport) -> String {
             row.host, row.name, row.run.claim, row.replay.found
         );
     }
-    let _ = writeln!(text, "It took {} without the build.\n", microseconds(report.took_ms * 1000));
-    text.push_str(&cids(&report.runs));
+    let fetched: Vec<_> = report.peers.iter().map(|peer| format!("{} {}", peer.name, bytes(peer.received_bytes))).collect();
+    let _ = writeln!(text, "Fetched from each other: {}.", fetched.join(", "));
+    let _ = writeln!(text, "It took {} without the build.", microseconds(report.took_ms * 1000));
     text.push_str(&further(report));
     text
 }
@@ -122,7 +125,7 @@ mod tests {
     use crate::control::{
         OutcomeKind, OutcomeWords, OutputWords, PublishAnswer, RunAnswer, TelemetryWords, VerdictWord, VerifyAnswer,
     };
-    use crate::demo::{PeerRow, Reading};
+    use crate::demo::report::{PeerRow, Reading};
 
     fn row(name: &str, host: &str, fuel: u64, difference: Option<&str>) -> RunRow {
         let id = |what: &str| format!("bafy-{what}-{name}-{host}").replace(' ', "-");
@@ -165,6 +168,7 @@ mod tests {
             peer: "12D3Koo".into(),
             addresses: Vec::new(),
             home: format!("/demo/{name}"),
+            received_bytes: 123_456,
         };
         DemoReport {
             task: PublishAnswer { package: "bafy-p".into(), program: "bafy-q".into(), name: "digits".into(), version: "0.1.0".into() },
