@@ -1,0 +1,1 @@
+//! Reproducible kernels: `poai-numerics/1`.
