@@ -4,7 +4,11 @@
 //! by commas) and tries one thing. It prints `done` if that went through, else the error; the kernel
 //! may kill it first.
 #![expect(unsafe_code, reason = "tries system calls that no safe function offers")]
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of the tests: it reports to them on stdout, and may fail loudly")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program of the tests: it reports to them on stdout, and may fail loudly"
+)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -12,8 +16,8 @@ use std::io;
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 
-use poai_sandbox::worker::{confine, forbid_new_code, serve};
 use poai_sandbox::Layer;
+use poai_sandbox::worker::{confine, forbid_new_code, serve};
 use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
@@ -24,7 +28,7 @@ fn main() -> ExitCode {
         ["worker", ..] => match serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                println!("{error}");
+                eprintln!("{error}");
                 ExitCode::FAILURE
             }
         },
@@ -41,9 +45,16 @@ fn main() -> ExitCode {
 }
 
 fn attempt(layers: &str, act: &str, argument: &str) {
-    let wanted: BTreeSet<Layer> = Layer::ALL.into_iter().filter(|layer| layers == "all" || layers.split(',').any(|name| name == layer.to_string())).collect();
+    let wanted: BTreeSet<Layer> = Layer::ALL
+        .into_iter()
+        .filter(|layer| layers == "all" || layers.split(',').any(|name| name == layer.to_string()))
+        .collect();
     let report = confine(&wanted);
-    let absent: Vec<_> = report.absent().filter(|(layer, _)| wanted.contains(layer)).map(|(layer, state)| format!("{layer} {state}")).collect();
+    let absent: Vec<_> = report
+        .absent()
+        .filter(|(layer, _)| wanted.contains(layer))
+        .map(|(layer, state)| format!("{layer} {state}"))
+        .collect();
     // All that this machine has must do; of a layer that is named, the absence is the answer.
     if layers != "all" && !absent.is_empty() {
         println!("not confined: {absent:?}");
@@ -131,4 +142,3 @@ fn errno_name(errno: i32) -> Option<&'static str> {
         _ => return None,
     })
 }
-

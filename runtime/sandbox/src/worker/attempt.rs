@@ -60,7 +60,8 @@ pub(super) fn attend(
                 sink.output(&name, &bytes)?;
             }
             FromWorker::Effect { effect, arguments_bytes, results_bytes } => {
-                let (arguments, results) = receive_payloads(channel, &effect, [arguments_bytes, results_bytes], patience)?;
+                let (arguments, results) =
+                    receive_payloads(channel, &effect, [arguments_bytes, results_bytes], patience)?;
                 sink.effect(&effect, &arguments, &results)?;
             }
             FromWorker::Word(word) => {
@@ -124,7 +125,11 @@ fn answer_open(channel: &mut Channel, node: Result<Node, Fault>, patience: &Pati
 
 fn answer_block(channel: &mut Channel, block: Result<BlockFile, Fault>, patience: &Patience<'_>) -> Result<(), Stop> {
     Ok(match block {
-        Ok(block) => channel.send(&ToWorker::Payload { offset: block.offset, bytes: block.bytes }, Some(block.file.as_fd()), patience)?,
+        Ok(block) => channel.send(
+            &ToWorker::Payload { offset: block.offset, bytes: block.bytes },
+            Some(block.file.as_fd()),
+            patience,
+        )?,
         Err(fault) => channel.send(&ToWorker::Missing(fault), None, patience)?,
     })
 }
@@ -163,7 +168,12 @@ impl Budget {
     }
 }
 
-fn receive_payloads(channel: &mut Channel, effect: &Effect, bytes: [u64; 2], patience: &Patience<'_>) -> Result<(Vec<u8>, Vec<u8>), Stop> {
+fn receive_payloads(
+    channel: &mut Channel,
+    effect: &Effect,
+    bytes: [u64; 2],
+    patience: &Patience<'_>,
+) -> Result<(Vec<u8>, Vec<u8>), Stop> {
     if bytes.iter().any(|bytes| *bytes > EFFECT_BYTES) {
         let reason = format!("a call of {} takes or gives more than {EFFECT_BYTES} bytes", one_line(&effect.function));
         return Err(Fault::Storage { reason }.into());

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 
 use super::cancel::Cancel;
@@ -75,6 +76,7 @@ impl Patience<'_> {
     }
 
     /// Until a moment.
+    #[cfg(test)]
     pub(crate) fn until(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), cancels: &[] }
     }
@@ -90,7 +92,10 @@ impl Patience<'_> {
             None => None,
             Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                 None | Some(Duration::ZERO) => return Err(ChannelError::Deadline),
-                Some(left) => Some(Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }),
+                Some(left) => Some(Timespec {
+                    tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                    tv_nsec: left.subsec_nanos().into(),
+                }),
             },
         };
         match poll(&mut waited, timeout.as_ref()) {
@@ -106,7 +111,12 @@ impl Channel {
     }
 
     /// Sends a message, with the descriptor that belongs to it.
-    pub(crate) fn send<M: Message>(&mut self, message: &M, descriptor: Option<BorrowedFd<'_>>, patience: &Patience<'_>) -> Result<(), ChannelError> {
+    pub(crate) fn send<M: Message>(
+        &mut self,
+        message: &M,
+        descriptor: Option<BorrowedFd<'_>>,
+        patience: &Patience<'_>,
+    ) -> Result<(), ChannelError> {
         assert_eq!(message.has_descriptor(), descriptor.is_some(), "a descriptor goes with the messages that have one");
         let body = protocol::encode(message)?;
         let length = u32::try_from(body.len()).expect("a message is shorter than 4 GiB").to_be_bytes();
@@ -128,7 +138,10 @@ impl Channel {
     }
 
     /// Receives the next message, and the descriptor that belongs to it.
-    pub(crate) fn receive<M: Message>(&mut self, patience: &Patience<'_>) -> Result<(M, Option<OwnedFd>), ChannelError> {
+    pub(crate) fn receive<M: Message>(
+        &mut self,
+        patience: &Patience<'_>,
+    ) -> Result<(M, Option<OwnedFd>), ChannelError> {
         loop {
             if let Some(length) = self.frame_length()?
                 && self.end - self.start >= LENGTH_BYTES + length
@@ -136,12 +149,18 @@ impl Channel {
                 let body = self.start + LENGTH_BYTES;
                 let message: M = protocol::decode(&self.incoming[body..body + length])?;
                 self.start = body + length;
-                let descriptor = if message.has_descriptor() { Some(self.descriptors.pop_front().ok_or(ChannelError::Descriptor)?) } else { None };
+                let descriptor = if message.has_descriptor() {
+                    Some(self.descriptors.pop_front().ok_or(ChannelError::Descriptor)?)
+                } else {
+                    None
+                };
                 return Ok((message, descriptor));
             }
             match self.receive_once(patience.is_endless()) {
                 Ok(()) => {}
-                Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => patience.wait_for(self.socket.as_fd(), PollFlags::IN)?,
+                Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    patience.wait_for(self.socket.as_fd(), PollFlags::IN)?
+                }
                 Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -194,7 +213,12 @@ impl Channel {
     }
 }
 
-fn send_once(socket: BorrowedFd<'_>, head: &[u8], body: &[u8], descriptor: Option<BorrowedFd<'_>>) -> rustix::io::Result<usize> {
+fn send_once(
+    socket: BorrowedFd<'_>,
+    head: &[u8],
+    body: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let attached = descriptor.as_slice();

@@ -25,7 +25,10 @@ const COPY_BYTES: usize = 256 << 10;
 /// Reads a program's component into memory that nobody can change.
 pub(super) fn gather(program: &Program, content: &dyn Content) -> Result<SealedFile, RunError> {
     let Node::File(layout) = content.open(&program.component)? else {
-        return Err(RunError::Refused { rule: StaticRule::Component.to_string(), message: "the program is a folder, not a component".into() });
+        return Err(RunError::Refused {
+            rule: StaticRule::Component.to_string(),
+            message: "the program is a folder, not a component".into(),
+        });
     };
     let limit = StaticRules::default().component_bytes;
     if layout.size_bytes > limit {
@@ -38,7 +41,9 @@ pub(super) fn gather(program: &Program, content: &dyn Content) -> Result<SealedF
     }
     let component = component.seal().map_err(host_memory)?;
     if component.bytes() != layout.size_bytes {
-        return Err(Fault::Content { reason: format!("{} is not as long as its layout says", program.component) }.into());
+        return Err(
+            Fault::Content { reason: format!("{} is not as long as its layout says", program.component) }.into()
+        );
     }
     Ok(component)
 }
@@ -48,7 +53,10 @@ fn copy(block: &BlockFile, out: &mut impl Write) -> Result<(), Fault> {
     let mut done = 0;
     while done < block.bytes {
         let length = usize::try_from(block.bytes - done).unwrap_or(usize::MAX).min(COPY_BYTES);
-        block.file.read_exact_at(&mut piece[..length], block.offset + done).map_err(|error| Fault::Content { reason: error.to_string() })?;
+        block
+            .file
+            .read_exact_at(&mut piece[..length], block.offset + done)
+            .map_err(|error| Fault::Content { reason: error.to_string() })?;
         out.write_all(&piece[..length]).map_err(host_memory)?;
         done += length as u64;
     }
@@ -68,7 +76,9 @@ pub(super) fn compile(
     cancels: &[&Cancel],
 ) -> Result<Vec<u8>, RunError> {
     let memory_bytes = limits.compile_memory_bytes.min(limits.worker_memory_bytes);
-    worker.limit_memory(memory_bytes).map_err(|error| Fault::WorkerDied { reason: format!("its memory cannot be limited: {error}") })?;
+    worker
+        .limit_memory(memory_bytes)
+        .map_err(|error| Fault::WorkerDied { reason: format!("its memory cannot be limited: {error}") })?;
     let patience = Patience { deadline: Some(Instant::now() + limits.compile_time), cancels };
     let out_of_memory = || RunError::Fault(Fault::Compile { limit: CompileLimit::Memory, allowed: memory_bytes });
     match exchange(&mut worker, program, component, limits.code_bytes, &patience) {
@@ -97,7 +107,13 @@ impl From<ChannelError> for Stop {
     }
 }
 
-fn exchange(worker: &mut Process, program: &Program, component: &SealedFile, code_bytes: u64, patience: &Patience<'_>) -> Result<Vec<u8>, Stop> {
+fn exchange(
+    worker: &mut Process,
+    program: &Program,
+    component: &SealedFile,
+    code_bytes: u64,
+    patience: &Patience<'_>,
+) -> Result<Vec<u8>, Stop> {
     let order = ToWorker::Compile { program: program.clone(), component_bytes: component.bytes() };
     worker.channel.send(&order, Some(component.as_fd()), patience)?;
     let mut code = Vec::new();
@@ -108,7 +124,9 @@ fn exchange(worker: &mut Process, program: &Program, component: &SealedFile, cod
             }
             FromWorker::Code(piece) => code.extend_from_slice(&piece),
             FromWorker::Compiled { code_bytes } if code_bytes == code.len() as u64 => return Ok(code),
-            FromWorker::Refused { rule, message } => return Err(Stop::Run(RunError::Refused { rule: one_line(&rule), message: one_line(&message) })),
+            FromWorker::Refused { rule, message } => {
+                return Err(Stop::Run(RunError::Refused { rule: one_line(&rule), message: one_line(&message) }));
+            }
             FromWorker::Faulted(fault) => return Err(Stop::Run(fault.one_line().into())),
             _ => {
                 let reason = "a compile worker sent what none sends".into();

@@ -43,9 +43,10 @@ pub struct WorkersLimits {
     pub blank: usize,
     /// Runs that one worker serves before it is replaced.
     pub runs_per_worker: u32,
-    /// Bytes of private memory that one run worker may use: its guest's and its own.
+    /// Bytes of private memory that one run worker may use beyond what it sets aside when it starts: its guest's,
+    /// 256 MiB of stack, and what the runtime needs. A run that is allowed more fails here as a fault, and may go on elsewhere.
     pub worker_memory_bytes: u64,
-    /// Bytes of private memory that one compilation may use.
+    /// Bytes of private memory that one compilation may use, counted likewise.
     pub compile_memory_bytes: u64,
     /// Bytes of one program's compiled code.
     pub code_bytes: u64,

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::{fs, io};
 
-use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, Ruleset, RulesetAttr, RulesetStatus,
+    Scope,
+};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_no_new_privs};
 
@@ -41,16 +44,22 @@ pub fn confine(wanted: &BTreeSet<Layer>) -> Layers {
 /// Puts on one layer: what exactly is in force, or why it is not.
 fn apply(layer: Layer) -> Result<String, String> {
     match layer {
-        Layer::Descriptors => close_inherited().map(|()| "all but three closed".into()).map_err(|error| error.to_string()),
-        Layer::Limits => limit_resources(),
-        Layer::Undumpable => {
-            set_dumpable_behavior(DumpableBehavior::NotDumpable).map(|()| "no tracing, no core dump".into()).map_err(|error| error.to_string())
+        Layer::Descriptors => {
+            close_inherited().map(|()| "all but three closed".into()).map_err(|error| error.to_string())
         }
+        Layer::Limits => limit_resources(),
+        Layer::Undumpable => set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map(|()| "no tracing, no core dump".into())
+            .map_err(|error| error.to_string()),
         Layer::Namespaces => separate(),
         Layer::Capabilities => drop_capabilities(),
-        Layer::NoNewPrivileges => set_no_new_privs(true).map(|()| "also across exec".into()).map_err(|error| error.to_string()),
+        Layer::NoNewPrivileges => {
+            set_no_new_privs(true).map(|()| "also across exec".into()).map_err(|error| error.to_string())
+        }
         Layer::Landlock => restrict_paths(),
-        Layer::Seccomp => filter::install().map(|calls| format!("{calls} system calls allowed")).map_err(|error| error.to_string()),
+        Layer::Seccomp => {
+            filter::install().map(|calls| format!("{calls} system calls allowed")).map_err(|error| error.to_string())
+        }
     }
 }
 
@@ -90,7 +99,8 @@ fn separate() -> Result<String, String> {
 
 fn drop_capabilities() -> Result<String, String> {
     let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).map_err(|error| error.to_string())?;
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+        .map_err(|error| error.to_string())?;
     Ok("none left".into())
 }
 

@@ -55,6 +55,9 @@ pub enum WorkersError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Whoever wanted the worker no longer does.
+    #[error("cancelled")]
+    Cancelled,
     /// This process has no thread or descriptor left.
     #[error("workers cannot be looked after: {0}")]
     System(#[from] io::Error),

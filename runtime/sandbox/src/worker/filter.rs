@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Is, SeccompCondition as Condition, SeccompFilter,
-    SeccompRule as Rule, TargetArch,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Is,
+    SeccompCondition as Condition, SeccompFilter, SeccompRule as Rule, TargetArch,
 };
 
 type Rules = BTreeMap<i64, Vec<Rule>>;
@@ -132,7 +132,10 @@ fn allowed() -> Result<Rules, FilterError> {
     rules.insert(libc::SYS_clone, vec![argument(0, exactly_a_thread, THREAD)?]);
     // Copies of open descriptors, seals on our own memory.
     let commands = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_ADD_SEALS];
-    rules.insert(libc::SYS_fcntl, commands.iter().map(|command| argument(1, Is::Eq, *command)).collect::<Result<_, _>>()?);
+    rules.insert(
+        libc::SYS_fcntl,
+        commands.iter().map(|command| argument(1, Is::Eq, *command)).collect::<Result<_, _>>()?,
+    );
     // Names of threads and mappings; and a further filter, which can only be stricter.
     let settings = [libc::PR_SET_NAME, libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS];
     rules.insert(libc::SYS_seccomp, vec![argument(0, Is::Eq, libc::SECCOMP_SET_MODE_FILTER.cast_signed())?]);

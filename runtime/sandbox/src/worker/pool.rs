@@ -125,14 +125,22 @@ impl Workers {
         let cache = CodeCache::open(&config.code_cache, config.local_key.clone(), config.limits.code_cache)
             .map_err(|source| WorkersError::CodeCache { directory: config.code_cache.clone(), source })?;
         let stop = Cancel::new()?;
-        let (first, greeting) = Process::spawn(&config)?;
+        let (first, greeting) = Process::spawn(&config, &[])?;
         for (layer, state) in greeting.layers.absent() {
             warn!(%layer, "a layer of the workers' confinement is {state}");
         }
         let status = PoolStatus { spawned: 1, ..PoolStatus::default() };
         let state = Mutex::new(State { blank: vec![first], status, ..State::default() });
         let changed = Condvar::new();
-        let pool = Arc::new(Pool { config, cache, identity: greeting.identity, layers: greeting.layers, state, changed, stop });
+        let pool = Arc::new(Pool {
+            config,
+            cache,
+            identity: greeting.identity,
+            layers: greeting.layers,
+            state,
+            changed,
+            stop,
+        });
         let kept = Arc::clone(&pool);
         let keeper = thread::Builder::new().name("workers".into()).spawn(move || kept.keep_ready())?;
         Ok(Self { pool, keeper: Mutex::new(Some(keeper)) })
@@ -144,7 +152,13 @@ impl Workers {
     /// # Errors
     /// [`RunError::Refused`] if the program breaks a static rule, [`RunError::Fault`] if this attempt
     /// failed by no doing of the guest, [`RunError::Busy`] if too many wait already.
-    pub fn run(&self, attempt: Attempt<'_>, content: &dyn Content, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Ran, RunError> {
+    pub fn run(
+        &self,
+        attempt: Attempt<'_>,
+        content: &dyn Content,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Ran, RunError> {
         let pool = &*self.pool;
         let cancels = [cancel, &pool.stop];
         let _turn = Turn::wait(pool, &cancels)?;
@@ -162,7 +176,10 @@ impl Workers {
                 pool.keep_warm(worker, attempt.program);
                 Ok(Ran { finished, prepare_us, attempt_us, warm, worker: id })
             }
-            Err(stop) => Err(stop.into_channel_error().map_or_else(|fault| fault, |error| pool.lose(worker.process, &error)).into()),
+            Err(stop) => Err(stop
+                .into_channel_error()
+                .map_or_else(|fault| fault, |error| pool.lose(worker.process, &error))
+                .into()),
         }
     }
 
@@ -239,7 +256,12 @@ impl Pool {
     }
 
     /// A worker with the program loaded, and whether it was so already.
-    fn ready_worker(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<(Loaded, bool), RunError> {
+    fn ready_worker(
+        &self,
+        attempt: &Attempt<'_>,
+        content: &dyn Content,
+        cancels: &[&Cancel],
+    ) -> Result<(Loaded, bool), RunError> {
         if let Some(worker) = self.take_warm(attempt.run.program) {
             return Ok((worker, true));
         }
@@ -265,9 +287,9 @@ impl Pool {
         found
     }
 
-    fn take_blank(&self) -> Result<Process, WorkersError> {
+    fn take_blank(&self, cancels: &[&Cancel]) -> Result<Process, WorkersError> {
         loop {
-            let Some(blank) = self.lock().blank.pop() else { return self.spawn() };
+            let Some(blank) = self.lock().blank.pop() else { return self.spawn(cancels) };
             self.changed.notify_all();
             if blank.channel.is_quiet() {
                 return Ok(blank);
@@ -275,8 +297,8 @@ impl Pool {
         }
     }
 
-    fn spawn(&self) -> Result<Process, WorkersError> {
-        let (process, greeting) = Process::spawn(&self.config)?;
+    fn spawn(&self, cancels: &[&Cancel]) -> Result<Process, WorkersError> {
+        let (process, greeting) = Process::spawn(&self.config, cancels)?;
         self.lock().status.spawned += 1;
         if greeting.identity != self.identity {
             return Err(WorkersError::NoWorker { reason: "the executable was replaced by another build".into() });
@@ -324,26 +346,43 @@ impl Pool {
         }
     }
 
-    fn compile(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<SealedFile, RunError> {
+    fn compile(
+        &self,
+        attempt: &Attempt<'_>,
+        content: &dyn Content,
+        cancels: &[&Cancel],
+    ) -> Result<SealedFile, RunError> {
         let component = gather(attempt.program, content)?;
-        let worker = self.take_blank().map_err(cannot_start)?;
+        let worker = self.take_blank(cancels).map_err(cannot_start)?;
         let code = compile(worker, attempt.program, &component, &self.config.limits, cancels)?;
         self.lock().status.compiled += 1;
         let program = attempt.run.program;
         if let Err(error) = self.cache.put(&CodeKey { program, identity: self.identity }, &code) {
             warn!(%program, "compiled code was not kept: {error}");
         }
-        SealedFile::from_bytes("poai-code", &code).map_err(|error| Fault::HostMemory { reason: format!("compiled code: {error}") }.into())
+        SealedFile::from_bytes("poai-code", &code)
+            .map_err(|error| Fault::HostMemory { reason: format!("compiled code: {error}") }.into())
     }
 
-    fn load(&self, program: &Program, id: ProgramId, code: &SealedFile, cancels: &[&Cancel]) -> Result<Loaded, RunError> {
-        let mut process = self.take_blank().map_err(cannot_start)?;
+    fn load(
+        &self,
+        program: &Program,
+        id: ProgramId,
+        code: &SealedFile,
+        cancels: &[&Cancel],
+    ) -> Result<Loaded, RunError> {
+        let mut process = self.take_blank(cancels).map_err(cannot_start)?;
         let patience = Patience { deadline: Some(Instant::now() + self.config.limits.load_time), cancels };
         let order = ToWorker::Load { program: program.clone(), code_bytes: code.bytes() };
-        let answer = process.channel.send(&order, Some(code.as_fd()), &patience).and_then(|()| process.channel.receive(&patience));
+        let answer = process
+            .channel
+            .send(&order, Some(code.as_fd()), &patience)
+            .and_then(|()| process.channel.receive(&patience));
         match answer {
             Ok((FromWorker::Loaded, _)) => Ok(Loaded { process, program: id, runs: 0 }),
-            Ok((FromWorker::Refused { rule, message }, _)) => Err(RunError::Refused { rule: one_line(&rule), message: one_line(&message) }),
+            Ok((FromWorker::Refused { rule, message }, _)) => {
+                Err(RunError::Refused { rule: one_line(&rule), message: one_line(&message) })
+            }
             Ok((FromWorker::Faulted(fault), _)) => Err(fault.one_line().into()),
             Ok(_) => Err(self.lose(process, &ChannelError::Conduct("sent what no loading worker sends")).into()),
             Err(error) => Err(self.lose(process, &error).into()),
@@ -383,7 +422,8 @@ impl Pool {
     fn succeed(&self, worker: Loaded) {
         let before = self.runs_before_successor();
         let mut state = self.lock();
-        let (old, kept) = state.warm.drain(..).partition(|warm: &Loaded| warm.program == worker.program && warm.runs >= before);
+        let (old, kept) =
+            state.warm.drain(..).partition(|warm: &Loaded| warm.program == worker.program && warm.runs >= before);
         state.warm = kept;
         state.warm.push_back(worker);
         let old: VecDeque<Loaded> = old;
@@ -404,7 +444,11 @@ impl Pool {
         }
         let death = process.death(error);
         self.lock().status.lost += 1;
-        if death.out_of_memory { Fault::HostMemory { reason: death.reason } } else { Fault::WorkerDied { reason: death.reason } }
+        if death.out_of_memory {
+            Fault::HostMemory { reason: death.reason }
+        } else {
+            Fault::WorkerDied { reason: death.reason }
+        }
     }
 
     /// The keeper's life: starts processes ahead of need, so that no run waits for one.
@@ -423,7 +467,9 @@ impl Pool {
             drop(state);
             let done = self.perform(task);
             state = self.lock();
-            if let Err(error) = done {
+            if let Err(error) = done
+                && !self.stop.is_cancelled()
+            {
                 warn!("no worker can be made ready: {error}");
                 state = self.changed.wait_timeout(state, SPAWN_PAUSE).expect(UNPOISONED).0;
             }
@@ -433,7 +479,7 @@ impl Pool {
     fn perform(&self, task: Task) -> Result<(), RunError> {
         match task {
             Task::Spawn => {
-                let process = self.spawn().map_err(cannot_start)?;
+                let process = self.spawn(&[&self.stop]).map_err(cannot_start)?;
                 self.lock().blank.push(process);
             }
             Task::Rewarm(program) => {
@@ -455,6 +501,9 @@ enum Task {
 }
 
 fn cannot_start(error: WorkersError) -> RunError {
+    if matches!(error, WorkersError::Cancelled) {
+        return Fault::Cancelled.into();
+    }
     Fault::WorkerDied { reason: format!("none can be started: {error}") }.into()
 }
 

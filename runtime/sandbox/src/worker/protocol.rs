@@ -14,7 +14,9 @@
 //! is no order to stop: the daemon kills the worker.
 
 use cid::Cid;
-use poai_objects::{DecodeLimits, Effect, EngineName, Fuel, Link, ObjectError, Outcome, OutputName, Program, Run, TraceRoot, codec};
+use poai_objects::{
+    DecodeLimits, Effect, EngineName, Fuel, Link, ObjectError, Outcome, OutputName, Program, Run, TraceRoot, codec,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -37,26 +39,15 @@ pub(crate) const EFFECT_BYTES: u64 = 512 << 20;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum ToWorker {
     /// Compile the component that the descriptor holds.
-    Compile {
-        program: Program,
-        component_bytes: u64,
-    },
+    Compile { program: Program, component_bytes: u64 },
     /// Load the compiled code that the descriptor holds.
-    Load {
-        program: Program,
-        code_bytes: u64,
-    },
+    Load { program: Program, code_bytes: u64 },
     /// Execute a run of the loaded program.
-    Start {
-        run: Run,
-    },
+    Start { run: Run },
     /// Answers `Open`.
     Node(Node),
     /// Answers `Block`: the descriptor holds a verified block, its payload at `offset`.
-    Payload {
-        offset: u64,
-        bytes: u64,
-    },
+    Payload { offset: u64, bytes: u64 },
     /// Answers `Open` or `Block`: it cannot be had.
     Missing(Fault),
 }
@@ -77,14 +68,9 @@ pub(crate) enum FromWorker {
     /// The next piece of compiled code.
     Code(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The code is complete.
-    Compiled {
-        code_bytes: u64,
-    },
+    Compiled { code_bytes: u64 },
     /// The program breaks a static rule.
-    Refused {
-        rule: String,
-        message: String,
-    },
+    Refused { rule: String, message: String },
     /// The program is ready to run.
     Loaded,
     /// What does this link name?
@@ -98,23 +84,13 @@ pub(crate) enum FromWorker {
         bytes: Vec<u8>,
     },
     /// An accelerated call; its arguments and then its results follow as `Bytes`.
-    Effect {
-        effect: Effect,
-        arguments_bytes: u64,
-        results_bytes: u64,
-    },
+    Effect { effect: Effect, arguments_bytes: u64, results_bytes: u64 },
     /// The next piece of an effect's arguments or results.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Advisory words.
     Word(Word),
     /// The run ended: the fields of [`Finished`](crate::Finished).
-    Done {
-        outcome: Outcome,
-        fuel: Fuel,
-        outputs: Vec<OutputName>,
-        trace: TraceRoot,
-        guest_us: u64,
-    },
+    Done { outcome: Outcome, fuel: Fuel, outputs: Vec<OutputName>, trace: TraceRoot, guest_us: u64 },
     /// The order came to nothing, by no fault of the guest.
     Faulted(Fault),
 }

@@ -42,7 +42,8 @@ impl Line {
     fn ask(&self, question: &FromWorker) -> Result<(ToWorker, Option<File>), Fault> {
         // Held from question to answer, so that answers reach whoever asked.
         let mut channel = self.channel();
-        let answer = channel.send(question, None, &Patience::FOREVER).and_then(|()| channel.receive(&Patience::FOREVER));
+        let answer =
+            channel.send(question, None, &Patience::FOREVER).and_then(|()| channel.receive(&Patience::FOREVER));
         let (answer, descriptor) = answer.map_err(lost)?;
         Ok((answer, descriptor.map(File::from)))
     }
@@ -98,7 +99,10 @@ impl Content for RemoteContent<'_> {
 }
 
 fn duplicate(block: &BlockFile) -> Result<BlockFile, Fault> {
-    let file = block.file.try_clone().map_err(|error| Fault::HostMemory { reason: format!("a worker's descriptors: {error}") })?;
+    let file = block
+        .file
+        .try_clone()
+        .map_err(|error| Fault::HostMemory { reason: format!("a worker's descriptors: {error}") })?;
     Ok(BlockFile { file, offset: block.offset, bytes: block.bytes })
 }
 
@@ -139,8 +143,11 @@ impl Sink for RemoteSink<'_> {
 
     fn effect(&mut self, effect: &Effect, arguments: &[u8], results: &[u8]) -> Result<(), Fault> {
         self.flush()?;
-        let announcement =
-            FromWorker::Effect { effect: effect.clone(), arguments_bytes: arguments.len() as u64, results_bytes: results.len() as u64 };
+        let announcement = FromWorker::Effect {
+            effect: effect.clone(),
+            arguments_bytes: arguments.len() as u64,
+            results_bytes: results.len() as u64,
+        };
         self.line.say(&announcement).map_err(lost)?;
         self.line.say_in_pieces(arguments, FromWorker::Bytes).map_err(lost)?;
         self.line.say_in_pieces(results, FromWorker::Bytes).map_err(lost)

@@ -58,7 +58,12 @@ pub fn serve() -> Result<(), ServeError> {
     end_with_the_daemon(socket.try_clone()?)?;
     let line = Line::new(Channel::new(socket));
     let engine = Engine::new(&EngineConfig::default())?;
-    line.say(&FromWorker::Hello { protocol: PROTOCOL_VERSION, engine: EngineName::CURRENT, code_identity: engine.compatibility(), layers: layers.clone() })?;
+    line.say(&FromWorker::Hello {
+        protocol: PROTOCOL_VERSION,
+        engine: EngineName::CURRENT,
+        code_identity: engine.compatibility(),
+        layers: layers.clone(),
+    })?;
     match line.receive() {
         Ok((ToWorker::Compile { program, component_bytes }, Some(component))) => {
             Ok(line.say(&compile(&engine, &line, &program, &component, component_bytes)?)?)
@@ -77,12 +82,19 @@ pub fn serve() -> Result<(), ServeError> {
     }
 }
 
-fn compile(engine: &Engine, line: &Line, program: &Program, component: &File, component_bytes: u64) -> Result<FromWorker, ChannelError> {
+fn compile(
+    engine: &Engine,
+    line: &Line,
+    program: &Program,
+    component: &File,
+    component_bytes: u64,
+) -> Result<FromWorker, ChannelError> {
     let bytes = match read_whole(component, component_bytes) {
         Ok(bytes) => bytes,
         Err(fault) => return Ok(FromWorker::Faulted(fault)),
     };
-    let compiled = prepare(&bytes, program.world).map_err(LoadError::from).and_then(|prepared| engine.compile(&prepared));
+    let compiled =
+        prepare(&bytes, program.world).map_err(LoadError::from).and_then(|prepared| engine.compile(&prepared));
     match compiled {
         Ok(artefact) => {
             line.say_in_pieces(artefact.code(), FromWorker::Code)?;
@@ -93,10 +105,17 @@ fn compile(engine: &Engine, line: &Line, program: &Program, component: &File, co
 }
 
 /// Loads compiled code. If it cannot be loaded, the daemon is told.
-fn load(engine: &Engine, line: &Line, program: &Program, code: &File, code_bytes: u64) -> Result<Option<Loaded>, ChannelError> {
+fn load(
+    engine: &Engine,
+    line: &Line,
+    program: &Program,
+    code: &File,
+    code_bytes: u64,
+) -> Result<Option<Loaded>, ChannelError> {
     // The descriptor holds sealed bytes that the daemon compiled or authenticated: this is where that is relied on.
-    let loaded =
-        read_whole(code, code_bytes).map_err(LoadError::from).and_then(|code| engine.load(&Artefact::authenticated(program.world, code)));
+    let loaded = read_whole(code, code_bytes)
+        .map_err(LoadError::from)
+        .and_then(|code| engine.load(&Artefact::authenticated(program.world, code)));
     match loaded {
         Ok(loaded) => Ok(Some(loaded)),
         Err(error) => line.say(&no_use(error)).map(|()| None),
@@ -113,9 +132,12 @@ fn serve_runs(line: &Line, loaded: &Loaded, mut stage: Stage) -> Result<(), Serv
         };
         let content = RemoteContent::new(line);
         let mut sink = RemoteSink::new(line);
-        let finished = stage.execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
+        let finished =
+            stage.execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
         line.say(&match finished {
-            Ok(Finished { outcome, fuel, outputs, trace, guest_us }) => FromWorker::Done { outcome, fuel, outputs, trace, guest_us },
+            Ok(Finished { outcome, fuel, outputs, trace, guest_us }) => {
+                FromWorker::Done { outcome, fuel, outputs, trace, guest_us }
+            }
             Err(fault) => FromWorker::Faulted(fault),
         })?;
     }
@@ -123,7 +145,9 @@ fn serve_runs(line: &Line, loaded: &Loaded, mut stage: Stage) -> Result<(), Serv
 
 fn no_use(error: LoadError) -> FromWorker {
     match error {
-        LoadError::Refused(refusal) => FromWorker::Refused { rule: refusal.rule().into(), message: refusal.to_string() },
+        LoadError::Refused(refusal) => {
+            FromWorker::Refused { rule: refusal.rule().into(), message: refusal.to_string() }
+        }
         LoadError::Fault(fault) => FromWorker::Faulted(fault),
     }
 }

@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -9,6 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use super::cancel::Cancel;
 use super::channel::{Channel, ChannelError, Patience};
 use super::config::WorkersConfig;
 use super::error::WorkersError;
@@ -27,6 +29,8 @@ const OUT_OF_MEMORY: &str = "memory allocation of";
 pub(super) struct Process {
     child: Child,
     stderr: PipeReader,
+    // What the process had set aside when it said hello, bytes: most of it is never touched, and all of it counts.
+    own_memory: u64,
     pub(super) channel: Channel,
 }
 
@@ -48,26 +52,31 @@ pub(super) struct Death {
 
 impl Process {
     /// Starts a worker, and waits until it has confined itself and says hello.
-    pub(super) fn spawn(config: &WorkersConfig) -> Result<(Self, Greeting), WorkersError> {
-        let started = Self::start(config).map_err(|source| WorkersError::Spawn { executable: config.executable.clone(), source })?;
-        let mut process = started;
-        let memory = process.limit_memory(config.limits.worker_memory_bytes);
-        let patience = Patience::until(Instant::now() + config.limits.hello_time);
+    pub(super) fn spawn(config: &WorkersConfig, cancels: &[&Cancel]) -> Result<(Self, Greeting), WorkersError> {
+        let mut process = Self::start(config)
+            .map_err(|source| WorkersError::Spawn { executable: config.executable.clone(), source })?;
+        let patience = Patience { deadline: Some(Instant::now() + config.limits.hello_time), cancels };
         let hello = process.channel.receive::<FromWorker>(&patience);
         let (engine, identity, layers) = match hello {
-            Ok((FromWorker::Hello { protocol: PROTOCOL_VERSION, engine, code_identity, layers }, _)) => (engine, code_identity, layers.completed()),
+            Ok((FromWorker::Hello { protocol: PROTOCOL_VERSION, engine, code_identity, layers }, _)) => {
+                (engine, code_identity, layers.completed())
+            }
             Ok((FromWorker::Hello { protocol, .. }, _)) => {
                 return Err(WorkersError::OtherProtocol { found: protocol, known: PROTOCOL_VERSION });
             }
             Ok(_) => return Err(WorkersError::NoWorker { reason: "it did not say hello first".into() }),
+            Err(ChannelError::Cancelled) => return Err(WorkersError::Cancelled),
             Err(error) => return Err(WorkersError::NoWorker { reason: process.death(&error).reason }),
         };
         if engine != EngineName::CURRENT {
             return Err(WorkersError::OtherEngine { found: engine, known: EngineName::CURRENT });
         }
-        let layers = match memory {
+        let limited = process.note_own_memory().and_then(|()| process.limit_memory(config.limits.worker_memory_bytes));
+        let layers = match limited {
             Ok(()) => layers,
-            Err(error) => layers.with(Layer::Limits, LayerState::Absent { why: format!("its memory cannot be limited: {error}") }),
+            Err(error) => {
+                layers.with(Layer::Limits, LayerState::Absent { why: format!("its memory cannot be limited: {error}") })
+            }
         };
         if let Some((layer, state)) = layers.absent().find(|(layer, _)| config.require.contains(layer)) {
             return Err(WorkersError::LayerMissing { layer, state: state.clone() });
@@ -90,7 +99,7 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(Stdio::from(their_stderr))
             .spawn()?;
-        Ok(Self { child, stderr, channel: Channel::new(ours) })
+        Ok(Self { child, stderr, own_memory: 0, channel: Channel::new(ours) })
     }
 
     /// The process's id.
@@ -98,10 +107,17 @@ impl Process {
         self.child.id()
     }
 
-    /// Limits the private memory that the process may use from now on.
+    fn note_own_memory(&mut self) -> io::Result<()> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        self.own_memory = kibibytes.ok_or_else(|| io::Error::other("the kernel does not tell how much it has"))? << 10;
+        Ok(())
+    }
+
+    /// Limits the private memory that the process may use, beyond what it had when it said hello.
     pub(super) fn limit_memory(&self, bytes: u64) -> io::Result<()> {
         let pid = Pid::from_child(&self.child);
-        let most = Some(bytes);
+        let most = Some(self.own_memory.saturating_add(bytes));
         prlimit(Some(pid), Resource::Data, Rlimit { current: most, maximum: most })?;
         Ok(())
     }

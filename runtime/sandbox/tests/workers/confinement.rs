@@ -76,7 +76,9 @@ fn each_layer_stops_by_itself_what_it_is_for() {
     ] {
         let found = result(&attempt(layer, act, argument));
         match here.iter().find(|(known, _)| known.to_string() == layer).unwrap().1 {
-            LayerState::Absent { .. } => assert!(found.starts_with("not confined"), "{layer} is absent, and nobody is told: {found}"),
+            LayerState::Absent { .. } => {
+                assert!(found.starts_with("not confined"), "{layer} is absent, and nobody is told: {found}")
+            }
             LayerState::Enforced { how } if how.contains("not all of it") && found == "done" => {}
             LayerState::Enforced { .. } => assert_eq!(found, expected, "{layer}: {act} {argument}"),
         }

@@ -3,42 +3,48 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Effect, EngineName, Link, Object, OutputName, Program, Run, World};
-use poai_sandbox::worker::{Cancel, RunError, Attempt, Ran, Workers, WorkersConfig, WorkersLimits};
-use poai_sandbox::{BlockFile, Chunk, Content, Fault, FileLayout, LocalKey, Node, Sink, Word};
+use poai_objects::{Effect, EngineName, InputName, Link, Object, OutputName, Program, Run, World};
+use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError, Workers, WorkersConfig, WorkersLimits};
+use poai_sandbox::{
+    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, Finished, LocalKey, Node, Sink, Word, execute,
+    prepare,
+};
 
-/// Every file is one raw block.
+/// Bytes of one block of a file.
+const CHUNK_BYTES: usize = 100_000;
+
+/// Files, cut into raw blocks.
 #[derive(Default)]
 pub(crate) struct Blocks {
+    files: BTreeMap<Link, FileLayout>,
     blocks: BTreeMap<Cid, Vec<u8>>,
-    pub(crate) handed_out: AtomicUsize,
 }
 
 impl Blocks {
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Link {
-        let cid = cid_of(RAW, bytes);
-        self.blocks.insert(cid, bytes.to_vec());
-        Link::try_from(cid).unwrap()
-    }
-
-    fn bytes(&self, cid: &Cid) -> Result<&[u8], Fault> {
-        self.blocks.get(cid).map(Vec::as_slice).ok_or_else(|| Fault::Content { reason: format!("no block {cid}") })
+        let link = Link::try_from(cid_of(RAW, bytes)).unwrap();
+        let mut layout = FileLayout { size_bytes: bytes.len() as u64, chunks: Vec::new() };
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            let cid = cid_of(RAW, chunk);
+            layout.chunks.push(Chunk { cid, bytes: chunk.len() as u64 });
+            self.blocks.insert(cid, chunk.to_vec());
+        }
+        self.files.insert(link, layout);
+        link
     }
 }
 
 impl Content for Blocks {
     fn open(&self, link: &Link) -> Result<Node, Fault> {
-        let bytes = self.bytes(link.cid())?.len() as u64;
-        Ok(Node::File(FileLayout { size_bytes: bytes, chunks: vec![Chunk { cid: *link.cid(), bytes }] }))
+        let layout = self.files.get(link).ok_or_else(|| Fault::Content { reason: format!("no file {link}") })?;
+        Ok(Node::File(layout.clone()))
     }
 
     fn block(&self, cid: &Cid) -> Result<BlockFile, Fault> {
-        self.handed_out.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.bytes(cid)?;
+        let bytes = self.blocks.get(cid).ok_or_else(|| Fault::Content { reason: format!("no block {cid}") })?;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         Ok(BlockFile { file, offset: 0, bytes: bytes.len() as u64 })
@@ -88,6 +94,21 @@ impl Case {
         Self { blocks, program, run }
     }
 
+    pub(crate) fn with_input(mut self, name: &str, bytes: &[u8]) -> Self {
+        let link = self.blocks.add(bytes);
+        self.run.inputs.insert(name.parse::<InputName>().unwrap(), link);
+        self
+    }
+
+    /// The same run without a worker.
+    pub(crate) fn run_here(&self, component: &[u8]) -> (Finished, Kept) {
+        let engine = Engine::new(&EngineConfig::default()).unwrap();
+        let loaded = engine.load(&engine.compile(&prepare(component, self.program.world).unwrap()).unwrap()).unwrap();
+        let mut kept = Kept::default();
+        let finished = execute(&loaded, &self.run, &self.blocks, &mut kept).unwrap();
+        (finished, kept)
+    }
+
     pub(crate) fn run_in(&self, workers: &Workers) -> Result<Ran, RunError> {
         self.run_with(workers, &Cancel::new().unwrap()).0
     }
@@ -105,7 +126,12 @@ pub(crate) fn workers(home: &Path, change: impl FnOnce(&mut WorkersLimits)) -> W
 }
 
 pub(crate) fn config(home: &Path, change: impl FnOnce(&mut WorkersLimits)) -> WorkersConfig {
-    let mut config = WorkersConfig::new(crate::executable(), vec!["worker".into()], home.join("code"), LocalKey::from_bytes([1; 32]));
+    let mut config = WorkersConfig::new(
+        crate::executable(),
+        vec!["worker".into()],
+        home.join("code"),
+        LocalKey::from_bytes([1; 32]),
+    );
     change(&mut config.limits);
     config
 }

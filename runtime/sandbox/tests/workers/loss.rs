@@ -17,7 +17,17 @@ use crate::programs;
 fn marked(mark: &str) -> Vec<Pid> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Pid::from_raw);
-    ids.filter(|id| std::fs::read_to_string(format!("/proc/{id}/cmdline", id = id.as_raw_nonzero())).is_ok_and(|line| line.contains(mark))).collect()
+    ids.filter(|id| {
+        std::fs::read_to_string(format!("/proc/{id}/cmdline", id = id.as_raw_nonzero()))
+            .is_ok_and(|line| line.contains(mark))
+    })
+    .collect()
+}
+
+/// Whether the process has ended: it is gone, or only waits for its parent to take notice.
+fn is_dead(id: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat", id = id.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 fn marked_workers(home: &Path, mark: &str) -> Workers {
@@ -97,8 +107,9 @@ fn a_worker_killed_while_idle_costs_nothing() {
     let workers = workers(home.path(), |_| {});
     let case = Case::new(&programs::nothing());
     let first = case.run_in(&workers).unwrap();
-    kill_process(warm_worker(&workers), Signal::KILL).unwrap();
-    thread::sleep(Duration::from_millis(50));
+    let idle = warm_worker(&workers);
+    kill_process(idle, Signal::KILL).unwrap();
+    wait_until(|| is_dead(idle));
     let second = case.run_in(&workers).unwrap();
     assert_ne!(first.worker, second.worker);
     assert_eq!(second.finished.outcome, Outcome::Ok);
@@ -125,7 +136,9 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
                 killed.push(pid);
             }
             match attempt.join().unwrap() {
-                Ok(ran) => assert_eq!((ran.finished.outcome, ran.finished.fuel), (expected.outcome.clone(), expected.fuel)),
+                Ok(ran) => {
+                    assert_eq!((ran.finished.outcome, ran.finished.fuel), (expected.outcome.clone(), expected.fuel))
+                }
                 Err(RunError::Fault(Fault::WorkerDied { reason })) => {
                     assert!(reason.contains("signal 9") || reason.contains("gone"), "{reason}");
                     died += 1;
@@ -135,7 +148,7 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
         });
     }
     assert!(died > 0, "no round hit a worker: the test proves nothing");
-    wait_until(|| marked(mark).iter().all(|pid| !killed.contains(pid)));
+    wait_until(|| killed.iter().all(|pid| is_dead(*pid)));
     let after = case.run_in(&workers).unwrap().finished;
     assert_eq!((after.outcome, after.fuel), (expected.outcome, expected.fuel));
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use poai_objects::{Fuel, Limits, Outcome, Trap};
+use poai_objects::{Fuel, Limits, Outcome, Trap, World};
 use poai_sandbox::worker::{Cancel, RunError, Workers};
-use poai_sandbox::{CompileLimit, Fault};
+use poai_sandbox::{CompileLimit, Fault, Finished};
 
 use crate::content::{Case, config, workers};
 use crate::programs;
@@ -23,10 +23,42 @@ fn a_hundred_runs_in_one_warm_worker_are_the_same() {
         let again = case.run_in(&workers).unwrap();
         assert!(again.warm);
         assert_eq!(again.worker, first.worker);
-        assert_eq!((again.finished.outcome, again.finished.fuel), (first.finished.outcome.clone(), first.finished.fuel));
+        assert_eq!(
+            (again.finished.outcome, again.finished.fuel),
+            (first.finished.outcome.clone(), first.finished.fuel)
+        );
     }
     let status = workers.status();
     assert_eq!((status.compiled, status.lost, status.running, status.warm), (1, 0, 0, 1));
+}
+
+#[test]
+fn a_run_in_a_worker_is_the_run_in_this_process() {
+    let home = tempfile::tempdir().unwrap();
+    let workers = workers(home.path(), |_| {});
+    let component = programs::copy();
+    let source: Vec<u8> = (0..3_000_000_u32).map(|index| (index % 253) as u8).collect();
+    let case = Case::of_world(World::Task, &component).with_input("source", &source);
+    let (here, kept_here) = case.run_here(&component);
+    let (there, kept_there) = case.run_with(&workers, &Cancel::new().unwrap());
+    assert_eq!(Finished { guest_us: here.guest_us, ..there.unwrap().finished }, here);
+    assert_eq!(here.outcome, Outcome::Ok);
+    assert_eq!(kept_there.outputs, kept_here.outputs);
+    assert_eq!(kept_there.words, kept_here.words);
+    assert_eq!(kept_there.outputs.values().next(), Some(&source));
+}
+
+#[test]
+fn memory_that_this_host_lacks_is_a_fault_and_no_outcome() {
+    let home = tempfile::tempdir().unwrap();
+    let large = workers(home.path(), |_| {});
+    let small = workers(home.path(), |limits| limits.worker_memory_bytes = 512 << 20);
+    for component in [programs::grow(), programs::begin_large()] {
+        let case = Case::new(&component);
+        assert_eq!(case.run_in(&large).unwrap().finished.outcome, Outcome::Ok);
+        let error = case.run_in(&small).unwrap_err();
+        assert!(matches!(error, RunError::Fault(Fault::HostMemory { .. })), "{error}");
+    }
 }
 
 #[test]
@@ -111,9 +143,13 @@ fn a_cache_that_cannot_be_written_costs_no_run() {
 fn what_breaks_a_static_rule_is_refused_every_time() {
     let home = tempfile::tempdir().unwrap();
     let workers = workers(home.path(), |_| {});
-    for (component, expected) in [(b"no wasm".to_vec(), "webassembly"), (wat::parse_str("(component)").unwrap(), "world")] {
+    for (component, expected) in
+        [(b"no wasm".to_vec(), "webassembly"), (wat::parse_str("(component)").unwrap(), "world")]
+    {
         for _ in 0..2 {
-            let RunError::Refused { rule, .. } = Case::new(&component).run_in(&workers).unwrap_err() else { panic!("not refused") };
+            let RunError::Refused { rule, .. } = Case::new(&component).run_in(&workers).unwrap_err() else {
+                panic!("not refused")
+            };
             assert_eq!(rule, expected);
         }
     }
@@ -175,7 +211,11 @@ fn what_is_no_worker_is_told_from_one() {
         Workers::start(config).unwrap_err()
     };
     for (executable, args, expected) in [
-        ("/no/such/file", [].as_slice(), "/no/such/file cannot be started as a worker: No such file or directory (os error 2)"),
+        (
+            "/no/such/file",
+            [].as_slice(),
+            "/no/such/file cannot be started as a worker: No such file or directory (os error 2)",
+        ),
         ("/bin/true", &[], "the program that should be a worker is none: it ended with status 0"),
         ("/bin/cat", &["/no/such/file"], "the program that should be a worker is none: it ended with status 1: "),
         ("", &["silent"], "the program that should be a worker is none: the deadline has passed"),

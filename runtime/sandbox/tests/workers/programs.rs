@@ -1,5 +1,7 @@
 //! Components in text.
 
+use crate::components::task;
+
 /// A plain program whose `run` is the core function `run` of a module: 0 is ok.
 pub(crate) fn command(module: &str) -> Vec<u8> {
     let text = format!(
@@ -67,9 +69,50 @@ pub(crate) fn leave_traces() -> Vec<u8> {
     )
 }
 
+/// Copies the input `source` to the output `source`, and says so.
+pub(crate) fn copy() -> Vec<u8> {
+    task(
+        r#"
+        (import "poai:task/inputs@0.1.0" "open" (func $open (param i32 i32 i32)))
+        (import "poai:task/inputs@0.1.0" "[method]file.read" (func $read (param i32 i64 i32 i32)))
+        (import "poai:task/outputs@0.1.0" "create" (func $create (param i32 i32 i32)))
+        (import "poai:task/outputs@0.1.0" "[method]output.append" (func $append (param i32 i32 i32)))
+        (import "poai:task/telemetry@0.1.0" "log" (func $log (param i32 i32 i32)))
+        (data (i32.const 100) "source")
+        (func (export "run") (result i32)
+            (local $in i32) (local $out i32) (local $at i64)
+            (call $open (i32.const 100) (i32.const 6) (i32.const 16))
+            (local.set $in (i32.load (i32.const 20)))
+            (call $create (i32.const 100) (i32.const 6) (i32.const 16))
+            (local.set $out (i32.load (i32.const 20)))
+            (block $end
+                (loop $again
+                    (call $read (local.get $in) (local.get $at) (i32.const 65536) (i32.const 32))
+                    (br_if $end (i32.eqz (i32.load (i32.const 36))))
+                    (call $append (local.get $out) (i32.load (i32.const 32)) (i32.load (i32.const 36)))
+                    (local.set $at (i64.add (local.get $at) (i64.extend_i32_u (i32.load (i32.const 36)))))
+                    (global.set $free (i32.const 32768))
+                    (br $again)))
+            (call $log (i32.const 2) (i32.const 100) (i32.const 6))
+            (i32.const 0))"#,
+    )
+}
+
+/// Grows its memory to a gibibyte, and is ok if it may.
+pub(crate) fn grow() -> Vec<u8> {
+    command(r#"(memory 1) (func (export "run") (result i32) (i32.eq (memory.grow (i32.const 16383)) (i32.const -1)))"#)
+}
+
+/// Begins with a gibibyte of memory.
+pub(crate) fn begin_large() -> Vec<u8> {
+    command(r#"(memory 16384) (func (export "run") (result i32) (i32.const 0))"#)
+}
+
 /// Takes the compiler long: many functions, each of many blocks that all meet.
 pub(crate) fn long_to_compile() -> Vec<u8> {
     let arms: String = (0..400).map(|arm| format!("(if (i32.eq (local.get 0) (i32.const {arm})) (then (local.set 0 (i32.mul (local.get 0) (local.get 1)))))")).collect();
-    let functions: String = (0..2_000).map(|number| format!("(func (export \"f{number}\") (param i32 i32) (result i32) {arms} (local.get 0))")).collect();
+    let functions: String = (0..2_000)
+        .map(|number| format!("(func (export \"f{number}\") (param i32 i32) (result i32) {arms} (local.get 0))"))
+        .collect();
     command(&format!(r#"{functions}(func (export "run") (result i32) (i32.const 0))"#))
 }

@@ -28,9 +28,12 @@ impl Store {
     }
 
     fn run(&self) -> (Program, Run) {
-        let program = Program { world: World::Command, component: self.private, models: BTreeMap::new(), adapter: None };
+        let program =
+            Program { world: World::Command, component: self.private, models: BTreeMap::new(), adapter: None };
         let mut run = Run::new(program.id(), EngineName::CURRENT);
-        run.inputs = [("file", self.file), ("folder", self.folder)].map(|(name, link)| (name.parse::<InputName>().unwrap(), link)).into();
+        run.inputs = [("file", self.file), ("folder", self.folder)]
+            .map(|(name, link)| (name.parse::<InputName>().unwrap(), link))
+            .into();
         run.limits.output_bytes = 1_000;
         run.limits.output_count = 2;
         run.limits.fuel = Fuel(100);
@@ -42,7 +45,12 @@ impl Content for Store {
     fn open(&self, link: &Link) -> Result<Node, Fault> {
         assert_ne!(*link, self.private, "what the run does not name was opened");
         if *link == self.folder {
-            return Ok(Node::Folder(vec![FolderEntry { name: "inside".into(), link: self.inside, is_folder: false, size_bytes: 6 }]));
+            return Ok(Node::Folder(vec![FolderEntry {
+                name: "inside".into(),
+                link: self.inside,
+                is_folder: false,
+                size_bytes: 6,
+            }]));
         }
         Ok(Node::File(FileLayout { size_bytes: 4, chunks: vec![Chunk { cid: *link.cid(), bytes: 4 }] }))
     }
@@ -169,10 +177,16 @@ fn a_lying_worker_gets_nothing() {
         (vec![FromWorker::Block(*store.file.cid())], "asked for a block of no file that it has opened"),
         (vec![output(600), output(401)], "sent more output than its run may have"),
         (vec![output_named("a"), output_named("b"), output_named("c")], "sent more output than its run may have"),
-        (vec![effect(2, 0), FromWorker::Bytes(vec![1]), output(1)], "announced an effect's bytes and sent something else"),
+        (
+            vec![effect(2, 0), FromWorker::Bytes(vec![1]), output(1)],
+            "announced an effect's bytes and sent something else",
+        ),
         (vec![effect(2, 0), FromWorker::Bytes(Vec::new())], "announced an effect's bytes and sent something else"),
         (vec![effect(1, 0), FromWorker::Bytes(vec![1, 2])], "sent more bytes of an effect than it announced"),
-        (vec![effect(u64::MAX, 0)], "an output could not be stored: a call of f takes or gives more than 536870912 bytes"),
+        (
+            vec![effect(u64::MAX, 0)],
+            "an output could not be stored: a call of f takes or gives more than 536870912 bytes",
+        ),
         (vec![FromWorker::Bytes(vec![1])], "sent what no run sends"),
         (vec![FromWorker::Loaded], "sent what no run sends"),
         (vec![done(101, &[])], "claims an end that no run of these limits has"),

@@ -48,9 +48,23 @@ fn from_worker() -> Vec<(&'static str, FromWorker)> {
     let layers = Layers::new([(Layer::Landlock, LayerState::Enforced { how: "interface 6".into() })]);
     let effect = Effect { function: "f".into(), fuel: Fuel(3), arguments: block(), results: block() };
     let name: OutputName = "a/b".parse().unwrap();
-    let done = |outcome, outputs| FromWorker::Done { outcome, fuel: Fuel(9), outputs, trace: TraceRoot::default(), guest_us: 7 };
+    let done = |outcome, outputs| FromWorker::Done {
+        outcome,
+        fuel: Fuel(9),
+        outputs,
+        trace: TraceRoot::default(),
+        guest_us: 7,
+    };
     vec![
-        ("hello", FromWorker::Hello { protocol: PROTOCOL_VERSION, engine: EngineName::CURRENT, code_identity: [7; 32], layers }),
+        (
+            "hello",
+            FromWorker::Hello {
+                protocol: PROTOCOL_VERSION,
+                engine: EngineName::CURRENT,
+                code_identity: [7; 32],
+                layers,
+            },
+        ),
         ("code", FromWorker::Code(vec![1, 2, 3])),
         ("compiled", FromWorker::Compiled { code_bytes: 3 }),
         ("refused", FromWorker::Refused { rule: "locals".into(), message: "too many".into() }),
@@ -143,7 +157,11 @@ fn hostile_bytes_are_refused_or_have_one_form() {
 #[test]
 fn what_is_hostile_by_size_is_refused_before_it_is_read() {
     // A byte string and a list that announce 2^60 elements, and nesting deeper than any message.
-    for bytes in [&b"\xa1\x64code\x5b\x10\x00\x00\x00\x00\x00\x00\x00"[..], b"\xa1\x64node\x9b\x10\x00\x00\x00\x00\x00\x00\x00", &[0x81; 100_000]] {
+    for bytes in [
+        &b"\xa1\x64code\x5b\x10\x00\x00\x00\x00\x00\x00\x00"[..],
+        b"\xa1\x64node\x9b\x10\x00\x00\x00\x00\x00\x00\x00",
+        &[0x81; 100_000],
+    ] {
         assert!(decode::<FromWorker>(bytes).is_err());
         assert!(decode::<ToWorker>(bytes).is_err());
     }

@@ -89,7 +89,13 @@ fn with_worker(store: &Store, worker: impl FnOnce(&RemoteContent<'_>, &mut Remot
             let mut sink = RemoteSink::new(&line);
             worker(&RemoteContent::new(&line), &mut sink);
             sink.flush().unwrap();
-            let done = FromWorker::Done { outcome: Outcome::Ok, fuel: Fuel(1), outputs: Vec::new(), trace: TraceRoot::default(), guest_us: 1 };
+            let done = FromWorker::Done {
+                outcome: Outcome::Ok,
+                fuel: Fuel(1),
+                outputs: Vec::new(),
+                trace: TraceRoot::default(),
+                guest_us: 1,
+            };
             line.say(&done).unwrap();
         });
         let patience = Patience::until(Instant::now() + Duration::from_secs(20));

@@ -26,7 +26,11 @@ const SPIN: &str = r#"(component
 fn config(home: &Path) -> WorkersConfig {
     let test = std::env::current_exe().unwrap();
     let worker = test.parent().unwrap().parent().unwrap().join("examples/worker");
-    assert!(worker.exists(), "{} is missing: `cargo test -p poai-sandbox` builds it, `--lib` does not", worker.display());
+    assert!(
+        worker.exists(),
+        "{} is missing: `cargo test -p poai-sandbox` builds it, `--lib` does not",
+        worker.display()
+    );
     WorkersConfig::new(worker, vec!["worker".into()], home.join("code"), LocalKey::from_bytes([1; 32]))
 }
 
@@ -49,7 +53,7 @@ fn abandon(process: &mut Process) -> ExitStatus {
 #[test]
 fn an_idle_worker_ends_with_its_daemon() {
     let home = tempfile::tempdir().unwrap();
-    let (mut process, greeting) = Process::spawn(&config(home.path())).unwrap();
+    let (mut process, greeting) = Process::spawn(&config(home.path()), &[]).unwrap();
     assert!(greeting.layers.state(Layer::Seccomp).is_enforced());
     assert!(abandon(&mut process).success());
 }
@@ -57,7 +61,7 @@ fn an_idle_worker_ends_with_its_daemon() {
 #[test]
 fn a_worker_whose_guest_never_ends_ends_with_its_daemon() {
     let home = tempfile::tempdir().unwrap();
-    let (mut process, _) = Process::spawn(&config(home.path())).unwrap();
+    let (mut process, _) = Process::spawn(&config(home.path()), &[]).unwrap();
     let component = wat::parse_str(SPIN).unwrap();
     let link = cid_of(RAW, &component).try_into().unwrap();
     let program = Program { world: World::Command, component: link, models: BTreeMap::new(), adapter: None };
@@ -65,7 +69,10 @@ fn a_worker_whose_guest_never_ends_ends_with_its_daemon() {
     let artefact = engine.compile(&prepare(&component, World::Command).unwrap()).unwrap();
     let code = SealedFile::from_bytes("test", artefact.code()).unwrap();
 
-    process.channel.send(&ToWorker::Load { program: program.clone(), code_bytes: code.bytes() }, Some(code.as_fd()), &soon()).unwrap();
+    process
+        .channel
+        .send(&ToWorker::Load { program: program.clone(), code_bytes: code.bytes() }, Some(code.as_fd()), &soon())
+        .unwrap();
     assert_eq!(process.channel.receive::<FromWorker>(&soon()).unwrap().0, FromWorker::Loaded);
     let mut run = Run::new(program.id(), EngineName::CURRENT);
     run.limits.fuel = Limits::MAX_FUEL;
@@ -86,7 +93,8 @@ fn impostor(home: &Path, bytes: &[u8]) -> WorkersConfig {
 }
 
 fn hello(protocol: u32, engine: &str, enforced: impl IntoIterator<Item = Layer>) -> Vec<u8> {
-    let layers = Layers::new(enforced.into_iter().map(|layer| (layer, LayerState::Enforced { how: "so it says".into() })));
+    let layers =
+        Layers::new(enforced.into_iter().map(|layer| (layer, LayerState::Enforced { how: "so it says".into() })));
     let hello = FromWorker::Hello { protocol, engine: engine.parse().unwrap(), code_identity: [0; 32], layers };
     let body = encode(&hello).unwrap();
     [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
@@ -98,25 +106,35 @@ fn a_worker_of_another_build_or_with_too_few_layers_is_not_used() {
     let engine = EngineName::CURRENT.to_string();
     let all_but_one = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Landlock);
     for (bytes, expected) in [
-        (hello(2, &engine, Layer::ALL), "the worker speaks version 2 of the worker protocol, this program version 1".to_owned()),
+        (
+            hello(2, &engine, Layer::ALL),
+            "the worker speaks version 2 of the worker protocol, this program version 1".to_owned(),
+        ),
         (hello(1, "poai-engine/9.9", Layer::ALL), format!("the worker is poai-engine/9.9, this program {engine}")),
-        (hello(1, &engine, all_but_one.clone()), "the required layer landlock is absent: the worker did not report it".into()),
-        (b"GET / HTTP/1.1\r\n".to_vec(), "the program that should be a worker is none: it broke the protocol: \
-            a message of 1195725856 bytes is over the limit of 8388608".into()),
+        (
+            hello(1, &engine, all_but_one.clone()),
+            "the required layer landlock is absent: the worker did not report it".into(),
+        ),
+        (
+            b"GET / HTTP/1.1\r\n".to_vec(),
+            "the program that should be a worker is none: it broke the protocol: \
+            a message of 1195725856 bytes is over the limit of 8388608"
+                .into(),
+        ),
         (Vec::new(), "the program that should be a worker is none: the deadline has passed".into()),
     ] {
         let mut config = impostor(home.path(), &bytes);
         config.require = Layer::ALL.into();
-        assert_eq!(Process::spawn(&config).unwrap_err().to_string(), expected);
+        assert_eq!(Process::spawn(&config, &[]).unwrap_err().to_string(), expected);
     }
-    let (_worker, greeting) = Process::spawn(&impostor(home.path(), &hello(1, &engine, all_but_one))).unwrap();
+    let (_worker, greeting) = Process::spawn(&impostor(home.path(), &hello(1, &engine, all_but_one)), &[]).unwrap();
     assert_eq!(greeting.layers.absent().map(|(layer, _)| layer).collect::<Vec<_>>(), [Layer::Landlock]);
 }
 
 #[test]
 fn a_worker_s_last_words_are_told() {
     let home = tempfile::tempdir().unwrap();
-    let (mut process, _) = Process::spawn(&config(home.path())).unwrap();
+    let (mut process, _) = Process::spawn(&config(home.path()), &[]).unwrap();
     process.child.kill().unwrap();
     let error = process.channel.receive::<FromWorker>(&soon()).unwrap_err();
     assert_eq!(process.death(&error).reason, "it was ended by signal 9, perhaps because memory ended");
@@ -124,6 +142,9 @@ fn a_worker_s_last_words_are_told() {
     let mut config = config(home.path());
     config.executable = "/bin/sh".into();
     config.args = vec!["-c".into(), "printf 'out of \\033[31mluck' >&2; exit 3".into()];
-    let error = Process::spawn(&config).unwrap_err();
-    assert_eq!(error.to_string(), "the program that should be a worker is none: it ended with status 3: out of [31mluck");
+    let error = Process::spawn(&config, &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the program that should be a worker is none: it ended with status 3: out of [31mluck"
+    );
 }
