@@ -141,12 +141,12 @@ mod tests {
         let honest = told(0..3, |_| {});
         let output: poai_objects::OutputName = "weights".parse().unwrap();
         let link = Link::try_from(cid_of(RAW, b"weights")).unwrap();
+        let add_output = |claim: &mut Claim| {
+            claim.outputs.insert(output.clone(), link);
+        };
         for (change, field) in [
             (&(|claim: &mut Claim| claim.fuel = Fuel(10)) as &dyn Fn(&mut Claim), Field::Fuel),
-            (
-                &|claim: &mut Claim| drop(claim.outputs.insert(output.clone(), link)),
-                Field::Output { name: output.clone() },
-            ),
+            (&add_output, Field::Output { name: output.clone() }),
             (&|claim: &mut Claim| claim.outcome = Outcome::failed("no"), Field::Outcome),
         ] {
             assert_eq!(verdict(&told(0..3, change), &honest), Some(Difference::Field(field)));

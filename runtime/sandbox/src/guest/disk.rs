@@ -229,10 +229,9 @@ impl DiskFile {
         if end > self.size_bytes() && !new.is_empty() {
             self.set_size(end)?;
         }
-        if let Ok(begin) = usize::try_from(offset) {
-            if let Some(place) = self.bytes.borrow_mut().get_mut(begin..begin + new.len()) {
-                place.copy_from_slice(new);
-            }
+        let begin = usize::try_from(offset).map_err(|_| ErrorCode::FileTooLarge)?;
+        if !new.is_empty() {
+            self.bytes.borrow_mut()[begin..begin + new.len()].copy_from_slice(new);
         }
         Ok(())
     }

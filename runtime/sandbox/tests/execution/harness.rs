@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{
-    Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap, World,
+    Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap,
 };
 use poai_sandbox::{
     Engine, EngineConfig, Fault, Finished, Loaded, OptLevel, Sink, Word, detect_world, execute, prepare,

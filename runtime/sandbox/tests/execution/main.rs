@@ -1,5 +1,7 @@
 //! Runs in this process: every outcome, every limit, the virtual WASI, the same claim every time.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod components; // guests in text
 mod content; // inputs of the tests
 mod endings; // every way in which a run ends
