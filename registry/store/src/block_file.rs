@@ -102,12 +102,12 @@ impl BlockFiles {
         Ok(Some(Content { file, bytes }))
     }
 
-    /// Writes a block, unless the same bytes are there. True if it was written.
-    pub(crate) fn write(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, StoreError> {
+    /// Writes a block, unless the same bytes are there. `written` is called before anybody can see it as old.
+    pub(crate) fn write(&self, digest: &Digest, bytes: &[u8], written: impl FnOnce()) -> Result<(), StoreError> {
         let _alone = self.lock(digest);
         let old = self.size(digest)?;
         if old == Some(bytes.len() as u64) && self.read(digest)?.is_some_and(|content| content.bytes == bytes) {
-            return Ok(false);
+            return Ok(());
         }
         let length = bytes.len() as u64;
         // Reserved before it is written, so that writers who come together cannot pass the quota.
@@ -123,7 +123,8 @@ impl BlockFiles {
             Some(old) => self.uncount_bytes(old),
             None => drop(self.count.fetch_add(1, Ordering::Relaxed)),
         }
-        Ok(true)
+        written();
+        Ok(())
     }
 
     /// Removes a block. Its length, if it was there.

@@ -23,8 +23,8 @@ struct State {
     written: u64,
     /// The last write that no sync has to care for any more.
     settled: u64,
-    /// Writes that a failed sync lost, from and to, both inclusive, and why.
-    lost: Option<(u64, u64, String)>,
+    /// Why a sync failed. It stays: nobody can tell any more whose writes the disk has.
+    failed: Option<String>,
 }
 
 impl GroupCommit {
@@ -36,28 +36,26 @@ impl GroupCommit {
         state.pending.len()
     }
 
-    /// Whether a block waits for a sync: one that was there before may be.
-    pub(crate) fn awaits(&self, digest: &Digest) -> bool {
+    /// Whether a block that is there may not be durable yet.
+    pub(crate) fn wants_sync(&self, digest: &Digest) -> bool {
         let state = self.lock();
-        state.pending.contains(digest) || state.running.as_ref().is_some_and(|running| running.contains(digest))
+        let running = state.running.as_ref().is_some_and(|running| running.contains(digest));
+        running || state.pending.contains(digest) || state.failed.is_some()
     }
 
     /// Returns when all writes noted before are durable.
     ///
-    /// A write whose sync failed is dropped, for nobody can tell what the disk has of it: asking the
-    /// system again would succeed without a write.
+    /// After a failure the blocks are dropped, and every later sync fails too: asking the system again
+    /// would succeed without a write.
     pub(crate) fn sync(&self, files: &BlockFiles) -> Result<(), StoreError> {
         let mut state = self.lock();
         let target = state.written;
-        let first = state.settled + 1;
         loop {
+            if let Some(reason) = &state.failed {
+                return Err(StoreError::NotDurable { reason: reason.clone() });
+            }
             if state.settled >= target {
-                return match &state.lost {
-                    Some((from, to, reason)) if *from <= target && first <= *to => {
-                        Err(StoreError::NotDurable { reason: reason.clone() })
-                    }
-                    _ => Ok(()),
-                };
+                return Ok(());
             }
             if state.running.is_some() {
                 state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -73,10 +71,7 @@ impl GroupCommit {
                 drop_all(files, &digests);
             }
             state = self.lock();
-            if let Err(error) = synced {
-                let from = state.lost.as_ref().map_or(state.settled + 1, |lost| lost.0);
-                state.lost = Some((from, upto, error.to_string()));
-            }
+            state.failed = synced.err().map(|error| error.to_string());
             state.settled = upto;
             state.running = None;
             self.done.notify_all();

@@ -160,7 +160,8 @@ pub enum StoreError {
         /// What it said, or how it could not be reached.
         reason: String,
     },
-    /// Some writes could not be made durable; their blocks were dropped.
+    /// Some writes could not be made durable; their blocks were dropped. It stays so until the store is
+    /// opened again.
     #[error("blocks could not be made durable: {reason}")]
     NotDurable {
         /// What the disk said.

@@ -182,9 +182,10 @@ impl Store {
             return Err(StoreError::BlockTooLarge { bytes: bytes.len() as u64, limit: self.0.limits.block_bytes });
         }
         self.0.in_use.will_put(digest);
-        let written = self.0.files.write(&digest, bytes)?;
+        let mut unsynced = 0;
+        self.0.files.write(&digest, bytes, || unsynced = self.0.commit.wrote(digest))?;
         self.0.in_use.did_put(block.cid());
-        if written && self.0.commit.wrote(digest) as u64 >= self.0.limits.unsynced_blocks {
+        if unsynced as u64 >= self.0.limits.unsynced_blocks {
             self.sync()?;
         }
         Ok(())
@@ -263,7 +264,7 @@ impl Store {
 
     fn settle(&self, block: &Verified) -> Result<(), StoreError> {
         match (self.0.limits.durability, address_of(block.cid())?) {
-            (Durability::Synced, Address::Filed(digest)) if self.0.commit.awaits(&digest) => self.sync(),
+            (Durability::Synced, Address::Filed(digest)) if self.0.commit.wants_sync(&digest) => self.sync(),
             _ => Ok(()),
         }
     }

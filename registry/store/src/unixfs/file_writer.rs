@@ -83,7 +83,9 @@ impl<B: Blocks> FileWriter<B> {
 
     fn end_chunk(&mut self) -> Result<(), StoreError> {
         let size_bytes = self.chunk.len() as u64;
-        let block = Verified::of(RAW, mem::take(&mut self.chunk))?;
+        // A small file takes as much as it needs; where one chunk came, more will.
+        let next = if self.chunk.len() == CHUNK_BYTES { Vec::with_capacity(CHUNK_BYTES) } else { Vec::new() };
+        let block = Verified::of(RAW, mem::replace(&mut self.chunk, next))?;
         self.keep(&block)?;
         self.push(0, Written { cid: *block.cid(), size_bytes, tree_bytes: size_bytes })
     }
