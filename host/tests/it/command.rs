@@ -12,53 +12,53 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long any command of a test may take.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// A home in a folder of its own, removed at the end.
-pub struct Home {
+pub(crate) struct Home {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
 /// What a command came to.
-pub struct Ended {
-    pub exit: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) exit: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
     words: String,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// The same home with a variable in every command's environment.
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.variables.push((name, value.into()));
         self
     }
 
     /// Where the home lies.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
     /// A folder beside the home, for a test's files.
-    pub fn scratch(&self) -> &Path {
+    pub(crate) fn scratch(&self) -> &Path {
         self.folder.path()
     }
 
     /// Writes a file beside the home.
-    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
     /// A command of this home, not yet started: no variable of poai's but those that the test set.
-    pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_poai"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("POAI_") {
@@ -71,12 +71,12 @@ impl Home {
     }
 
     /// Runs a command to its end.
-    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ended {
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ended {
         finish(self.command(arguments), self.scratch())
     }
 
     /// Runs a command with `--json`, and gives its exit code and object.
-    pub fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> (i32, Value) {
+    pub(crate) fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> (i32, Value) {
         let mut command = self.command(["--json"]);
         command.args(arguments);
         let ended = finish(command, self.scratch());
@@ -84,7 +84,7 @@ impl Home {
     }
 
     /// Starts this home's daemon and waits until it is ready.
-    pub fn daemon<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Daemon {
+    pub(crate) fn daemon<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Daemon {
         let log = File::create(self.scratch().join("daemon.log")).unwrap();
         let mut command = self.command(["--json", "host", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
         command.args(arguments).stdout(Stdio::piped()).stderr(log).process_group(0);
@@ -106,19 +106,19 @@ impl Home {
 }
 
 /// A daemon that ends with its test.
-pub struct Daemon {
-    pub child: Child,
-    pub ready: Value,
+pub(crate) struct Daemon {
+    pub(crate) child: Child,
+    pub(crate) ready: Value,
     _stdout: std::process::ChildStdout,
 }
 
 impl Daemon {
-    pub fn peer(&self) -> &str {
+    pub(crate) fn peer(&self) -> &str {
         self.ready["peer"].as_str().unwrap()
     }
 
     /// An address that ends in the peer's id.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let address = self.ready["addresses"][0].as_str().unwrap();
         if address.contains("/p2p/") { address.to_owned() } else { format!("{address}/p2p/{}", self.peer()) }
     }
@@ -135,7 +135,7 @@ impl Drop for Daemon {
 
 impl Ended {
     /// The one object of `--json`: the last line.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = String::from_utf8_lossy(&self.stdout);
         let last = text.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|_| panic!("{}: no JSON: {text}\n{}", self.words, self.stderr))
@@ -143,7 +143,7 @@ impl Ended {
 }
 
 /// Runs a command under the time limit. Its output goes to files, so that nothing waits for a reader.
-pub fn finish(mut command: Command, scratch: &Path) -> Ended {
+pub(crate) fn finish(mut command: Command, scratch: &Path) -> Ended {
     let words = format!("{command:?}");
     let folder = tempfile::tempdir_in(scratch).unwrap();
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));

@@ -5,30 +5,30 @@ use std::path::{Path, PathBuf};
 use crate::command::Home;
 
 /// A task's entry, to be put after whatever a component is about. It does nothing, and succeeds.
-pub const ENTRY: &str = r#"
+pub(crate) const ENTRY: &str = r#"
     (core module $task (func (export "run") (result i32) (i32.const 0)) (memory (export "memory") 1))
     (core instance $t (instantiate $task))
     (func (export "run") (result (result (error string))) (canon lift (core func $t "run") (memory $t "memory")))"#;
 
 /// A task that succeeds.
-pub fn good_task() -> Vec<u8> {
+pub(crate) fn good_task() -> Vec<u8> {
     wat::parse_str(format!("(component {ENTRY})")).unwrap()
 }
 
 /// A folder of `tasks/` in this clone.
-pub fn task(name: &str) -> PathBuf {
+pub(crate) fn task(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tasks").join(name)
 }
 
 /// Builds a task by `poai build`, and gives its component.
-pub fn build(home: &Home, name: &str) -> PathBuf {
+pub(crate) fn build(home: &Home, name: &str) -> PathBuf {
     let (exit, built) = home.json(["build".as_ref(), task(name).as_os_str()]);
     assert_eq!(exit, 0, "{built}");
     built["component"].as_str().unwrap().into()
 }
 
 /// A plain program (a preview 1 module) whose start is `body`; `$exit` ends it with a status.
-pub fn plain(body: &str) -> Vec<u8> {
+pub(crate) fn plain(body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -39,7 +39,7 @@ pub fn plain(body: &str) -> Vec<u8> {
 }
 
 /// A plain program that says a line on stderr, then does `body`.
-pub fn talker(line: &str, body: &str) -> Vec<u8> {
+pub(crate) fn talker(line: &str, body: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
