@@ -6,8 +6,6 @@ use libp2p::{Multiaddr, PeerId};
 use poai_objects::{EngineName, ObjectError};
 use poai_store::StoreError;
 
-use crate::Misdeed;
-
 /// Why something on the network did not come about.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -57,14 +55,6 @@ pub enum NetError {
         peer: PeerId,
         /// How long it was waited for.
         after: Duration,
-    },
-    /// The peer broke a protocol.
-    #[error("{peer} was cut off: {misdeed}")]
-    Misbehaved {
-        /// Who.
-        peer: PeerId,
-        /// What it did.
-        misdeed: Misdeed,
     },
     /// Nobody who was asked has a block.
     #[error("nobody has {cid} ({})", asked_whom(.asked))]

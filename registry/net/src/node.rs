@@ -5,6 +5,7 @@ mod dials;
 mod queries;
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -151,6 +152,7 @@ impl Node {
         let mut waiting: HashMap<ListenerId, Multiaddr> = HashMap::new();
         for address in addresses {
             let refused = |reason: String| NetError::Listen { address: address.clone(), reason };
+            refuse_taken_port(address).map_err(|error| refused(error.to_string()))?;
             let id = self.swarm.listen_on(address.clone()).map_err(|error| refused(error.to_string()))?;
             waiting.insert(id, address.clone());
         }
@@ -423,6 +425,22 @@ impl Node {
     fn tell(&self, event: NetEvent) {
         // Nobody may be watching.
         let _ = self.events.send(event);
+    }
+}
+
+/// Fails if another program listens on a TCP port. The transport shares ports to get through routers,
+/// so that two peers of one machine would take each other's connections without a word.
+fn refuse_taken_port(address: &Multiaddr) -> std::io::Result<()> {
+    use libp2p::multiaddr::Protocol;
+    let mut parts = address.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    match parts.next() {
+        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
     }
 }
 

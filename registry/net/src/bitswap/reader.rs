@@ -17,31 +17,48 @@ use crate::{Misdeed, NetError, disk};
 pub(crate) async fn read(hub: Arc<Hub>, peer: Arc<Peer>, mut incoming: Incoming) {
     match read_messages(&hub, &peer, &mut incoming).await {
         Ok(()) => {}
-        Err(NetError::Misbehaved { misdeed, .. }) => hub.report(peer.id, misdeed).await,
-        Err(error) => tracing::debug!(peer = %peer.id, %error, "a stream broke"),
+        Err(End::Misdeed(misdeed)) => hub.report(peer.id, misdeed).await,
+        Err(End::Broken(error)) => tracing::debug!(peer = %peer.id, %error, "a stream broke"),
     }
 }
 
-async fn read_messages(hub: &Arc<Hub>, peer: &Arc<Peer>, incoming: &mut Incoming) -> Result<(), NetError> {
-    let limit = FrameLimit { name: "message_bytes", bytes: hub.limits.message_bytes };
-    let misbehaved = |misdeed| NetError::Misbehaved { peer: peer.id, misdeed };
-    loop {
-        let length = match frame::read_length(&mut incoming.stream, limit).await {
-            Ok(Some(length)) => length,
-            Ok(None) => return Ok(()),
-            Err(error @ (NetError::MessageTooLarge { .. } | NetError::Malformed { .. })) => {
-                return Err(misbehaved(Misdeed::BrokenMessage { reason: error.to_string() }));
+/// Why a stream is read no further.
+enum End {
+    /// The peer broke the protocol.
+    Misdeed(Misdeed),
+    /// The stream broke.
+    Broken(NetError),
+}
+
+impl From<NetError> for End {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::MessageTooLarge { .. } | NetError::Malformed { .. } => {
+                Self::Misdeed(Misdeed::BrokenMessage { reason: error.to_string() })
             }
-            Err(error) => return Err(error),
-        };
+            error => Self::Broken(error),
+        }
+    }
+}
+
+impl From<Misdeed> for End {
+    fn from(misdeed: Misdeed) -> Self {
+        Self::Misdeed(misdeed)
+    }
+}
+
+async fn read_messages(hub: &Arc<Hub>, peer: &Arc<Peer>, incoming: &mut Incoming) -> Result<(), End> {
+    let limit = FrameLimit { name: "message_bytes", bytes: hub.limits.message_bytes };
+    while let Some(length) = frame::read_length(&mut incoming.stream, limit).await? {
         let _turn = peer.readers.acquire().await.expect("nobody closes it");
         let reading = frame::read_body(&mut incoming.stream, length, || peer.hear());
         let Ok(bytes) = timeout(hub.limits.read, reading).await else {
-            return Err(NetError::Silent { peer: peer.id, after: hub.limits.read });
+            return Err(End::Broken(NetError::Silent { peer: peer.id, after: hub.limits.read }));
         };
-        let message = Message::decode(bytes?.into(), &hub.limits).map_err(misbehaved)?;
-        take(hub, peer, message).await.map_err(misbehaved)?;
+        let message = Message::decode(bytes?.into(), &hub.limits)?;
+        take(hub, peer, message).await?;
     }
+    Ok(())
 }
 
 async fn take(hub: &Arc<Hub>, peer: &Arc<Peer>, message: Message) -> Result<(), Misdeed> {

@@ -1,8 +1,6 @@
 //! The pinned bytes of every message. After a deliberate change of one, and of the protocol's version:
 //! `POAI_RENEW_VECTORS=1 cargo test -p poai-net vectors` writes them and the fuzz corpus anew.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

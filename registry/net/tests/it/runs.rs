@@ -9,6 +9,7 @@ use poai_net::{
 use poai_objects::codec::{DAG_CBOR, cid_of};
 use poai_objects::{Claim, EngineName, Fuel, Object, Outcome, ProgramId, Receipt, Run, SecretKey, Signed, Telemetry, TraceId, Verdict};
 
+use crate::stranger::{Stranger, framed};
 use crate::world::{Peer, config, soon};
 
 fn run() -> Run {
@@ -200,4 +201,28 @@ async fn a_host_that_has_nothing_to_say_is_waited_for_and_one_that_is_silent_is_
     let mut answers = soon(requester.net.ask_run(silent.net.peer(), Ask::for_run(&run()))).await.unwrap();
     let error = soon(answers.next()).await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), format!("{} did not answer within 0.4 s", silent.net.peer()));
+}
+
+/// A message as the other side would send it, from the fuzz corpus.
+fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/fuzz_run").join(name)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requester_of_another_version_learns_ours_and_no_more() {
+    let host = Peer::start(89).await;
+    let _runs = host.net.incoming_runs().unwrap();
+    let mut stranger = Stranger::start("/poai/run/1", |_| Vec::new()).await;
+    stranger.dial(host.address().await).await;
+    soon(async {
+        while host.net.peers().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let mut hello = sample("requester-hello");
+    // The version is the last field.
+    *hello.last_mut().unwrap() = 9;
+    stranger.send(host.net.peer(), [framed(&hello), framed(&sample("ask-receipt"))].concat()).await;
+    assert_eq!(soon(stranger.answers.recv()).await.unwrap(), framed(&sample("host-hello")));
 }
