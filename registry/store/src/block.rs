@@ -135,7 +135,6 @@ fn hash_name(code: u64, size: u8) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in tests")]
 mod tests {
     use super::*;
 

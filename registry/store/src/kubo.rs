@@ -257,7 +257,6 @@ fn bad(reason: &'static str) -> std::io::Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in tests")]
 mod tests {
     use super::*;
 
