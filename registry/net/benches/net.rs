@@ -68,7 +68,8 @@ fn measure() -> Result<(), Failure> {
     let mut tcp = Tcp { mb_per_s: 0.0, round_trip_ms: f64::MAX };
     for round in 0..ROUNDS {
         let best = measure_tcp()?;
-        tcp = Tcp { mb_per_s: tcp.mb_per_s.max(best.mb_per_s), round_trip_ms: tcp.round_trip_ms.min(best.round_trip_ms) };
+        tcp =
+            Tcp { mb_per_s: tcp.mb_per_s.max(best.mb_per_s), round_trip_ms: tcp.round_trip_ms.min(best.round_trip_ms) };
         memory = memory.max(runtime.block_on(transfer(Process::start(&["serve-memory"])?, Arc::new(Memory::new()?)))?);
         let home = |side: &str| scratch.path().join(format!("{side}-{round}")).display().to_string();
         let here = Arc::new(Store::open(home("here"), StoreLimits::default())?);
@@ -120,8 +121,11 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str]) -> Result<Self, Failure> {
-        let mut child =
-            Command::new(std::env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("its output is piped")?).read_line(&mut line)?;
         Ok(Self { child, words: line.split_whitespace().map(str::to_owned).collect() })

@@ -81,7 +81,9 @@ pub enum Misdeed {
 impl fmt::Display for Misdeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WrongBlock { found } => write!(f, "it sent a block that nobody asked it for, whose bytes hash to {found}"),
+            Self::WrongBlock { found } => {
+                write!(f, "it sent a block that nobody asked it for, whose bytes hash to {found}")
+            }
             Self::BrokenMessage { reason } => write!(f, "it broke the protocol: {reason}"),
             Self::Flood { limit, allowed } => write!(f, "it went over the limit {limit} of {allowed}"),
         }

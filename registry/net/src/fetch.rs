@@ -23,6 +23,15 @@ pub enum Sources {
     Only(Vec<PeerId>),
 }
 
+impl Sources {
+    pub(crate) fn include(&self, peer: &PeerId) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Only(peers) => peers.contains(peer),
+        }
+    }
+}
+
 /// How a fetch goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchEvent {
@@ -201,7 +210,8 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
             let most = LOOK_UP.min(window - self.under_way).min(self.ahead.len());
             let next: Vec<Cid> = self.ahead.drain(self.ahead.len() - most..).rev().collect();
             let depth = self.depth;
-            let (missing, present, links) = disk::ask(&self.shared.blocks, move |blocks| look_up(blocks, next, depth)).await??;
+            let (missing, present, links) =
+                disk::ask(&self.shared.blocks, move |blocks| look_up(blocks, next, depth)).await??;
             if present > 0 {
                 self.done.present_blocks += present;
                 self.go_on_with(links)?;
@@ -220,7 +230,9 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         match delivery {
             Delivery::Block { block, from } => {
                 let (blocks, depth) = (self.shared.blocks.clone(), self.depth);
-                self.stores.push(Box::pin(async move { Ok(disk::ask(&blocks, move |blocks| store(blocks, block, from, depth)).await??) }));
+                self.stores.push(Box::pin(async move {
+                    Ok(disk::ask(&blocks, move |blocks| store(blocks, block, from, depth)).await??)
+                }));
             }
             Delivery::Dropped { peer, reason } => (self.progress)(FetchEvent::PeerDropped { peer, reason }),
             Delivery::Seek => self.seek(),

@@ -27,7 +27,10 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit
 }
 
 /// Reads the length of the next message, and refuses one over the limit; none if the stream ended.
-pub(crate) async fn read_length<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit) -> Result<Option<usize>, NetError> {
+pub(crate) async fn read_length<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    limit: FrameLimit,
+) -> Result<Option<usize>, NetError> {
     match read_varint(stream).await? {
         Some(found) if found > limit.bytes as u64 => {
             Err(NetError::MessageTooLarge { limit: limit.name, allowed: limit.bytes, found })

@@ -35,7 +35,8 @@ pub use net::Net;
 pub use offers::peer_of;
 pub use poai_store::Blocks;
 pub use run::message::{
-    Ask, Decline, DeclineReason, FaultKind, LogLevel, LogLine, Progress, Purpose, RunFault, SignedBytes, Stage, VerdictAnswer,
+    Ask, Decline, DeclineReason, FaultKind, LogLevel, LogLine, Progress, Purpose, RunFault, SignedBytes, Stage,
+    VerdictAnswer,
 };
 pub use run::message::{ReceiptAnswer, RunEvent};
 pub use run::{Ending, IncomingRun, IncomingRuns, Responder, RunStream};

@@ -131,11 +131,12 @@ impl Net {
         self.0.offers.current()
     }
 
-    /// Asks a host to run or to replay something. Gives its answers as they come; dropping the stream
-    /// cancels.
+    /// Asks a host to run or to replay something, and connects to it if need be. Gives its answers as
+    /// they come; dropping the stream cancels.
     ///
     /// A host that declines is no error here: [`RunEvent::Declined`](crate::RunEvent::Declined) says why.
     pub async fn ask_run(&self, host: PeerId, ask: Ask) -> Result<RunStream, NetError> {
+        self.connect(host).await?;
         run::ask(&self.0, host, ask).await
     }
 

@@ -60,7 +60,8 @@ pub(crate) async fn start(config: NetConfig, blocks: Arc<dyn Blocks>) -> Result<
     let (command_sender, commands) = mpsc::channel(limits.connections.commands);
     let (misdeed_sender, misdeeds) = mpsc::channel(limits.connections.commands);
     let (events, _) = broadcast::channel(limits.connections.events);
-    let (exchange, exchange_tasks) = Exchange::start(limits.bitswap.clone(), blocks.clone(), opener.clone(), misdeed_sender.clone());
+    let (exchange, exchange_tasks) =
+        Exchange::start(limits.bitswap.clone(), blocks.clone(), opener.clone(), misdeed_sender.clone());
     let peer = config.identity.peer();
     let shared = Shared {
         peer,
@@ -238,11 +239,12 @@ impl Node {
         match event {
             SwarmEvent::Behaviour(event) => self.see_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, num_established, .. } => {
-                self.dials.succeeded(connection_id, peer_id);
                 if num_established.get() == 1 {
                     let address = endpoint.get_remote_address().clone();
                     self.peer_came(peer_id, address).await;
                 }
+                // Last: whoever waits for the peer may count on the exchange knowing it.
+                self.dials.succeeded(connection_id, peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.peers.remove(&peer_id);
@@ -398,8 +400,13 @@ impl Node {
     }
 
     fn addresses(&self) -> Vec<Multiaddr> {
-        let mut addresses: Vec<Multiaddr> =
-            self.swarm.external_addresses().chain(self.swarm.listeners()).cloned().map(|address| self.whole(address)).collect();
+        let mut addresses: Vec<Multiaddr> = self
+            .swarm
+            .external_addresses()
+            .chain(self.swarm.listeners())
+            .cloned()
+            .map(|address| self.whole(address))
+            .collect();
         let mut seen = HashSet::new();
         addresses.retain(|address| seen.insert(address.clone()));
         addresses

@@ -22,7 +22,8 @@ pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/poai/offers/1"
 
 /// The peer whose key this is.
 pub fn peer_of(key: &PublicKey) -> PeerId {
-    let key = identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).expect("a PublicKey is a point on the curve");
+    let key =
+        identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).expect("a PublicKey is a point on the curve");
     identity::PublicKey::from(key).to_peer_id()
 }
 
@@ -147,7 +148,8 @@ struct OfferTable {
 
 impl OfferTable {
     fn current(&self, now_s: u64) -> Vec<Signed<Offer>> {
-        let mut offers: Vec<_> = self.by_host.values().filter(|offer| offer.object().expires_s > now_s).cloned().collect();
+        let mut offers: Vec<_> =
+            self.by_host.values().filter(|offer| offer.object().expires_s > now_s).cloned().collect();
         offers.sort_by_key(|offer| *offer.key());
         offers
     }

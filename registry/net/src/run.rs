@@ -34,7 +34,11 @@ fn frame_limit(limits: &RunLimits) -> FrameLimit {
 }
 
 /// Writes one message; refuses one that the other side would not read.
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, message: &impl Serialize, limits: &RunLimits) -> Result<(), NetError> {
+async fn send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    message: &impl Serialize,
+    limits: &RunLimits,
+) -> Result<(), NetError> {
     let bytes = encode(message);
     if bytes.len() > limits.message_bytes {
         let found = bytes.len() as u64;

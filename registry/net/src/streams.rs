@@ -10,6 +10,7 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p::core::{Endpoint, Multiaddr};
@@ -20,7 +21,6 @@ use libp2p::swarm::{
     ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
     NotifyHandler, Stream, StreamProtocol, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
-use libp2p::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::NetError;
@@ -66,9 +66,7 @@ impl StreamOpener {
         self.0.send(open).await.map_err(|_| NetError::ShutDown)?;
         match answer.await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(Refusal::Unsupported)) => {
-                Err(NetError::Unsupported { peer, protocol: protocols[0].to_string() })
-            }
+            Ok(Err(Refusal::Unsupported)) => Err(NetError::Unsupported { peer, protocol: protocols[0].to_string() }),
             // The connection, with the request in its hands, may end at any time.
             Ok(Err(Refusal::NotConnected | Refusal::Broken)) | Err(_) => Err(NetError::Disconnected { peer }),
         }
@@ -227,7 +225,9 @@ impl ConnectionHandler for StreamHandler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Protocols, Protocols, (), Reply>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (stream, protocol), .. }) => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: (stream, protocol), ..
+            }) => {
                 // Without a slot the stream is dropped, which resets it.
                 if let Ok(permit) = self.slots.clone().try_acquire_owned() {
                     self.accepted.push_back(Accepted { stream, protocol, permit });

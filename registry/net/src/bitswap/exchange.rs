@@ -158,10 +158,7 @@ impl Exchange {
         let (sender, deliveries) = mpsc::unbounded_channel();
         let number = ticket_number();
         let notes = hub.notes.clone();
-        notes
-            .send(Note::Open { ticket: number, sources, deliveries: sender })
-            .await
-            .map_err(|_| NetError::ShutDown)?;
+        notes.send(Note::Open { ticket: number, sources, deliveries: sender }).await.map_err(|_| NetError::ShutDown)?;
         Ok(Ticket { number, notes, deliveries, _slot: slot })
     }
 }
@@ -217,7 +214,12 @@ impl Hub {
 
     fn able_peers(&self) -> Vec<PeerId> {
         let peers = lock(&self.peers);
-        peers.values().map(|connected| &connected.peer).filter(|peer| peer.able.load(Ordering::Relaxed)).map(|peer| peer.id).collect()
+        peers
+            .values()
+            .map(|connected| &connected.peer)
+            .filter(|peer| peer.able.load(Ordering::Relaxed))
+            .map(|peer| peer.id)
+            .collect()
     }
 
     fn now(&self) -> Time {
@@ -235,15 +237,6 @@ struct Open {
     session: Session,
     sources: Sources,
     deliveries: mpsc::UnboundedSender<Delivery>,
-}
-
-impl Open {
-    fn takes(&self, peer: &PeerId) -> bool {
-        match &self.sources {
-            Sources::Anyone => true,
-            Sources::Only(peers) => peers.contains(peer),
-        }
-    }
 }
 
 impl Sessions {
@@ -267,7 +260,8 @@ impl Sessions {
             Note::Open { ticket, sources, deliveries } => self.open(ticket, sources, deliveries, now),
             Note::Want { ticket, cids } => self.with(ticket, |session| session.want(&cids, now)),
             Note::NobodyElse { ticket } => self.with(ticket, |session| session.lose_patience(now)),
-            Note::Came { peer } => self.each(|open| if open.takes(&peer) { open.session.peer_came(peer, now) } else { Vec::new() }),
+            Note::Came { peer } => self
+                .each(|open| if open.sources.include(&peer) { open.session.peer_came(peer, now) } else { Vec::new() }),
             Note::Went { peer } => self.each(|open| open.session.peer_went(&peer, now)),
             Note::Received { peer, blocks, presences } => {
                 for (cid, presence) in presences {
@@ -292,7 +286,7 @@ impl Sessions {
         let mut open = Open { session, sources, deliveries };
         let mut actions = Vec::new();
         for peer in self.hub.able_peers() {
-            if open.takes(&peer) {
+            if open.sources.include(&peer) {
                 actions.extend(open.session.peer_came(peer, now));
             }
         }
@@ -311,7 +305,16 @@ impl Sessions {
                 self.perform(ticket, open.session.close());
             }
         }
-        self.each(|open| open.session.tick(now, |peer| hub.peer(peer).map(|peer| peer.heard())));
+        let able = hub.able_peers();
+        self.each(|open| {
+            let mut actions = open.session.tick(now, |peer| hub.peer(peer).map(|peer| peer.heard()));
+            if open.session.is_stranded() {
+                // There may be more peers than a session uses at a time.
+                let others = able.iter().filter(|peer| open.sources.include(peer));
+                actions.extend(others.flat_map(|peer| open.session.peer_came(*peer, now)).collect::<Vec<_>>());
+            }
+            actions
+        });
     }
 
     fn with(&mut self, ticket: u64, step: impl FnOnce(&mut Session) -> Vec<Action>) {
@@ -322,8 +325,12 @@ impl Sessions {
     }
 
     fn each(&mut self, mut step: impl FnMut(&mut Open) -> Vec<Action>) {
-        let all: Vec<(u64, Vec<Action>)> =
-            self.sessions.iter_mut().map(|(ticket, open)| (*ticket, step(open))).filter(|(_, actions)| !actions.is_empty()).collect();
+        let all: Vec<(u64, Vec<Action>)> = self
+            .sessions
+            .iter_mut()
+            .map(|(ticket, open)| (*ticket, step(open)))
+            .filter(|(_, actions)| !actions.is_empty())
+            .collect();
         for (ticket, actions) in all {
             self.perform(ticket, actions);
         }

@@ -78,7 +78,8 @@ impl Prefix {
 
     fn decode(mut bytes: Bytes) -> Result<Self, Flaw> {
         let bytes = &mut bytes;
-        let prefix = Self { version: varint(bytes)?, codec: varint(bytes)?, hash: varint(bytes)?, hash_bytes: varint(bytes)? };
+        let prefix =
+            Self { version: varint(bytes)?, codec: varint(bytes)?, hash: varint(bytes)?, hash_bytes: varint(bytes)? };
         if bytes.is_empty() { Ok(prefix) } else { Err("a block's prefix has bytes to spare") }
     }
 
@@ -206,7 +207,8 @@ impl Message {
 
 fn decode_want(mut bytes: Bytes) -> Result<Want, Flaw> {
     let mut cid = None;
-    let mut want = Want { cid: Cid::default(), priority: 0, cancel: false, kind: WantKind::Block, send_dont_have: false };
+    let mut want =
+        Want { cid: Cid::default(), priority: 0, cancel: false, kind: WantKind::Block, send_dont_have: false };
     while let Some((field, value)) = next_field(&mut bytes)? {
         match field {
             1 => cid = Some(decode_cid(&value.bytes()?)?),

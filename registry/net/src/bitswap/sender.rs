@@ -6,9 +6,9 @@ use libp2p::swarm::Stream;
 use poai_store::Blocks;
 use tokio::time::timeout;
 
+use super::PROTOCOL;
 use super::message::{Block, Message, Presence};
 use super::peer::{Peer, lock};
-use super::PROTOCOL;
 use crate::streams::StreamOpener;
 use crate::{BitswapLimits, NetError, disk, frame};
 
@@ -137,7 +137,8 @@ pub(crate) fn sizes(blocks: &dyn Blocks, cids: &[Cid], limit: usize) -> Vec<Opti
     let size = |cid: &Cid| match blocks.size(cid) {
         Ok(size) => size.filter(|&bytes| bytes <= limit as u64),
         Err(error) => {
-            tracing::warn!(%cid, %error, "the store cannot tell about a block that a peer wants");
+            // Peers may ask for anything, also for what no store can have.
+            tracing::debug!(%cid, %error, "the store cannot tell about a block that a peer wants");
             None
         }
     };

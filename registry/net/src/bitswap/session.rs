@@ -23,6 +23,8 @@ pub(crate) struct Session {
     peers: BTreeMap<PeerId, Peer>,
     /// Peers that are asked no more.
     dropped: BTreeSet<PeerId>,
+    /// Peers that had nothing and made room for others.
+    exhausted: BTreeSet<PeerId>,
     /// Set while more peers may still come.
     patient: bool,
     actions: Vec<Action>,
@@ -59,14 +61,29 @@ struct Peer {
 /// What a session wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    Ask { peer: PeerId, cid: Cid, kind: WantKind },
-    Cancel { peer: PeerId, cid: Cid },
+    Ask {
+        peer: PeerId,
+        cid: Cid,
+        kind: WantKind,
+    },
+    Cancel {
+        peer: PeerId,
+        cid: Cid,
+    },
     /// A peer has stalled too often.
-    Drop { peer: PeerId, reason: String },
+    Drop {
+        peer: PeerId,
+        reason: String,
+    },
     /// Nobody who is connected can be asked for this.
-    Seek { cid: Cid },
+    Seek {
+        cid: Cid,
+    },
     /// Nobody has it.
-    Fail { cid: Cid, asked: Vec<PeerId> },
+    Fail {
+        cid: Cid,
+        asked: Vec<PeerId>,
+    },
 }
 
 /// Blocks that a peer may owe before it has sent any.
@@ -86,14 +103,15 @@ impl Session {
             idle: VecDeque::new(),
             peers: BTreeMap::new(),
             dropped: BTreeSet::new(),
+            exhausted: BTreeSet::new(),
             patient,
             actions: Vec::new(),
         }
     }
 
-    /// Whether there is room for another peer.
-    pub(crate) fn takes_peers(&self) -> bool {
-        self.peers.len() < self.limits.peers_per_fetch
+    /// Whether there is a block that none of the session's peers has.
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.wants.values().any(|want| want.stranded.is_some())
     }
 
     /// Whether this peer owes a block, or an answer about it.
@@ -118,11 +136,25 @@ impl Session {
     }
 
     pub(crate) fn peer_came(&mut self, peer: PeerId, now: Time) -> Vec<Action> {
-        if !self.takes_peers() || self.dropped.contains(&peer) {
+        if self.dropped.contains(&peer) || self.peers.contains_key(&peer) || !self.has_room_for(&peer) {
             return Vec::new();
         }
-        self.peers.entry(peer).or_insert_with(|| Peer { window: FIRST_WINDOW, heard: now, ..Peer::default() });
+        self.peers.insert(peer, Peer { window: FIRST_WINDOW, heard: now, ..Peer::default() });
         self.assign(now)
+    }
+
+    /// Makes room, if there is none, by letting go of a peer that had nothing so far.
+    fn has_room_for(&mut self, peer: &PeerId) -> bool {
+        if self.peers.len() < self.limits.peers_per_fetch {
+            return true;
+        }
+        let had_nothing = |other: &Peer| !other.useful && other.owed.is_empty() && other.misses > 0;
+        let useless = self.peers.iter().find(|(_, other)| had_nothing(other)).map(|(id, _)| *id);
+        match useless.filter(|_| !self.exhausted.contains(peer)) {
+            // What it said of each block stays known.
+            Some(useless) => self.peers.remove(&useless).is_some() && self.exhausted.insert(useless),
+            None => false,
+        }
     }
 
     pub(crate) fn peer_went(&mut self, peer: &PeerId, now: Time) -> Vec<Action> {

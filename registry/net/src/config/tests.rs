@@ -52,7 +52,13 @@ fn the_default_limits_are_these() {
             heartbeat: s(10),
             silence: s(45),
         },
-        offers: OfferLimits { offer_bytes: 16_384, table: 4_096, lifetime: s(3_600), greeting: 256, greeting_time: s(20) },
+        offers: OfferLimits {
+            offer_bytes: 16_384,
+            table: 4_096,
+            lifetime: s(3_600),
+            greeting: 256,
+            greeting_time: s(20),
+        },
     };
     assert_eq!(NetLimits::default(), expected);
 }
@@ -70,5 +76,4 @@ fn a_full_message_is_within_its_limit() {
 fn a_key_is_never_shown() {
     let identity = Identity::from_seed([7; 32]);
     assert_eq!(format!("{identity:?}"), format!("Identity(of {})", identity.peer()));
-
 }

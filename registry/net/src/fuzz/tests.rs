@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use cid::Cid;
 use poai_objects::codec::{DAG_CBOR, cid_of};
 use poai_objects::{
-    Claim, EngineName, Fuel, Object, Offer, Outcome, Price, ProgramId, Receipt, Run, RunId, SecretKey, Signed, Telemetry,
-    TraceId, Verdict,
+    Claim, EngineName, Fuel, Object, Offer, Outcome, Price, ProgramId, Receipt, Run, RunId, SecretKey, Signed,
+    Telemetry, TraceId, Verdict,
 };
 use poai_store::{RAW, Verified};
 
@@ -111,7 +111,11 @@ fn samples() -> Vec<Sample> {
         add("fuzz_run", name, encode(&message));
     }
     for (name, offer) in offer_samples() {
-        add("fuzz_offer", name, encode(&SignedBytes::of(&Signed::sign(offer, &SecretKey::from_seed(&[2; 32])).unwrap())));
+        add(
+            "fuzz_offer",
+            name,
+            encode(&SignedBytes::of(&Signed::sign(offer, &SecretKey::from_seed(&[2; 32])).unwrap())),
+        );
     }
     for (name, bytes) in [
         ("empty", &b""[..]),
@@ -137,7 +141,10 @@ fn bitswap_samples() -> Vec<(&'static str, Message)> {
         ("cancel", Message { wants: vec![cancel], ..Message::default() }),
         ("full", Message { wants: vec![want], full: true, ..Message::default() }),
         ("block", Message { blocks: vec![Block::of(block)], pending_bytes: 300, ..Message::default() }),
-        ("presences", Message { presences: vec![(cid, Presence::Have), (cid, Presence::DontHave)], ..Message::default() }),
+        (
+            "presences",
+            Message { presences: vec![(cid, Presence::Have), (cid, Presence::DontHave)], ..Message::default() },
+        ),
     ]
 }
 

@@ -1,10 +1,11 @@
 use std::io;
+use std::time::Duration;
 
 use libp2p::connection_limits::{self, ConnectionLimits as Counts};
 use libp2p::gossipsub::{self, MessageAuthenticity, MessageId, ValidationMode};
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig};
-use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{allow_block_list, identify, kad, mdns, memory_connection_limits, ping};
 use poai_objects::codec::{RAW, cid_of};
 
@@ -45,7 +46,10 @@ impl Behaviour {
             .with_agent_version(AGENT.to_owned())
             .with_push_listen_addr_updates(true);
         let mdns = match config.mdns {
-            true => Some(mdns::tokio::Behaviour::new(mdns::Config::default(), peer).map_err(|error: io::Error| start(error.to_string()))?),
+            true => Some(
+                mdns::tokio::Behaviour::new(mdns::Config::default(), peer)
+                    .map_err(|error: io::Error| start(error.to_string()))?,
+            ),
             false => None,
         };
         let protocols = [bitswap::PROTOCOL, run::PROTOCOL, offers::PROTOCOL];
@@ -68,11 +72,17 @@ impl Behaviour {
 /// Roots that this peer says it provides, and records that it keeps for others.
 pub(super) const DHT_KEYS: usize = 65_536;
 
+/// How often roots are announced anew, for peers that joined since.
+const DHT_ROUND: Duration = Duration::from_secs(1_800);
+
 fn kad(config: &NetConfig) -> kad::Behaviour<MemoryStore> {
     let peer = config.identity.peer();
-    let store = MemoryStoreConfig { max_provided_keys: DHT_KEYS, max_records: DHT_KEYS, ..MemoryStoreConfig::default() };
+    let store =
+        MemoryStoreConfig { max_provided_keys: DHT_KEYS, max_records: DHT_KEYS, ..MemoryStoreConfig::default() };
     let store = MemoryStore::with_config(peer, store);
-    let mut kad = kad::Behaviour::with_config(peer, store, kad::Config::new(config.dht_protocol.clone()));
+    let mut settings = kad::Config::new(config.dht_protocol.clone());
+    settings.set_provider_publication_interval(Some(DHT_ROUND));
+    let mut kad = kad::Behaviour::with_config(peer, store, settings);
     // Set, not guessed: a peer in a private network never learns that it can be reached from outside.
     kad.set_mode(Some(match config.dht {
         DhtMode::Server => kad::Mode::Server,

@@ -65,7 +65,9 @@ impl Queries {
                 }
             }
             QueryResult::GetProviders(result) => {
-                if let (Ok(GetProvidersOk::FoundProviders { providers, .. }), Some(find)) = (result, self.finds.get_mut(&id)) {
+                if let (Ok(GetProvidersOk::FoundProviders { providers, .. }), Some(find)) =
+                    (result, self.finds.get_mut(&id))
+                {
                     find.found.extend(providers);
                 }
                 if step.last {

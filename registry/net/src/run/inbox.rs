@@ -180,7 +180,9 @@ impl RunInbox {
             mpsc::error::TrySendError::Full(_) => {
                 decline(DeclineReason::Busy, format!("{} asks wait already (asks_waiting)", self.0.limits.asks_waiting))
             }
-            mpsc::error::TrySendError::Closed(_) => decline(DeclineReason::Policy, "this peer takes no more runs".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => {
+                decline(DeclineReason::Policy, "this peer takes no more runs".to_owned())
+            }
         })
     }
 
@@ -217,7 +219,9 @@ impl RunInbox {
             };
             for event in events {
                 let last = event.is_final();
-                send(&mut writer, &FromHost::Event(event), limits).await.inspect_err(|_| words.end(Ending::Disconnected))?;
+                send(&mut writer, &FromHost::Event(event), limits)
+                    .await
+                    .inspect_err(|_| words.end(Ending::Disconnected))?;
                 if last {
                     return Ok(writer.close().await?);
                 }

@@ -305,7 +305,11 @@ impl VerdictAnswer {
 }
 
 fn same(expected: cid::Cid, found: cid::Cid) -> Result<(), ObjectError> {
-    if expected == found { Ok(()) } else { Err(ObjectError::WrongCid { expected: expected.into(), found: found.into() }) }
+    if expected == found {
+        Ok(())
+    } else {
+        Err(ObjectError::WrongCid { expected: expected.into(), found: found.into() })
+    }
 }
 
 /// Why an attempt came to no claim.

@@ -77,7 +77,11 @@ async fn read(reader: &mut ReadHalf<Substream>, host: PeerId, limits: &RunLimits
 }
 
 /// The host's answers, up to the last one or an error. May be dropped between any two.
-fn answers(reader: ReadHalf<Substream>, host: PeerId, limits: RunLimits) -> BoxStream<'static, Result<RunEvent, NetError>> {
+fn answers(
+    reader: ReadHalf<Substream>,
+    host: PeerId,
+    limits: RunLimits,
+) -> BoxStream<'static, Result<RunEvent, NetError>> {
     let next = move |reader: Option<ReadHalf<Substream>>| {
         let limits = limits.clone();
         async move {

@@ -127,6 +127,8 @@ async fn an_address_that_is_taken_is_named() {
     let mut taken = first.address().await;
     taken.pop();
     let second = NetConfig { listen: vec![taken.clone()], ..NetConfig::new(Identity::from_seed([19; 32])) };
-    let Err(error) = poai_net::Net::start(second, std::sync::Arc::new(first.store.clone())).await else { panic!("it is taken") };
+    let Err(error) = poai_net::Net::start(second, std::sync::Arc::new(first.store.clone())).await else {
+        panic!("it is taken")
+    };
     assert!(error.to_string().starts_with(&format!("cannot listen on {taken}: ")), "{error}");
 }

@@ -98,7 +98,11 @@ async fn whoever_breaks_bitswap_is_cut_off() {
             vec![0x81, 0x80, 0x80, 0x02],
             "it broke the protocol: a message of 4194305 bytes is over the limit message_bytes of 4194304",
         ),
-        ("an endless length", vec![0xff; 12], "it broke the protocol: not a valid message of length-prefixed messages: a length has more than 63 bits"),
+        (
+            "an endless length",
+            vec![0xff; 12],
+            "it broke the protocol: not a valid message of length-prefixed messages: a length has more than 63 bits",
+        ),
         ("a flood of wants", framed(&field(1, &entry.repeat(4_097))), "it went over the limit message_entries of 4096"),
         ("a block over the limit", block(&vec![7; (2 << 20) + 1]), "it went over the limit block_bytes of 2097152"),
     ];
@@ -120,7 +124,9 @@ async fn whoever_breaks_bitswap_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_breaks_the_run_protocol_is_cut_off() {
     for (index, (what, bytes)) in
-        [("nonsense", framed(b"nonsense")), ("a cancel before the hello", framed(b"\x66cancel"))].into_iter().enumerate()
+        [("nonsense", framed(b"nonsense")), ("a cancel before the hello", framed(b"\x66cancel"))]
+            .into_iter()
+            .enumerate()
     {
         let victim = Peer::start(60 + index as u8).await;
         let mut events = victim.net.events();

@@ -140,6 +140,9 @@ async fn whoever_spreads_a_false_offer_is_cut_off() {
         }
     })
     .await;
-    assert!(matches!(&misdeed, Misdeed::BrokenMessage { reason } if reason.starts_with("an offer is false: ")), "{misdeed}");
+    assert!(
+        matches!(&misdeed, Misdeed::BrokenMessage { reason } if reason.starts_with("an offer is false: ")),
+        "{misdeed}"
+    );
     assert_eq!(peer, soon(forging).await.unwrap());
 }

@@ -7,7 +7,9 @@ use poai_net::{
     RunEvent, RunFault, Stage, VerdictAnswer,
 };
 use poai_objects::codec::{DAG_CBOR, cid_of};
-use poai_objects::{Claim, EngineName, Fuel, Object, Outcome, ProgramId, Receipt, Run, SecretKey, Signed, Telemetry, TraceId, Verdict};
+use poai_objects::{
+    Claim, EngineName, Fuel, Object, Outcome, ProgramId, Receipt, Run, SecretKey, Signed, Telemetry, TraceId, Verdict,
+};
 
 use crate::stranger::{Stranger, framed};
 use crate::world::{Peer, config, soon};
@@ -55,7 +57,9 @@ async fn a_run_is_accepted_followed_and_receipted() {
     incoming.responder.log(line("hello"));
     assert_eq!(soon(answers.next()).await.unwrap().unwrap(), RunEvent::Log { lines: vec![line("hello")], dropped: 0 });
     incoming.responder.receipt(receipt()).await;
-    let RunEvent::Receipt(answer) = soon(answers.next()).await.unwrap().unwrap() else { panic!("a receipt comes last") };
+    let RunEvent::Receipt(answer) = soon(answers.next()).await.unwrap().unwrap() else {
+        panic!("a receipt comes last")
+    };
     assert_eq!(answer.open().unwrap().1, claim());
     assert!(soon(answers.next()).await.is_none());
 }
@@ -132,7 +136,9 @@ async fn another_engine_is_named() {
     let (host, requester) = (Peer::start_with(other).await, Peer::start(81).await);
     let _runs = host.net.incoming_runs().unwrap();
     requester.connect(&host).await;
-    let Err(error) = soon(requester.net.ask_run(host.net.peer(), Ask::for_run(&run()))).await else { panic!("it cannot") };
+    let Err(error) = soon(requester.net.ask_run(host.net.peer(), Ask::for_run(&run()))).await else {
+        panic!("it cannot")
+    };
     let ours = EngineName::CURRENT;
     assert_eq!(error.to_string(), format!("that host speaks engine poai-engine/0.99, and this run is for {ours}"));
 }
@@ -143,7 +149,8 @@ async fn asks_beyond_the_limits_and_asks_that_nobody_takes_are_declined() {
     narrow.limits.run.asks_per_peer = 2;
     let (host, requester) = (Peer::start_with(narrow).await, Peer::start(83).await);
     requester.connect(&host).await;
-    let declined = async |ask: Ask| match soon(requester.net.ask_run(host.net.peer(), ask)).await.unwrap().next().await {
+    let declined = async |ask: Ask| match soon(requester.net.ask_run(host.net.peer(), ask)).await.unwrap().next().await
+    {
         Some(Ok(RunEvent::Declined(Decline { reason, text }))) => (reason, text),
         other => panic!("{other:?}"),
     };

@@ -32,13 +32,18 @@ type Script = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>;
 impl Stranger {
     /// A peer of one protocol. For each message that comes, `script` says what to send back, each over
     /// a new stream.
-    pub(crate) async fn start(protocol: &'static str, script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Self {
+    pub(crate) async fn start(
+        protocol: &'static str,
+        script: impl FnMut(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+    ) -> Self {
         let protocols = [(StreamProtocol::new(protocol), ProtocolSupport::Full)];
         let mut swarm = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .unwrap()
-            .with_behaviour(|_| request_response::Behaviour::with_codec(Raw, protocols, request_response::Config::default()))
+            .with_behaviour(|_| {
+                request_response::Behaviour::with_codec(Raw, protocols, request_response::Config::default())
+            })
             .unwrap()
             .build();
         swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
@@ -101,7 +106,11 @@ impl Codec for Raw {
     type Response = Vec<u8>;
 
     /// One frame, without its length.
-    async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<Vec<u8>> {
+    async fn read_request<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+    ) -> io::Result<Vec<u8>> {
         let (mut length, mut byte) = (0, [0x80]);
         for shift in (0..28).step_by(7) {
             stream.read_exact(&mut byte).await?;
@@ -115,7 +124,11 @@ impl Codec for Raw {
         Ok(bytes)
     }
 
-    async fn read_response<T: AsyncRead + Unpin + Send>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<Vec<u8>> {
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+    ) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         stream.take(MOST).read_to_end(&mut bytes).await?;
         Ok(bytes)

@@ -64,7 +64,10 @@ fn leaf(index: usize, bytes: usize) -> Vec<u8> {
 
 /// A configuration for loopback, with a key of this seed.
 pub(crate) fn config(seed: u8) -> NetConfig {
-    NetConfig { listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()], ..NetConfig::new(Identity::from_seed([seed; 32])) }
+    NetConfig {
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        ..NetConfig::new(Identity::from_seed([seed; 32]))
+    }
 }
 
 pub(crate) fn only(peers: &[&Peer]) -> Sources {

@@ -22,7 +22,10 @@ fn sample() -> Message {
     let cid = *block(b"poai").cid();
     let want = Want { cid, priority: 7, cancel: false, kind: WantKind::Have, send_dont_have: true };
     Message {
-        wants: vec![want.clone(), Want { cancel: true, priority: -1, kind: WantKind::Block, send_dont_have: false, ..want }],
+        wants: vec![
+            want.clone(),
+            Want { cancel: true, priority: -1, kind: WantKind::Block, send_dont_have: false, ..want },
+        ],
         full: true,
         blocks: vec![Block::of(block(b"poai"))],
         presences: vec![(cid, Presence::Have), (cid, Presence::DontHave)],
@@ -94,15 +97,35 @@ fn hostile_messages_are_refused_in_words() {
         ("too many presences", many.freeze(), "it went over the limit message_entries of 4096"),
         ("a cut-off varint", Bytes::from_static(&[0x0a, 0x80]), "it broke the protocol: a varint does not end"),
         ("an endless varint", Bytes::from_static(&[0xff; 16]), "it broke the protocol: a varint does not end"),
-        ("a field beyond the end", Bytes::from_static(&[0x0a, 0x05, 0x00]), "it broke the protocol: a field is longer than its message"),
-        ("an unknown wire type", Bytes::from_static(&[0x0b]), "it broke the protocol: a field has an unknown wire type"),
+        (
+            "a field beyond the end",
+            Bytes::from_static(&[0x0a, 0x05, 0x00]),
+            "it broke the protocol: a field is longer than its message",
+        ),
+        (
+            "an unknown wire type",
+            Bytes::from_static(&[0x0b]),
+            "it broke the protocol: a field has an unknown wire type",
+        ),
         ("a wantlist that is a number", number(1, 5), "it broke the protocol: a field of bytes has another wire type"),
-        ("pending bytes that are bytes", field(5, b"x"), "it broke the protocol: a number's field has another wire type"),
+        (
+            "pending bytes that are bytes",
+            field(5, b"x"),
+            "it broke the protocol: a number's field has another wire type",
+        ),
         ("a want without a CID", field(1, &field(1, &number(2, 5))), "it broke the protocol: a want names no block"),
         ("a malformed CID", field(1, &field(1, &field(1, &[0x01, 0x55]))), "it broke the protocol: a CID is malformed"),
-        ("a CID and more", field(1, &field(1, &field(1, &[&cid[..], b"more"].concat()))), "it broke the protocol: a CID has bytes to spare"),
+        (
+            "a CID and more",
+            field(1, &field(1, &field(1, &[&cid[..], b"more"].concat()))),
+            "it broke the protocol: a CID has bytes to spare",
+        ),
         ("a block without a prefix", field(3, &field(2, b"x")), "it broke the protocol: a block has no prefix"),
-        ("an unknown kind of want", field(1, &field(1, &[&field(1, &cid)[..], &number(4, 2)].concat())), "it broke the protocol: a want is of an unknown kind"),
+        (
+            "an unknown kind of want",
+            field(1, &field(1, &[&field(1, &cid)[..], &number(4, 2)].concat())),
+            "it broke the protocol: a want is of an unknown kind",
+        ),
     ] {
         assert_eq!(decode(bytes).unwrap_err().to_string(), expected, "{what}");
     }
@@ -134,12 +157,16 @@ fn any_cid() -> impl Strategy<Value = Cid> {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let want = (any_cid(), any::<i32>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(cid, priority, cancel, have, send_dont_have)| {
-        let kind = if have { WantKind::Have } else { WantKind::Block };
-        Want { cid, priority, cancel, kind, send_dont_have }
-    });
-    let block = prop::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| Block::of(Verified::of(0x55, bytes).unwrap()));
-    let presence = (any_cid(), any::<bool>()).prop_map(|(cid, has)| (cid, if has { Presence::Have } else { Presence::DontHave }));
+    let want = (any_cid(), any::<i32>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(cid, priority, cancel, have, send_dont_have)| {
+            let kind = if have { WantKind::Have } else { WantKind::Block };
+            Want { cid, priority, cancel, kind, send_dont_have }
+        },
+    );
+    let block =
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| Block::of(Verified::of(0x55, bytes).unwrap()));
+    let presence =
+        (any_cid(), any::<bool>()).prop_map(|(cid, has)| (cid, if has { Presence::Have } else { Presence::DontHave }));
     let list = |most| 0..most;
     (
         prop::collection::vec(want, list(20)),
@@ -148,7 +175,13 @@ fn any_message() -> impl Strategy<Value = Message> {
         prop::collection::vec(presence, list(20)),
         0..i32::MAX as u32,
     )
-        .prop_map(|(wants, full, blocks, presences, pending_bytes)| Message { wants, full, blocks, presences, pending_bytes })
+        .prop_map(|(wants, full, blocks, presences, pending_bytes)| Message {
+            wants,
+            full,
+            blocks,
+            presences,
+            pending_bytes,
+        })
 }
 
 proptest! {

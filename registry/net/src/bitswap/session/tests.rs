@@ -1,7 +1,7 @@
 //! Sessions against simulated peers, in virtual time, the same for the same seed.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use libp2p::identity::Keypair;
 use poai_objects::codec::{RAW, cid_of};
@@ -155,11 +155,17 @@ impl World {
         self.later(after, Event::Block(id, cid));
     }
 
+    fn offer_peers(&mut self) {
+        let here: Vec<PeerId> = self.peers.iter().filter(|(_, peer)| !peer.gone).map(|(id, _)| *id).collect();
+        for id in here {
+            let actions = self.session.peer_came(id, self.now());
+            self.perform(actions);
+        }
+    }
+
     /// Lets time pass until every wanted block came or failed; gives the milliseconds that took.
     fn run(&mut self, wanted: &[Cid], most_ms: u64) -> u64 {
-        let actions: Vec<Action> =
-            self.peers.keys().copied().collect::<Vec<_>>().into_iter().flat_map(|id| self.session.peer_came(id, Duration::ZERO)).collect();
-        self.perform(actions);
+        self.offer_peers();
         let actions = self.session.want(wanted, self.now());
         self.perform(actions);
         let mut tick_ms = 250;
@@ -171,6 +177,9 @@ impl World {
                 tick_ms += 250;
                 let actions = self.session.tick(self.now(), |_| None);
                 self.perform(actions);
+                if self.session.is_stranded() {
+                    self.offer_peers();
+                }
                 continue;
             }
             let Some(Reverse((at, _, event))) = self.events.pop() else { unreachable!("it was peeked at") };
@@ -233,7 +242,8 @@ fn every_block_comes_once_whatever_the_other_peers_do() {
 fn several_peers_share_the_work_by_their_speed() {
     let wanted: Vec<Cid> = (0..1_000).map(cid).collect();
     let mut alone = World::new(&[Manner::Honest { each_ms: 10 }]);
-    let mut shared = World::new(&[Manner::Honest { each_ms: 10 }, Manner::Honest { each_ms: 10 }, Manner::Honest { each_ms: 40 }]);
+    let mut shared =
+        World::new(&[Manner::Honest { each_ms: 10 }, Manner::Honest { each_ms: 10 }, Manner::Honest { each_ms: 40 }]);
     let (alone_ms, shared_ms) = (alone.run(&wanted, 60_000), shared.run(&wanted, 60_000));
     assert!(shared_ms * 2 < alone_ms + 500, "{shared_ms} ms with three peers, {alone_ms} ms with one");
     let from_slow = shared.got.values().filter(|peer| **peer == peer_id(3)).count();
@@ -271,4 +281,15 @@ fn closing_cancels_whatever_somebody_may_still_send() {
     let cancelled: Vec<Action> = session.close();
     assert_eq!(cancelled.len(), 2, "the one that owes it and the one that was asked about it: {cancelled:?}");
     assert!(cancelled.iter().all(|action| matches!(action, Action::Cancel { .. })));
+}
+
+#[test]
+fn the_one_peer_of_many_that_has_a_block_is_found() {
+    for place in 0..40 {
+        let mut manners = vec![Manner::Empty; 40];
+        manners[place] = Manner::Honest { each_ms: 1 };
+        let mut world = World::new(&manners);
+        world.run(&[cid(1), cid(2)], 10_000);
+        assert!(world.failed.is_empty(), "the peer is number {place}");
+    }
 }
