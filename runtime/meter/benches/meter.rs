@@ -1,6 +1,6 @@
 //! Deterministic metered execution against plain wasmtime, kernel by kernel.
 //!
-//! Both run the same component; one is instrumented and compiled with canonical NaNs, as poai does. The two are timed
+//! Both run the same component; one is instrumented, with its NaNs made canonical by the meter. The two are timed
 //! in turn and each is given its best time, so that other work on the machine disturbs neither. Prints a table and
 //! writes `target/bench/meter.json`.
 #![expect(
@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use poai_meter::Nans;
 use wasmtime::component::{Component, Linker, Val};
 use wasmtime::{Config, Engine, Store};
 
@@ -77,9 +78,9 @@ struct Way {
 }
 
 impl Way {
-    fn new(deterministic: bool, component: &[u8]) -> Self {
+    fn new(component: &[u8]) -> Self {
         let mut config = Config::new();
-        config.cranelift_nan_canonicalization(deterministic);
+        config.relaxed_simd_deterministic(true);
         let engine = Engine::new(&config).unwrap();
         let component = Component::new(&engine, component).unwrap();
         let linker = metered_linker(&engine);
@@ -101,8 +102,8 @@ impl Way {
 fn main() {
     let filter = env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let component = component_around(KERNELS, &liftable(KERNELS));
-    let plain = Way::new(false, &component);
-    let metered = Way::new(true, &instrumented(&component));
+    let plain = Way::new(&component);
+    let metered = Way::new(&instrumented(&component, Nans::ByMeter));
     let mut lines = Vec::new();
     for (group, kernels, goal) in [("int", INTEGER, INTEGER_GOAL), ("float", FLOAT, FLOAT_GOAL)] {
         let mut timings = Vec::new();

@@ -3,7 +3,7 @@
 //! It takes any bytes and panics only if a law is broken. `cargo test -p poai-meter` runs it on the corpus and on
 //! mutations of it; `cargo +nightly fuzz run fuzz_component` searches for more.
 
-use poai_meter::{CostTable, Refused, StaticRule, StaticRules, check, features, instrument};
+use poai_meter::{CostTable, Nans, Refused, StaticRule, StaticRules, check, features, instrument_with};
 use wasmparser::Validator;
 
 /// Characters that no error is longer than.
@@ -15,15 +15,18 @@ pub fn fuzz_component(data: &[u8]) {
         Ok(checked) => checked,
         Err(refused) => return assert_readable(&refused),
     };
-    match instrument(&checked, &CostTable::VERSION_1) {
-        Ok(component) => {
-            let valid = Validator::new_with_features(features()).validate_all(&component).map(drop);
-            assert!(valid.is_ok(), "instrumented, it is invalid: {valid:?}");
-            assert_eq!(instrument(&checked, &CostTable::VERSION_1), Ok(component), "not the same each time");
-        }
-        Err(refused) => {
-            assert!(matches!(refused.rule(), StaticRule::BodyBytes | StaticRule::CoreInstances), "{refused}");
-            assert_readable(&refused);
+    for nans in [Nans::ByCompiler, Nans::ByMeter] {
+        match instrument_with(&checked, &CostTable::VERSION_1, nans) {
+            Ok(component) => {
+                let valid = Validator::new_with_features(features()).validate_all(&component).map(drop);
+                assert!(valid.is_ok(), "instrumented, it is invalid: {valid:?}");
+                let again = instrument_with(&checked, &CostTable::VERSION_1, nans);
+                assert_eq!(again, Ok(component), "not the same each time");
+            }
+            Err(refused) => {
+                assert!(matches!(refused.rule(), StaticRule::BodyBytes | StaticRule::CoreInstances), "{refused}");
+                assert_readable(&refused);
+            }
         }
     }
 }

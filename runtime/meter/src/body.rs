@@ -1,10 +1,14 @@
 //! Rewrites one function body: charges, stores, stack tests, and calls with the counters in them.
 
-use wasm_encoder::{BlockType, Encode, Function, Instruction};
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasm_encoder::{BlockType, Encode, Function, Instruction, ValType};
 use wasmparser::{FunctionBody, Operator};
 
 use crate::calls::{Convention, Role};
 use crate::charge::{ChargePlan, Point};
+use crate::float_ops::Float;
+use crate::nan::CanonicalPoints;
 use crate::ops::{can_trap, cost_of, is_bulk};
 use crate::reach::Reachability;
 use crate::scan::FunctionFacts;
@@ -70,8 +74,10 @@ pub(crate) fn rewrite(
     }
     let facts = &module.facts[function];
     if facts.has_bulk || facts.calls_indirect {
-        locals.push((2, wasm_encoder::ValType::I32));
+        locals.push((2, ValType::I32));
     }
+    let floats: BTreeSet<Float> = facts.canonical.values().copied().collect();
+    locals.extend(floats.iter().map(|float| (1, float_type(*float))));
     let points = charge_points(body, module)?;
     let mut rewriter = Rewriter::new(function, module, signatures);
     rewriter.body(body, &points)?;
@@ -147,6 +153,9 @@ struct Rewriter<'a> {
     stack: u32,
     /// The first of two free i32 locals, if the function has bulk operations or indirect calls.
     scratch: u32,
+    /// Where NaNs are made canonical, and the free local for each type of float that is.
+    canonical: &'a CanonicalPoints,
+    float_scratch: BTreeMap<Float, u32>,
     out: Vec<u8>,
     labels: Vec<Label>,
     /// Whether the global has the fuel that the local has.
@@ -159,6 +168,9 @@ impl<'a> Rewriter<'a> {
         let role = module.roles[function];
         let type_index = module.function_types[module.imported_functions as usize + function];
         let params = u32::try_from(signatures.original(type_index).params().len()).expect("parameters are limited");
+        let scratch = facts.locals + counters(role.convention);
+        let after_scratch = scratch + if facts.has_bulk || facts.calls_indirect { 2 } else { 0 };
+        let floats: BTreeSet<Float> = facts.canonical.values().copied().collect();
         Self {
             module,
             signatures,
@@ -168,7 +180,9 @@ impl<'a> Rewriter<'a> {
             params,
             fuel: params,
             stack: params + 1,
-            scratch: facts.locals + counters(role.convention),
+            scratch,
+            canonical: &facts.canonical,
+            float_scratch: floats.into_iter().zip(after_scratch..).collect(),
             out: Vec::new(),
             labels: vec![Label { kind: LabelKind::Block, stored: None }],
             stored: false,
@@ -198,6 +212,9 @@ impl<'a> Rewriter<'a> {
                     self.charge(point);
                 }
                 self.instruction(&op, raw);
+                if let Some(&float) = self.canonical.get(&index) {
+                    self.make_canonical(float);
+                }
                 if reach.is_dead() {
                     // Whatever path comes to the end of this label, it is not this one.
                     self.stored = true;
@@ -249,6 +266,30 @@ impl<'a> Rewriter<'a> {
 
     fn moved(&self, local: u32) -> u32 {
         if local < self.params { local } else { local + counters(self.role.convention) }
+    }
+
+    /// Makes the float or vector on top of the operand stack canonical, if it is a NaN.
+    fn make_canonical(&mut self, float: Float) {
+        let local = self.float_scratch[&float];
+        let (get, tee) = (Instruction::LocalGet(local), Instruction::LocalTee(local));
+        let (nan, is_number, choose) = match float {
+            Float::F32 => {
+                (Instruction::F32Const(f32::from_bits(CANONICAL_F32).into()), Instruction::F32Eq, Instruction::Select)
+            }
+            Float::F64 => {
+                (Instruction::F64Const(f64::from_bits(CANONICAL_F64).into()), Instruction::F64Eq, Instruction::Select)
+            }
+            Float::F32x4 => {
+                let lane = u128::from(CANONICAL_F32);
+                let lanes = lane | lane << 32 | lane << 64 | lane << 96;
+                (Instruction::V128Const(lanes.cast_signed()), Instruction::F32x4Eq, Instruction::V128Bitselect)
+            }
+            Float::F64x2 => {
+                let lanes = u128::from(CANONICAL_F64) | u128::from(CANONICAL_F64) << 64;
+                (Instruction::V128Const(lanes.cast_signed()), Instruction::F64x2Eq, Instruction::V128Bitselect)
+            }
+        };
+        self.emit_all(&[tee, nan, get.clone(), get, is_number, choose]);
     }
 
     /// Follows labels, to know where the fuel is stored.
@@ -485,6 +526,18 @@ impl Label {
     /// One more path comes to the label's end.
     fn join(&mut self, stored: bool) {
         self.stored = Some(self.stored.unwrap_or(true) && stored);
+    }
+}
+
+/// The bits of the canonical NaNs.
+const CANONICAL_F32: u32 = 0x7fc0_0000;
+const CANONICAL_F64: u64 = 0x7ff8_0000_0000_0000;
+
+fn float_type(float: Float) -> ValType {
+    match float {
+        Float::F32 => ValType::F32,
+        Float::F64 => ValType::F64,
+        Float::F32x4 | Float::F64x2 => ValType::V128,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::module::{CountingModule, rewrite_module};
 use crate::seam::{
     self, Entry, FUEL_LEFT, FUEL_LIMIT, GIVEN, Leaving, STACK_LIMIT, SYNC, TAKE, checkpoint, member, twins, wrappers,
 };
-use crate::{CostTable, FUEL_LEFT_EXPORT, GUEST_INTERFACE, HOST_INTERFACE, METER_MODULE, Refused, StaticRule};
+use crate::{CostTable, FUEL_LEFT_EXPORT, GUEST_INTERFACE, HOST_INTERFACE, METER_MODULE, Nans, Refused, StaticRule};
 
 /// Component types put before the original ones: the host's instance, and the type of the fuel-left function.
 const ADDED_TYPES: u32 = 2;
@@ -38,8 +38,8 @@ pub(crate) const ADDED_CORE_INSTANCES: u64 = 256;
 ///
 /// # Errors
 /// Those of [`instrument`](crate::instrument).
-pub(crate) fn rewrite_component(checked: &Checked<'_>, costs: &CostTable) -> Result<Vec<u8>, Refused> {
-    let plan = Plan::read(checked.component(), costs)?;
+pub(crate) fn rewrite_component(checked: &Checked<'_>, costs: &CostTable, nans: Nans) -> Result<Vec<u8>, Refused> {
+    let plan = Plan::read(checked.component(), costs, nans)?;
     let mut rewriter = Rewriter::new(checked.core_signatures(), costs, plan);
     rewriter.begin();
     let bytes = checked.component();
@@ -86,7 +86,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn read(bytes: &[u8], costs: &CostTable) -> Result<Self, Refused> {
+    fn read(bytes: &[u8], costs: &CostTable, nans: Nans) -> Result<Self, Refused> {
         let mut plan = Self { modules: Vec::new(), instantiation_cost: 0, entries: BTreeSet::new() };
         let mut nesting = Nesting::default();
         for payload in parser().parse_all(bytes) {
@@ -96,7 +96,7 @@ impl Plan {
             }
             match payload {
                 Payload::ModuleSection { unchecked_range, .. } => {
-                    plan.modules.push(rewrite_module(&bytes[unchecked_range], costs)?);
+                    plan.modules.push(rewrite_module(&bytes[unchecked_range], costs, nans)?);
                 }
                 Payload::InstanceSection(section) => {
                     for instance in section {

@@ -39,7 +39,8 @@
 //!
 //! The memory limit is not of this crate: a `ResourceLimiter` in the sandbox answers `Ok(false)` to growth beyond it,
 //! so that `memory.grow` returns −1. The native stack must be far larger than the stack limit: a unit is about
-//! a byte of a native frame, no promise. NaN canonicalisation is the compiler's setting.
+//! a byte of a native frame, no promise. NaN canonicalisation is the
+//! compiler's setting, or this crate's with [`Nans::ByMeter`].
 //! Instrumenting adds at most [`ADDED_CORE_INSTANCES`] core instances to pool, no memory and no table.
 
 mod body; // rewrites one function body
@@ -49,8 +50,11 @@ mod check; // the static rules, tested on the original component
 mod component; // rewrites a component around its core modules
 mod cost; // what each operation costs
 mod features; // which proposals are accepted
+mod float_ops; // what an instruction does with the bits of a NaN
 mod instrument; // the rewriting, from the outside
 mod module; // rewrites one core module
+mod nan; // where NaNs are made canonical
+mod nan_webs; // values and where they flow, for that
 mod ops; // one instruction: its cost, and whether it can trap
 mod reach; // which instructions some path leads to
 mod refusal; // why a component is refused
@@ -63,7 +67,7 @@ mod wasm_types; // value types, from the parser's to the encoder's
 pub use check::{Checked, ComponentFacts, check};
 pub use cost::CostTable;
 pub use features::features;
-pub use instrument::{ADDED_CORE_INSTANCES, instrument};
+pub use instrument::{ADDED_CORE_INSTANCES, Nans, instrument, instrument_with};
 pub use refusal::{Refused, StaticRule};
 pub use rules::StaticRules;
 

@@ -11,16 +11,17 @@ use wasm_encoder::{
     NameSection, SectionId, StartSection, ValType,
 };
 use wasmparser::{
-    DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncValidatorAllocations, FunctionBody, Import,
-    KnownCustom, Name, Operator, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
+    DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncValidator, FuncValidatorAllocations,
+    FunctionBody, Import, KnownCustom, Name, Operator, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 
 use crate::body::{MeterGlobals, ModuleContext, rewrite};
 use crate::calls::{Convention, roles};
 use crate::features::parser;
+use crate::nan::{CanonicalPoints, canonical_points};
 use crate::scan::{FunctionFacts, scan};
 use crate::signatures::Signatures;
-use crate::{CostTable, METER_MODULE, Refused, features};
+use crate::{CostTable, METER_MODULE, Nans, Refused, features};
 
 /// A core module that counts, and what the component needs to know of it.
 pub(crate) struct CountingModule {
@@ -35,8 +36,8 @@ pub(crate) struct CountingModule {
 ///
 /// # Errors
 /// Those of [`instrument`](crate::instrument).
-pub(crate) fn rewrite_module(bytes: &[u8], costs: &CostTable) -> Result<CountingModule, Refused> {
-    let original = Original::read(bytes, costs)?;
+pub(crate) fn rewrite_module(bytes: &[u8], costs: &CostTable, nans: Nans) -> Result<CountingModule, Refused> {
+    let original = Original::read(bytes, costs, nans)?;
     let roles = roles(&original.facts, &original.address_taken(), costs);
     let globals = MeterGlobals { first: original.imported_globals };
     let context = ModuleContext {
@@ -97,7 +98,7 @@ struct Original<'a> {
 }
 
 impl<'a> Original<'a> {
-    fn read(bytes: &'a [u8], costs: &CostTable) -> Result<Self, Refused> {
+    fn read(bytes: &'a [u8], costs: &CostTable, nans: Nans) -> Result<Self, Refused> {
         let mut this = Self { instance_cost: u64::from(costs.instance), ..Self::default() };
         let mut validator = Validator::new_with_features(features());
         let mut functions = Vec::new();
@@ -108,7 +109,7 @@ impl<'a> Original<'a> {
             }
             this.note(payload, costs)?;
         }
-        this.scan(functions, costs)?;
+        this.scan(functions, costs, nans)?;
         Ok(this)
     }
 
@@ -220,11 +221,17 @@ impl<'a> Original<'a> {
         &mut self,
         functions: Vec<(FuncToValidate<ValidatorResources>, FunctionBody<'a>)>,
         costs: &CostTable,
+        nans: Nans,
     ) -> Result<(), Refused> {
         let mut allocations = FuncValidatorAllocations::default();
         for (function, body) in functions {
-            let (facts, reusable) = scan(function, &body, self.imported_functions, costs, allocations)?;
+            let canonical = match nans {
+                Nans::ByCompiler => CanonicalPoints::new(),
+                Nans::ByMeter => canonical_points(validator_of(&function), &body)?,
+            };
+            let (mut facts, reusable) = scan(function, &body, self.imported_functions, costs, allocations)?;
             allocations = reusable;
+            facts.canonical = canonical;
             self.facts.push(facts);
             self.bodies.push(body);
         }
@@ -337,6 +344,13 @@ impl<'a> Original<'a> {
         section.functions(&map);
         section
     }
+}
+
+/// One more validator of a function.
+fn validator_of(function: &FuncToValidate<ValidatorResources>) -> FuncValidator<ValidatorResources> {
+    let FuncToValidate { resources, index, ty, features } = function;
+    FuncToValidate { resources: resources.clone(), index: *index, ty: *ty, features: *features }
+        .into_validator(FuncValidatorAllocations::default())
 }
 
 /// The names of the meter's exports, under [`METER_MODULE`].

@@ -2,6 +2,7 @@
 
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources};
 
+use crate::nan::CanonicalPoints;
 use crate::ops::{can_trap, cost_of, is_bulk};
 use crate::reach::Reachability;
 use crate::{CostTable, Refused};
@@ -29,6 +30,8 @@ pub(crate) struct FunctionFacts {
     pub(crate) can_trap: bool,
     /// Whether some branch goes to the function's own label.
     pub(crate) branches_to_body: bool,
+    /// Where its NaNs are made canonical, if the meter does it.
+    pub(crate) canonical: CanonicalPoints,
 }
 
 impl FunctionFacts {

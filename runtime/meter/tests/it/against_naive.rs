@@ -6,6 +6,7 @@ use crate::harness::{
     run_naive, run_plain,
 };
 use crate::naive::{Mode, instance_cost, naive};
+use crate::random::{noise, random_module};
 
 /// Runs a core module four ways and asserts that they agree.
 fn assert_exact(what: &str, module: &[u8], calls: &[Call<'_>], limits: Limits) -> Ending {
@@ -52,9 +53,8 @@ fn awkward_programs_are_counted_exactly() {
     });
 }
 
-/// How many random programs are tried, and the bytes that each is drawn from.
+/// How many random programs are tried.
 const RANDOM_PROGRAMS: u64 = 200;
-const RANDOM_BYTES: usize = 6_000;
 
 #[test]
 fn random_programs_are_counted_exactly() {
@@ -76,43 +76,4 @@ fn random_programs_are_counted_exactly() {
     // The programs must be worth something: many end well, and many kinds of trap are among them.
     assert!(endings.values().sum::<usize>() > 500, "{endings:?}");
     assert!(endings["Ok"] > 80 && endings.len() > 6, "{endings:?}");
-}
-
-/// A valid module without imports, or none for this seed.
-fn random_module(seed: u64) -> Option<Vec<u8>> {
-    let bytes: Vec<u8> = (0..RANDOM_BYTES as u64).map(|i| noise(seed << 32 | i) as u8).collect();
-    let config = wasm_smith::Config {
-        max_imports: 0,
-        min_types: 2,
-        min_funcs: 2,
-        max_funcs: 6,
-        min_exports: 1,
-        max_instructions: 300,
-        min_memories: 1,
-        max_memory32_bytes: 4 << 16,
-        min_tables: 1,
-        max_tables: 3,
-        max_table_elements: 1_000,
-        allow_start_export: seed.is_multiple_of(4),
-        memory64_enabled: false,
-        // `externref` comes with it.
-        reference_types_enabled: false,
-        gc_enabled: false,
-        exceptions_enabled: false,
-        threads_enabled: false,
-        custom_page_sizes_enabled: false,
-        tail_call_enabled: true,
-        ..wasm_smith::Config::default()
-    };
-    let module = wasm_smith::Module::new(config, &mut arbitrary::Unstructured::new(&bytes)).ok()?.to_bytes();
-    let mut validator = wasmparser::Validator::new_with_features(poai_meter::features());
-    validator.validate_all(&module).ok().map(|_| module)
-}
-
-/// SplitMix64: numbers without a pattern, the same each time.
-fn noise(index: u64) -> u64 {
-    let mut z = index.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

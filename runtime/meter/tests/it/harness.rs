@@ -1,8 +1,8 @@
 //! Compiles, links and runs modules and components, plain and instrumented.
 
 use poai_meter::{
-    CostTable, FUEL_GLOBAL, FUEL_LEFT_EXPORT, GUEST_INTERFACE, HOST_INTERFACE, STACK_GLOBAL, StaticRules, check,
-    instrument,
+    CostTable, FUEL_GLOBAL, FUEL_LEFT_EXPORT, GUEST_INTERFACE, HOST_INTERFACE, Nans, STACK_GLOBAL, StaticRules, check,
+    instrument_with,
 };
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection,
@@ -47,9 +47,15 @@ impl Default for Limits {
     }
 }
 
+/// An engine whose compiler makes NaNs canonical.
 pub(crate) fn engine() -> Engine {
+    engine_with(Nans::ByCompiler)
+}
+
+pub(crate) fn engine_with(nans: Nans) -> Engine {
     let mut config = Config::new();
-    config.coredump_on_trap(true).cranelift_nan_canonicalization(true);
+    config.coredump_on_trap(true).cranelift_nan_canonicalization(nans == Nans::ByCompiler);
+    config.relaxed_simd_deterministic(true);
     config.async_stack_size(NATIVE_STACK_BYTES).max_wasm_stack(NATIVE_STACK_BYTES / 2);
     Engine::new(&config).unwrap()
 }
@@ -195,12 +201,12 @@ pub(crate) fn metered_linker(engine: &Engine) -> Linker<Host> {
     linker
 }
 
-pub(crate) fn instrumented(component: &[u8]) -> Vec<u8> {
+pub(crate) fn instrumented(component: &[u8], nans: Nans) -> Vec<u8> {
     let checked = check(component, &StaticRules::default()).unwrap();
-    instrument(&checked, &CostTable::VERSION_1).unwrap()
+    instrument_with(&checked, &CostTable::VERSION_1, nans).unwrap()
 }
 
-/// Instruments and runs a component.
+/// Instruments and runs a component; NaNs are the engine's.
 pub(crate) fn run_metered(
     engine: &Engine,
     linker: &Linker<Host>,
@@ -208,7 +214,18 @@ pub(crate) fn run_metered(
     calls: &[Call<'_>],
     limits: Limits,
 ) -> (Ending, Host) {
-    let component = component::Component::new(engine, instrumented(component)).unwrap();
+    run_instrumented(engine, linker, &instrumented(component, Nans::ByCompiler), calls, limits)
+}
+
+/// Runs an instrumented component.
+pub(crate) fn run_instrumented(
+    engine: &Engine,
+    linker: &Linker<Host>,
+    component: &[u8],
+    calls: &[Call<'_>],
+    limits: Limits,
+) -> (Ending, Host) {
+    let component = component::Component::new(engine, component).unwrap();
     let mut store = Store::new(engine, Host::new(limits));
     let mut results = Vec::new();
     let outcome = run_calls(linker, &component, &mut store, calls, &mut results);

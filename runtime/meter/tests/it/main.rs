@@ -7,4 +7,6 @@ mod driver; // drives functions of any signature
 mod harness; // compiles, links and runs
 mod hostile; // bad input: refused, without panic or delay
 mod naive; // the oracle
+mod nans; // canonical NaNs, against the compiler's
+mod random; // random programs
 mod rules; // every static rule
