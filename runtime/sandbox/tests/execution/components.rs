@@ -36,6 +36,11 @@ pub(crate) fn task(module: &str) -> Vec<u8> {
     component("task", module)
 }
 
+/// A plain program of a core module in binary, which exports `wasi:cli/run@0.2.12#run`.
+pub(crate) fn command_of(module: Vec<u8>) -> Vec<u8> {
+    component_of("command", module)
+}
+
 /// A core module for preview 1.
 pub(crate) fn preview1(module: &str) -> Vec<u8> {
     wat::parse_str(format!("(module {module})")).unwrap()
@@ -60,11 +65,14 @@ static WIT: LazyLock<(Resolve, WorldId, WorldId)> = LazyLock::new(|| {
 });
 
 fn component(world: &str, module: &str) -> Vec<u8> {
+    component_of(world, wat::parse_str(format!("(module {module} {PRELUDE})")).unwrap())
+}
+
+fn component_of(world: &str, mut module: Vec<u8>) -> Vec<u8> {
     let (resolve, command, task) = &*WIT;
     let world = if world == "task" { *task } else { *command };
-    let mut bytes = wat::parse_str(format!("(module {module} {PRELUDE})")).unwrap();
-    embed_component_metadata(&mut bytes, resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().validate(true).module(&bytes).unwrap().encode().unwrap()
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
 /// One page of memory, and an allocator that never frees: its memory begins at 32 KiB.

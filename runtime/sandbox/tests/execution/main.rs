@@ -8,6 +8,7 @@ mod endings; // every way in which a run ends
 mod harness; // prepares, compiles, runs
 mod limits; // fuel, memory, stack, outputs, words
 mod plain; // programs that know nothing of poai
+mod random; // whatever a program is
 mod refusals; // programs that break a static rule
 mod same; // the same claim every time
 mod task; // the interfaces of poai:task
