@@ -10,11 +10,32 @@ mod peers; // who lies, stalls or is not there
 use serde_json::Value;
 
 /// How a command must fail: its exit code, the kind of error, and a part of the message.
-#[track_caller]
-fn assert_error(name: &str, (exit, value): &(i32, Value), expected: (i32, &str, &str)) {
-    let error = &value["error"];
-    let found = (*exit, error["kind"].as_str().unwrap_or_default(), error["message"].as_str().unwrap_or_default());
-    assert_eq!((found.0, found.1), (expected.0, expected.1), "{name}: {value}");
-    assert!(found.2.contains(expected.2), "{name}: {:?} does not say {:?}", found.2, expected.2);
-    assert_eq!(value["exit"], *exit, "{name}: {value}");
+type Failure<'a> = (i32, &'a str, &'a str);
+
+/// Whatever did not end as it must, so that one run of a table tells all of it.
+#[derive(Default)]
+struct Surprises(Vec<String>);
+
+impl Surprises {
+    /// Notes a command that should have failed in a certain way, and did not.
+    fn expect_failure(&mut self, name: &str, (exit, value): &(i32, Value), (code, kind, words): Failure<'_>) {
+        let error = &value["error"];
+        let message = error["message"].as_str().unwrap_or_default();
+        let as_expected = *exit == code && error["kind"] == kind && message.contains(words) && value["exit"] == code;
+        self.expect(as_expected, || format!("{name}: not exit {code}, {kind}, {words:?} but exit {exit}: {value}"));
+    }
+
+    fn expect(&mut self, as_expected: bool, surprise: impl FnOnce() -> String) {
+        if !as_expected {
+            self.0.push(surprise());
+        }
+    }
+}
+
+impl Drop for Surprises {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use poai_meter::{FUEL_LEFT_EXPORT, GUEST_INTERFACE};
 use poai_objects::World;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Type};
 
 use crate::Refusal;
 use crate::guest::Guest;
@@ -90,18 +90,38 @@ fn fuel_left(component: &Component) -> Result<ComponentExportIndex, Refusal> {
 }
 
 fn entry(component: &Component, world: World) -> Result<Entry, Refusal> {
-    match world {
-        World::Task => component.get_export_index(None, TASK_ENTRY).map(Entry::Task),
-        World::Command => command_entry(component).map(Entry::Command),
+    let found = match world {
+        World::Task => component.get_export(None, TASK_ENTRY),
+        World::Command => command_entry(component),
+    };
+    let (item, index) = found.ok_or(Refusal::NoEntry)?;
+    if !fits(&item, world) {
+        let error = if world == World::Task { "string" } else { "_" };
+        return Err(Refusal::Link { reason: format!("its `run` is not of the type `func() -> result<_, {error}>`") });
     }
-    .ok_or(Refusal::NoEntry)
+    Ok(match world {
+        World::Task => Entry::Task(index),
+        World::Command => Entry::Command(index),
+    })
 }
 
-fn command_entry(component: &Component) -> Option<ComponentExportIndex> {
+fn command_entry(component: &Component) -> Option<(ComponentItem, ComponentExportIndex)> {
     let exports = component.component_type();
     let (interface, _) = exports.exports(component.engine()).find(|(name, item)| {
         name.starts_with(COMMAND_ENTRY) && matches!(item.ty, ComponentItem::ComponentInstance(_))
     })?;
     let instance = component.get_export_index(None, interface)?;
-    component.get_export_index(Some(&instance), "run")
+    component.get_export(Some(&instance), "run")
+}
+
+/// Whether an entry takes nothing and gives a result of nothing, and of a text if it is a task's and fails.
+fn fits(entry: &ComponentItem, world: World) -> bool {
+    let ComponentItem::ComponentFunc(function) = entry else { return false };
+    let mut results = function.results();
+    let (Some(Type::Result(result)), None) = (results.next(), results.next()) else { return false };
+    let error_fits = match world {
+        World::Task => matches!(result.err(), Some(Type::String)),
+        World::Command => result.err().is_none(),
+    };
+    function.params().len() == 0 && result.ok().is_none() && error_fits
 }

@@ -1,11 +1,12 @@
 use std::path::Path;
 
-use super::assert_error;
+use super::Surprises;
 use crate::command::{Home, finish};
 use crate::programs::good_task;
 
 #[test]
 fn configuration_that_cannot_be_used_is_named() {
+    let mut surprises = Surprises::default();
     for (name, text, words) in [
         ("not TOML", &b"[host\n"[..], "config.toml, line 1"),
         ("not text", b"\xff\xfe\x00", "config.toml"),
@@ -17,32 +18,34 @@ fn configuration_that_cannot_be_used_is_named() {
         let home = Home::new();
         std::fs::create_dir_all(home.path()).unwrap();
         std::fs::write(home.path().join("config.toml"), text).unwrap();
-        assert_error(name, &home.json(["status"]), (1, "config", words));
+        surprises.expect_failure(name, &home.json(["status"]), (1, "config", words));
     }
     let home = Home::new();
     std::fs::create_dir_all(home.path().join("config.toml")).unwrap();
-    assert_error("a folder", &home.json(["status"]), (1, "config", "config.toml"));
+    surprises.expect_failure("a folder", &home.json(["status"]), (1, "config", "config.toml"));
     let home = Home::new();
-    assert_error("missing", &home.json(["status", "--config", "/nowhere/config.toml"]), (1, "config", "/nowhere/config.toml"));
+    surprises.expect_failure("missing", &home.json(["status", "--config", "/nowhere/config.toml"]), (1, "config", "/nowhere/config.toml"));
     let home = Home::new().with("POAI_HOST_SLOT", "1");
-    assert_error("variable", &home.json(["status"]), (1, "config", "POAI_HOST_SLOT"));
+    surprises.expect_failure("variable", &home.json(["status"]), (1, "config", "POAI_HOST_SLOT"));
 }
 
 #[test]
 fn a_home_that_is_no_folder_is_refused() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     std::fs::write(home.path(), "a file").unwrap();
-    assert_error("file", &home.json(["status"]), (1, "file", "home"));
+    surprises.expect_failure("file", &home.json(["status"]), (1, "file", "home"));
     let home = Home::new();
-    assert_error("device", &home.json(["--home", "/dev/null", "status"]), (2, "usage", "--home"));
+    surprises.expect_failure("device", &home.json(["--home", "/dev/null", "status"]), (2, "usage", "--home"));
 }
 
 #[test]
 fn a_home_has_one_daemon() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     let daemon = home.daemon([] as [&str; 0]);
     let second = home.json(["host", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
-    assert_error("second daemon", &second, (1, "home-busy", &format!("process {}", daemon.child.id())));
+    surprises.expect_failure("second daemon", &second, (1, "home-busy", &format!("process {}", daemon.child.id())));
     let (exit, status) = home.json(["status"]);
     assert_eq!((exit, status["daemon"].as_u64()), (0, Some(daemon.child.id().into())), "{status}");
 }
@@ -58,11 +61,12 @@ fn a_daemon_that_was_killed_leaves_a_home_that_works() {
 
 #[test]
 fn a_quota_that_is_used_up_is_named() {
+    let mut surprises = Surprises::default();
     let home = Home::new().with("POAI_STORE_QUOTA_BYTES", "200000");
     let task = home.file("task.wasm", &good_task());
     let big = home.file("big", &vec![7; 3 << 20]);
     let input = format!("big={}", big.display());
-    assert_error("quota", &home.json(["run", task.to_str().unwrap(), "--input", &input]), (6, "disk-full", "200000"));
+    surprises.expect_failure("quota", &home.json(["run", task.to_str().unwrap(), "--input", &input]), (6, "disk-full", "200000"));
     // What was there before still works.
     assert_eq!(home.json(["run", task.to_str().unwrap()]).0, 0);
 }
@@ -70,17 +74,19 @@ fn a_quota_that_is_used_up_is_named() {
 /// On a file system of three megabytes: only root may mount one.
 #[test]
 fn a_full_disk_is_said_in_words_and_survived() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     if !rustix::process::geteuid().is_root() {
         return a_full_disk_is_said_by_a_write(&home);
     }
     std::fs::create_dir(home.path()).unwrap();
-    let small = SmallDisk::mount(&home.path());
+    let folder = home.path();
+    let small = SmallDisk::mount(&folder);
     let task = home.file("task.wasm", &good_task());
-    let big = home.file("big", &vec![7; 16 << 20]);
+    let big = home.file("big", &noise(16 << 20));
     let input = format!("big={}", big.display());
     let ended = home.json(["run", task.to_str().unwrap(), "--input", &input]);
-    assert_error("full disk", &ended, (6, "disk-full", ""));
+    surprises.expect_failure("full disk", &ended, (6, "disk-full", ""));
     let (exit, status) = home.json(["status"]);
     assert_eq!(exit, 0, "{status}");
     drop(small);
@@ -95,6 +101,16 @@ fn a_full_disk_is_said_by_a_write(home: &Home) {
     command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let ended = command.output().unwrap();
     assert_eq!(ended.status.code(), Some(6), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// Bytes of which no two blocks are the same.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(&mut next).take(count).collect()
 }
 
 struct SmallDisk<'a>(&'a Path);

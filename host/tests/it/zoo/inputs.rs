@@ -1,24 +1,36 @@
 use std::os::unix::fs::symlink;
 
-use super::assert_error;
+use super::Surprises;
 use crate::command::Home;
 use crate::programs::good_task;
 
 #[test]
 fn names_that_leave_their_place_are_refused() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     let task = home.file("task.wasm", &good_task());
     let file = home.file("file", b"content");
     let long = "x".repeat(256);
-    for name in ["..", ".", "../x", "a/b", "/etc/passwd", "", "a\nb", "a\u{1b}[2Jb", &long] {
+    for (name, words) in [
+        ("..", "--input"),
+        (".", "--input"),
+        ("../x", "--input"),
+        ("a/b", "--input"),
+        ("/etc/passwd", "--input"),
+        ("", "--input"),
+        ("a\nb", "invalid value"),
+        ("a\u{1b}[2Jb", "invalid value"),
+        (&long, "--input"),
+    ] {
         let input = format!("{name}={}", file.display());
         let ended = home.json(["run", task.to_str().unwrap(), "--input", &input]);
-        assert_error(&format!("{name:?}"), &ended, (2, "usage", "--input"));
+        surprises.expect_failure(&format!("{name:?}"), &ended, (2, "usage", words));
     }
 }
 
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     let task = home.file("task.wasm", &good_task());
     let file = home.file("file", b"content");
@@ -26,7 +38,7 @@ fn arguments_that_make_no_sense_are_refused() {
     let missing = format!("a={}/missing", home.scratch().display());
     for (arguments, expected) in [
         (vec!["--param", "x"], (2, "usage", "NAME=VALUE")),
-        (vec!["--fuel", "-1"], (2, "usage", "--fuel")),
+        (vec!["--fuel", "-1"], (2, "usage", "-1")),
         (vec!["--fuel", "18446744073709551615"], (1, "bad-input", "fuel")),
         (vec!["--memory-bytes", "18446744073709551615"], (1, "bad-input", "memory_bytes")),
         (vec!["--seed", "one"], (2, "usage", "--seed")),
@@ -38,13 +50,14 @@ fn arguments_that_make_no_sense_are_refused() {
     ] {
         let mut command = vec!["run", task.to_str().unwrap()];
         command.extend(&arguments);
-        assert_error(&arguments.join(" "), &home.json(command), expected);
+        surprises.expect_failure(&arguments.join(" "), &home.json(command), expected);
     }
 }
 
 /// Files that have no end, or no beginning, would be read for ever.
 #[test]
 fn inputs_that_are_no_files_are_refused() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     let task = home.file("task.wasm", &good_task());
     let fifo = home.scratch().join("fifo");
@@ -55,13 +68,14 @@ fn inputs_that_are_no_files_are_refused() {
     for (path, words) in [(fifo.as_path(), "fifo"), (folder.as_path(), "fifo"), ("/dev/zero".as_ref(), "/dev/zero")] {
         let input = format!("a={}", path.display());
         let ended = home.json(["run", task.to_str().unwrap(), "--input", &input]);
-        assert_error(&input, &ended, (1, "bad-input", words));
+        surprises.expect_failure(&input, &ended, (1, "bad-input", words));
     }
 }
 
 /// A folder's links could point to what its owner never meant to give away.
 #[test]
 fn links_in_a_folder_are_refused_and_named() {
+    let mut surprises = Surprises::default();
     let home = Home::new();
     let task = home.file("task.wasm", &good_task());
     let folder = home.scratch().join("folder");
@@ -71,13 +85,14 @@ fn links_in_a_folder_are_refused_and_named() {
         symlink(target, &link).unwrap();
         let input = format!("a={}", folder.display());
         let ended = home.json(["run", task.to_str().unwrap(), "--input", &input]);
-        assert_error(name, &ended, (1, "bad-input", name));
+        surprises.expect_failure(name, &ended, (1, "bad-input", name));
         std::fs::remove_file(link).unwrap();
     }
 }
 
 #[test]
 fn package_files_that_are_wrong_are_refused() {
+    let mut surprises = Surprises::default();
     for (name, text, words) in [
         ("not TOML", "[package", "line 1"),
         ("no name", "[package]\n", "missing field"),
@@ -89,7 +104,7 @@ fn package_files_that_are_wrong_are_refused() {
         let folder = home.scratch().join("task");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("package.toml"), text).unwrap();
-        assert_error(name, &home.json(["publish".as_ref(), folder.as_os_str()]), (1, "bad-input", words));
+        surprises.expect_failure(name, &home.json(["publish".as_ref(), folder.as_os_str()]), (1, "bad-input", words));
     }
 }
 

@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::assert_error;
+use super::Surprises;
 use crate::command::Home;
 use crate::programs::good_task;
 
@@ -29,6 +29,7 @@ fn somebody(treat: fn(TcpStream)) -> String {
 
 #[test]
 fn peers_that_do_not_speak_the_protocol_end_in_words() {
+    let mut surprises = Surprises::default();
     let silent = somebody(|mut caller| {
         let mut bytes = Vec::new();
         // Reads for ever, and never answers.
@@ -45,29 +46,31 @@ fn peers_that_do_not_speak_the_protocol_end_in_words() {
     for (name, address) in [("silent", silent), ("flooding", flooding), ("rude", rude), ("absent", absent)] {
         let begun = Instant::now();
         let ended = home.json(["run", task.to_str().unwrap(), "--on", &address]);
-        assert_error(name, &ended, (1, "no-peer", ""));
+        surprises.expect_failure(name, &ended, (1, "no-peer", ""));
         assert!(begun.elapsed() < SOON, "{name}: it took {:?}", begun.elapsed());
     }
 }
 
 #[test]
 fn a_peer_that_is_somebody_else_is_not_trusted() {
+    let mut surprises = Surprises::default();
     let host = Home::new();
     let daemon = host.daemon(["--accept", "any"]);
     let address = daemon.address().replace(daemon.peer(), NOBODY);
     let home = impatient();
     let task = home.file("task.wasm", &good_task());
-    assert_error("another id", &home.json(["run", task.to_str().unwrap(), "--on", &address]), (1, "no-peer", ""));
+    surprises.expect_failure("another id", &home.json(["run", task.to_str().unwrap(), "--on", &address]), (1, "no-peer", ""));
 }
 
 #[test]
 fn a_host_takes_only_what_its_operator_named() {
+    let mut surprises = Surprises::default();
     let host = Home::new();
     let daemon = host.daemon([] as [&str; 0]);
     let home = impatient();
     let task = home.file("task.wasm", &good_task());
     let ended = home.json(["run", task.to_str().unwrap(), "--on", &daemon.address()]);
-    assert_error("closed host", &ended, (1, "declined", ""));
+    surprises.expect_failure("closed host", &ended, (1, "declined", ""));
 }
 
 /// Whoever floods a host's port does not keep it from its work.
