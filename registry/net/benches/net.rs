@@ -106,7 +106,7 @@ fn measure() -> Result<(), Failure> {
     println!("{:<26} {:>10} {:<5} {:>12} {:>8}  peer", "name", "value", "unit", "peer's", "ratio");
     for line in &lines {
         let Line { name, value, unit, peer_value, ratio, peer, .. } = line;
-        println!("{name:<26} {value:>10.2} {unit:<5} {peer_value:>12.2} {ratio:>8.2}  {peer}");
+        println!("{name:<26} {value:>10.3} {unit:<5} {peer_value:>12.3} {ratio:>8.2}  {peer}");
     }
     std::fs::write(folder.join("net.json"), serde_json::to_vec_pretty(&lines)?)?;
     Ok(())

@@ -53,6 +53,13 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
     Ok(bytes)
 }
 
+/// Reads one message and keeps nothing of it.
+pub(crate) async fn skip<S: AsyncRead + Unpin>(stream: &mut S, limit: FrameLimit) -> Result<(), NetError> {
+    let length = read_length(stream, limit).await?.unwrap_or_default();
+    futures::io::copy(stream.take(length as u64), &mut futures::io::sink()).await?;
+    Ok(())
+}
+
 async fn read_varint<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<u64>, NetError> {
     let mut length = 0;
     for index in 0..LENGTH_BYTES {

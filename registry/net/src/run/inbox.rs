@@ -113,24 +113,31 @@ impl RunInbox {
         let Incoming { peer, stream, permit: _permit, .. } = incoming;
         let limits = &self.0.limits;
         let (mut reader, mut writer) = stream.split();
-        let ask = within(limits.handshake, peer, async {
+        let slot = self.slot(peer);
+        let admitted = within(limits.handshake, peer, async {
             let hello = self.greet(peer, &mut reader, &mut writer).await?;
-            match read(&mut reader, peer, limits).await? {
-                FromRequester::Ask(ask) if hello.version == VERSION => Ok(Some(ask)),
-                FromRequester::Ask(_) => Ok(None),
-                FromRequester::Hello(_) | FromRequester::Cancel => Err(malformed("an ask must follow the hello")),
-            }
+            // An ask that is not looked at costs no memory.
+            let slot = match slot {
+                Ok(slot) if hello.version == VERSION => slot,
+                refused => {
+                    frame::skip(&mut reader, frame_limit(limits)).await?;
+                    return Ok(refused.err().map(Err));
+                }
+            };
+            let FromRequester::Ask(ask) = read(&mut reader, peer, limits).await? else {
+                return Err(malformed("an ask must follow the hello"));
+            };
+            let (responder, words) = Responder::new(limits, ask.want_log);
+            Ok(Some(self.admit(peer, ask, responder).map(|()| (slot, words))))
         });
-        // A requester of another version has learnt ours from the hello.
-        let Some(ask) = ask.await? else { return Ok(writer.close().await?) };
-        let (responder, words) = Responder::new(limits, ask.want_log);
-        let admitted = self.slot(peer).and_then(|slot| self.admit(peer, ask, responder).map(|()| slot));
-        match admitted {
-            Ok(_slot) => self.relay(peer, reader, writer, words).await,
-            Err(decline) => {
+        match admitted.await? {
+            Some(Ok((_slot, words))) => self.relay(peer, reader, writer, words).await,
+            Some(Err(decline)) => {
                 send(&mut writer, &FromHost::Event(RunEvent::Declined(decline)), limits).await?;
                 Ok(writer.close().await?)
             }
+            // A requester of another version has learnt ours from the hello.
+            None => Ok(writer.close().await?),
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::Instant;
 use cid::Cid;
 use node::Helia;
 use poai_net::{Identity, Net, NetConfig, Sources};
-use poai_store::{Blocks, Store, StoreLimits, car, unixfs};
+use poai_store::{Store, StoreLimits, car, unixfs};
 
 const MEBIBYTE: usize = 1 << 20;
 /// Helia is slow at times; a transfer that takes longer has stopped.
