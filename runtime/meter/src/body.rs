@@ -192,10 +192,8 @@ impl<'a> Rewriter<'a> {
     fn body(&mut self, body: &FunctionBody<'_>, points: &[Point]) -> Result<(), Refused> {
         let counts = self.role.convention != Convention::Plain;
         let mut points = points.iter().copied().filter(|_| counts).peekable();
-        if let Some(entry) = points.next_if(|point| point.at == 0) {
-            self.charge(entry);
-        }
-        self.enter_frame();
+        let entry = points.next_if(|point| point.at == 0);
+        self.enter(entry);
         if self.has_body_block {
             let block = self.signatures.body_block(self.type_index);
             self.emit(&Instruction::Block(block));
@@ -374,28 +372,49 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Takes the function's frame from the stack left, and tests it where the graph asks for it.
-    fn enter_frame(&mut self) {
-        if self.role.convention != Convention::Full {
-            return;
+    /// Charges the entry point, takes the function's frame from the stack left, and tests both where asked for.
+    fn enter(&mut self, entry: Option<Point>) {
+        if self.role.convention == Convention::Full {
+            self.emit_all(&[
+                Instruction::LocalGet(self.stack),
+                Instruction::I32Const(self.role.frame.cast_signed()),
+                Instruction::I32Sub,
+                Instruction::LocalSet(self.stack),
+            ]);
         }
+        match (entry, self.role.reserve) {
+            (Some(point), Some(reserve)) => {
+                self.charge(Point { checked: false, ..point });
+                self.test_both(reserve);
+            }
+            (Some(point), None) => self.charge(point),
+            (None, Some(reserve)) => self.test_both(reserve),
+            (None, None) => {}
+        }
+    }
+
+    /// Ends the run if the fuel left is below zero, or the stack left below the reserve: one test for both, since
+    /// almost always neither is. If both are, the fuel counts.
+    fn test_both(&mut self, reserve: u32) {
         self.emit_all(&[
+            Instruction::LocalGet(self.fuel),
             Instruction::LocalGet(self.stack),
-            Instruction::I32Const(self.role.frame.cast_signed()),
-            Instruction::I32Sub,
-        ]);
-        let Some(reserve) = self.role.reserve else {
-            return self.emit(&Instruction::LocalSet(self.stack));
-        };
-        self.emit_all(&[
-            Instruction::LocalTee(self.stack),
             Instruction::I32Const(reserve.cast_signed()),
-            Instruction::I32LtS,
+            Instruction::I32Sub,
+            Instruction::I64ExtendI32S,
+            Instruction::I64Or,
+            Instruction::I64Const(0),
+            Instruction::I64LtS,
             Instruction::If(BlockType::Empty),
             Instruction::LocalGet(self.fuel),
             Instruction::GlobalSet(self.module.globals.fuel()),
+            Instruction::LocalGet(self.fuel),
+            Instruction::I64Const(0),
+            Instruction::I64GeS,
+            Instruction::If(BlockType::Empty),
             Instruction::I32Const(-1),
             Instruction::GlobalSet(self.module.globals.stack()),
+            Instruction::End,
             Instruction::Unreachable,
             Instruction::End,
         ]);

@@ -2,8 +2,8 @@
 
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
-    ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Instance, Parser, Payload, TypeRef,
-    ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Instance, Operator, Parser,
+    Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use crate::features::parser;
@@ -211,7 +211,11 @@ impl<'r> Checker<'r> {
         let mut ops = body.get_operators_reader()?;
         while !ops.eof() {
             let offset = ops.original_position();
-            validator.op(offset, &ops.read()?)?;
+            let op = ops.read()?;
+            validator.op(offset, &op)?;
+            if let Operator::BrTable { targets } = &op {
+                limit(StaticRule::JumpTargets, targets.len().into(), rules.jump_targets)?;
+            }
             // The function itself is the outermost frame.
             let nesting = u64::from(validator.control_stack_height()).saturating_sub(1);
             limit(StaticRule::BlockNesting, nesting, rules.block_nesting)?;

@@ -24,7 +24,7 @@ pub struct CostTable {
     pub table: u32,
     /// The fixed part of a bulk operation and of `memory.grow` and `table.grow`.
     pub bulk: u32,
-    /// The fuel of [`Self::bulk_bytes`] bytes copied or filled, rounded down, is 1.
+    /// A bulk operation on bytes costs its length shifted right by this, and so does an active data segment.
     pub bulk_bytes_shift: u32,
     /// Each element copied, initialised or filled in a table, and each that `table.grow` adds.
     pub table_element: u32,
@@ -65,7 +65,7 @@ impl CostTable {
         slot: 16,
     };
 
-    /// Bytes that a bulk operation moves for one unit of fuel; data segments are charged alike.
+    /// Bytes that a bulk operation moves for one unit of fuel.
     pub const fn bulk_bytes(&self) -> u64 {
         1 << self.bulk_bytes_shift
     }
@@ -74,5 +74,20 @@ impl CostTable {
 impl Default for CostTable {
     fn default() -> Self {
         Self::VERSION_1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_table_is_pinned() {
+        let pinned = "CostTable { simple: 1, memory: 2, divide: 8, branch: 1, branch_table: 3, call: 4, \
+            call_indirect: 8, table: 4, bulk: 16, bulk_bytes_shift: 3, table_element: 1, page: 1024, host_call: 64, \
+            instance: 1024, leaf: 64, frame: 64, slot: 16 }";
+        assert_eq!(format!("{:?}", CostTable::VERSION_1), pinned);
+        assert_eq!(CostTable::default(), CostTable::VERSION_1);
+        assert_eq!(CostTable::VERSION_1.bulk_bytes(), 8);
     }
 }

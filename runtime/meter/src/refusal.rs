@@ -131,6 +131,8 @@ static_rules! {
     Locals = "locals",
     /// [`StaticRules::block_nesting`](crate::StaticRules::block_nesting)
     BlockNesting = "block-nesting",
+    /// [`StaticRules::jump_targets`](crate::StaticRules::jump_targets)
+    JumpTargets = "jump-targets",
     /// [`StaticRules::globals`](crate::StaticRules::globals)
     Globals = "globals",
     /// [`StaticRules::tables`](crate::StaticRules::tables)

@@ -33,6 +33,8 @@ pub struct StaticRules {
     pub locals: u64,
     /// Blocks open at once in one function.
     pub block_nesting: u64,
+    /// Targets of one jump table (`br_table`), without the default: the compiler takes no more.
+    pub jump_targets: u64,
     /// Globals defined in one core module: they are in the pooled instance's own memory.
     pub globals: u64,
     /// Tables defined in one core module.
@@ -61,6 +63,7 @@ impl Default for StaticRules {
             body_bytes: 1 << 20,
             locals: 4_096,
             block_nesting: 4_096,
+            jump_targets: 65_520,
             globals: 4_096,
             tables: 8,
             table_elements: 200_000,
@@ -90,6 +93,7 @@ mod tests {
             body_bytes: 1_048_576,
             locals: 4_096,
             block_nesting: 4_096,
+            jump_targets: 65_520,
             globals: 4_096,
             tables: 8,
             table_elements: 200_000,

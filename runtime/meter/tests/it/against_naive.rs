@@ -54,7 +54,7 @@ fn awkward_programs_are_counted_exactly() {
 }
 
 /// How many random programs are tried.
-const RANDOM_PROGRAMS: u64 = 200;
+const RANDOM_PROGRAMS: u64 = 120;
 
 #[test]
 fn random_programs_are_counted_exactly() {
@@ -74,6 +74,6 @@ fn random_programs_are_counted_exactly() {
         }
     }
     // The programs must be worth something: many end well, and many kinds of trap are among them.
-    assert!(endings.values().sum::<usize>() > 500, "{endings:?}");
-    assert!(endings["Ok"] > 80 && endings.len() > 6, "{endings:?}");
+    assert!(endings.values().sum::<usize>() > 300, "{endings:?}");
+    assert!(endings["Ok"] > 50 && endings.len() > 6, "{endings:?}");
 }

@@ -30,7 +30,7 @@ const SAMPLE: &str = r#"(component
         (elem func $f)
         (data "a")
         (func (local i32 i32 i32) (block (block (nop))))
-        (func))
+        (func (block (br_table 0 0 (i32.const 0)))))
     (core module $n (memory 1))
     (core instance $n1 (instantiate $n))
     (core instance $n2 (instantiate $n)))"#;
@@ -53,6 +53,7 @@ fn limits_are_kept_to_the_unit() {
             body_bytes: 11,
             locals: 3,
             block_nesting: 2,
+            jump_targets: 1,
             globals: 2,
             tables: 2,
             table_elements: 20,
@@ -76,6 +77,7 @@ fn limits_are_kept_to_the_unit() {
         (StaticRule::BodyBytes, |rules| rules.body_bytes = 10),
         (StaticRule::Locals, |rules| rules.locals = 2),
         (StaticRule::BlockNesting, |rules| rules.block_nesting = 1),
+        (StaticRule::JumpTargets, |rules| rules.jump_targets = 0),
         (StaticRule::Globals, |rules| rules.globals = 1),
         (StaticRule::Tables, |rules| rules.tables = 1),
         (StaticRule::TableElements, |rules| rules.table_elements = 19),
@@ -137,7 +139,7 @@ fn names_of_rules_are_stable() {
     assert_eq!(
         names.join(" "),
         "component valid features component-bytes component-items component-nesting modules core-instances types \
-         signature imports exports functions body-bytes locals block-nesting globals tables table-elements memories \
+         signature imports exports functions body-bytes locals block-nesting jump-targets globals tables table-elements memories \
          segments nested-code module-linking reserved-name"
     );
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
