@@ -149,9 +149,9 @@ impl Attempt {
                 record.on.clone_from(on);
             });
         }
-        for watcher in lock(&self.watchers).iter() {
-            watcher.send(event.clone());
-        }
+        let mut watchers = lock(&self.watchers);
+        watchers.retain(Events::has_watcher);
+        watchers.iter().for_each(|watcher| watcher.send(event.clone()));
     }
 
     /// Adds somebody who watches.

@@ -99,6 +99,11 @@ impl Events {
         }
     }
 
+    /// Whether anybody still watches.
+    pub(crate) fn has_watcher(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Tells whoever watches, and waits for them: for what must not be missed. Blocks this thread.
     pub(crate) fn send_patiently(&self, event: Event) {
         // Nobody watches any more: there is nothing to be done about it.

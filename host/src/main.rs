@@ -22,10 +22,12 @@ mod output_folder; // outputs as files
 mod output_sink; // outputs from the sandbox, into the store
 mod package_file; // package.toml
 mod policy; // whose runs are taken
+mod program_file; // a component or module from disk
 mod records; // names, attempts, claims, statements
 mod render; // the only place that prints
 mod scheduler; // slots, memory, queue
 mod shelf; // objects in the store
+mod toml_line; // where a TOML error lies
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use poai_objects::{Contributor, InputName, ObjectError, Package, PackageName, Pa
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Failure, Kind};
+use crate::toml_line::line_of;
 
 /// The file's name in a task's folder.
 pub(crate) const FILE_NAME: &str = "package.toml";
@@ -126,8 +127,7 @@ impl PackageFile {
 
     fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let written: Written = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            format!("line {line}: {}", error.message())
+            format!("line {}: {}", line_of(text, &error), error.message())
         })?;
         let component = match (written.program.source_crate, written.program.component) {
             (Some(folder_of_crate), None) => ComponentSource::Crate(inside(folder, &folder_of_crate)?),

@@ -1,5 +1,5 @@
-use super::invocation::Invocation;
-use crate::control::{AttemptName, Request};
+use super::invocation::{Invocation, interrupts};
+use crate::control::{AttemptName, Request, connect};
 use crate::errors::{Exit, Failure};
 
 /// Show what a task said
@@ -14,5 +14,12 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
-    invocation.ask(Request::Logs { attempt: args.attempt.clone(), follow: args.follow }).await
+    let home = invocation.home()?;
+    let config = invocation.config(&home)?;
+    let cancel = interrupts()?;
+    let mut endpoint = connect(&home, &config).await?;
+    let request = Request::Logs { attempt: args.attempt.clone(), follow: args.follow };
+    let answer = endpoint.ask(request, &cancel, |event| invocation.screen.wanted(&event)).await;
+    endpoint.close().await;
+    Ok(invocation.screen.answer(&answer?))
 }

@@ -10,6 +10,7 @@ use super::guest;
 use crate::control::{Answer, Endpoint, Place, Request, RunRequest, Source, Target, connect};
 use crate::errors::{Exit, Failure, Kind};
 use crate::home::Home;
+use crate::program_file;
 
 /// Run a task, here or on the network
 #[derive(Debug, clap::Args)]
@@ -171,7 +172,7 @@ async fn takes_stdin(
     match target {
         Target::Draft(draft) => Ok(draft.takes_stdin()),
         Target::File(path) => {
-            let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+            let bytes = program_file::read(path)?;
             // What is no program at all is refused in better words when it is run.
             Ok(poai_sandbox::detect_world(&bytes).is_ok_and(|world| world == World::Command))
         }

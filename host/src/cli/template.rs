@@ -77,7 +77,7 @@ mod tests {
         let files = files(&"my-task".parse().unwrap());
         let text = |wanted: &str| &files.iter().find(|(path, _)| *path == wanted).unwrap().1;
         assert!(text("src/lib.rs").contains("fn my_task("));
-        assert!(files.iter().all(|(_, text)| !text.contains("{{")));
+        assert!(files.iter().all(|(_, text)| !text.contains("{{name}}") && !text.contains("{{function}}")));
         for path in ["Cargo.toml", "package.toml", "rust-toolchain.toml"] {
             text(path).parse::<toml::Table>().unwrap();
         }

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::DEFAULT_TOML;
 use crate::errors::{Failure, Kind};
 use crate::nearest::nearest;
+use crate::toml_line::line_of;
 
 /// Bytes of a configuration file.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -73,8 +74,7 @@ impl Layers {
             return Err(refuse(format!("{path} is larger than {MAX_FILE_BYTES} bytes")));
         }
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            refuse(format!("{path}, line {line}: {}", error.message()))
+            refuse(format!("{path}, line {}: {}", line_of(text, &error), error.message()))
         })?;
         for (section, keys) in table {
             let Value::Table(keys) = keys else {

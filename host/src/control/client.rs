@@ -130,7 +130,9 @@ async fn ask_daemon(
     let mut stream = dial(home).await?.ok_or_else(none)?;
     let gone = || Failure::new(Kind::NoDaemon, "the daemon went away before it answered");
     let (mut reader, mut writer) = stream.split();
-    frame::write(&mut writer, &FromClient::Request(request)).await.map_err(|_| gone())?;
+    // A path that is no UTF-8 has no place in a frame.
+    let refused = |error: std::io::Error| Failure::new(Kind::BadInput, format!("the daemon cannot be asked: {error}"));
+    frame::write(&mut writer, &FromClient::Request(Box::new(request))).await.map_err(refused)?;
     let mut cancelled = false;
     // A frame may be half read when the cancellation comes, so the reader is a task of its own.
     let (sender, mut frames) = tokio::sync::mpsc::channel(64);

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use poai_objects::codec;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -19,7 +18,7 @@ pub(super) const MAX_FRAME_BYTES: usize = 8 << 20;
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FromClient {
     Hello { version: u32 },
-    Request(Request),
+    Request(Box<Request>),
     /// Whoever asked no longer wants it.
     Cancel,
 }
@@ -35,7 +34,7 @@ pub(super) enum FromNode {
 }
 
 pub(super) async fn write<T: Serialize>(stream: &mut (impl AsyncWrite + Unpin), value: &T) -> io::Result<()> {
-    let body = codec::encode(value);
+    let body = serde_ipld_dagcbor::to_vec(value).map_err(|error| io::Error::other(format!("it cannot be sent: {error}")))?;
     if body.len() > MAX_FRAME_BYTES {
         return Err(io::Error::other(format!("a frame of {} bytes is over the limit of {MAX_FRAME_BYTES}", body.len())));
     }

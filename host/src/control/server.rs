@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, FromClient, FromNode};
 use super::{Answer, CONTROL_VERSION, Request};
-use crate::errors::Failure;
-use crate::events::Events;
+use crate::errors::{Failure, Kind};
+use crate::events::{Event, Events};
 use crate::home::Home;
 use crate::node::Node;
 
@@ -94,28 +94,36 @@ async fn serve_one(node: &Arc<Node>, mut stream: UnixStream, stop: &Cancellation
     let outlives = request.outlives_its_asker();
     let (events, mut received) = Events::channel();
     let cancel = CancellationToken::new();
-    let work = tokio::spawn({
+    let mut work = tokio::spawn({
         let (node, cancel) = (node.clone(), cancel.clone());
         async move { node.handle(request, &events, &cancel).await }
     });
     let (mut reader, mut writer) = stream.split();
-    let watch_client = watch(&mut reader, &cancel, outlives);
+    // A command that has gone away is written to no more; its work comes to its end all the same.
+    let mut open = true;
     let pump = async {
-        let mut open = true;
-        while let Some(event) = received.recv().await {
-            open = open && frame::write(&mut writer, &FromNode::Event(event)).await.is_ok();
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = received.recv() => open = open && tell(&mut writer, event).await,
+                done = &mut work => {
+                    while let Ok(event) = received.try_recv() {
+                        open = open && tell(&mut writer, event).await;
+                    }
+                    break done;
+                }
+            }
         }
-        open
     };
-    let open = tokio::select! {
-        open = pump => open,
-        () = watch_client => unreachable!("the watch never ends by itself"),
+    let done = tokio::select! {
+        done = pump => done,
+        () = watch(&mut reader, &cancel, outlives) => unreachable!("the watch never ends by itself"),
         () = stopped(stop, &cancel) => unreachable!("the watch never ends by itself"),
     };
-    let end = match work.await {
+    let end = match done {
         Ok(Ok(answer)) => FromNode::Done(answer),
         Ok(Err(failure)) => FromNode::Failed(failure),
-        Err(panic) => FromNode::Failed(Failure::new(crate::errors::Kind::Bug, format!("the daemon's work broke off: {panic}"))),
+        Err(panic) => FromNode::Failed(Failure::new(Kind::Bug, format!("the daemon's work broke off: {panic}"))),
     };
     if open {
         frame::write(&mut writer, &end).await.map_err(|error| frame::broken(&error.to_string()))?;
@@ -124,6 +132,11 @@ async fn serve_one(node: &Arc<Node>, mut stream: UnixStream, stop: &Cancellation
         stop.cancel();
     }
     Ok(())
+}
+
+/// Sends one event; false if the command has gone away.
+async fn tell(writer: &mut (impl tokio::io::AsyncWrite + Unpin), event: Event) -> bool {
+    frame::write(writer, &FromNode::Event(event)).await.is_ok()
 }
 
 /// Cancels the work when the command says so, or goes away.
@@ -154,7 +167,7 @@ async fn greet(stream: &mut UnixStream) -> Result<Option<Request>, Failure> {
         return Ok(None);
     }
     match frame::read(stream).await? {
-        Some(FromClient::Request(request)) => Ok(Some(request)),
+        Some(FromClient::Request(request)) => Ok(Some(*request)),
         _ => Ok(None),
     }
 }

@@ -91,7 +91,9 @@ impl Node {
             let summary = car::import(&node.store, reader, &CarLimits::default(), &in_use);
             let summary = summary.map_err(|error| {
                 let failure = Failure::from(error);
-                Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+                // A block that is not there is the archive's flaw, not a name that nobody knows.
+                let kind = if failure.kind == Kind::NotFound { Kind::BadInput } else { failure.kind };
+                Failure { kind, message: format!("{}: {}", path.display(), failure.message), ..failure }
             })?;
             node.store.sync()?;
             Ok(summary)

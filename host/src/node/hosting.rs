@@ -1,6 +1,7 @@
 //! Runs of others: whose are taken, and what they get.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use poai_net::{
     Ask, Decline, DeclineReason, FaultKind, IncomingRun, LogLine, PeerId, Progress, ReceiptAnswer, Responder, RunFault, Stage,
@@ -22,6 +23,9 @@ use crate::events::{Event, Events, LogLevel};
 use crate::policy::Asked;
 use crate::scheduler::{NoPlace, Place};
 use crate::shelf::Shelf;
+
+/// How often a daemon drops what nothing keeps.
+const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 
 /// A run that this host has agreed to look at.
 struct Taken {
@@ -53,6 +57,7 @@ impl Node {
             self.offer_again_and_again(network);
         }
         self.provide_all().await?;
+        self.collect_again_and_again(network);
         let addresses = network.net.addresses().await?.iter().map(ToString::to_string).collect();
         Ok((network.net.peer().to_string(), addresses))
     }
@@ -74,6 +79,22 @@ impl Node {
                 tokio::select! {
                     () = tokio::time::sleep(offer::EVERY) => {}
                     () = stop.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    /// Drops what nothing keeps any more, for instance outputs that nobody fetched in time.
+    fn collect_again_and_again(self: &Arc<Self>, network: &Network) {
+        let (node, stop) = (self.clone(), network.stop.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(COLLECT_EVERY) => {}
+                    () = stop.cancelled() => return,
+                }
+                if let Err(failure) = node.collect_garbage(false).await {
+                    tracing::warn!(%failure, "nothing was collected");
                 }
             }
         });

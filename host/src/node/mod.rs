@@ -121,6 +121,19 @@ impl Node {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Answer, Failure> {
+        // An attempt writes down how it ended; all else can be left where it is.
+        let ends_by_itself = matches!(request, Request::Run(_) | Request::Wait { .. } | Request::Cancel { .. });
+        let work = self.answer(request, events, cancel);
+        if ends_by_itself {
+            return work.await;
+        }
+        tokio::select! {
+            answer = work => answer,
+            () = cancel.cancelled() => Err(interrupted()),
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request, events: &Events, cancel: &CancellationToken) -> Result<Answer, Failure> {
         match request {
             Request::Status => self.status().await,
             Request::Publish(draft) => self.publish(draft, events).await,

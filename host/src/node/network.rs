@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::Node;
 use crate::errors::{Failure, Kind};
 
+/// Pauses before an address is dialled again.
+const DIAL_PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+
 /// This node as a peer.
 pub(super) struct Network {
     pub(super) net: Net,
@@ -20,9 +23,21 @@ impl Network {
     pub(super) async fn dial_all(&self, peers: &[String]) -> Result<Vec<PeerId>, Failure> {
         let mut dialled = Vec::new();
         for peer in peers {
-            dialled.push(self.net.dial(address(peer)?).await?);
+            dialled.push(self.dial(address(peer)?).await?);
         }
         Ok(dialled)
+    }
+
+    /// Connects to an address; tries again if it does not work at once, as with a host under a flood.
+    pub(super) async fn dial(&self, address: Multiaddr) -> Result<PeerId, Failure> {
+        for pause in DIAL_PAUSES {
+            match self.net.dial(address.clone()).await {
+                Ok(peer) => return Ok(peer),
+                Err(error) => tracing::debug!(%address, %error, "dialled in vain; once more"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(self.net.dial(address).await?)
     }
 
     pub(super) async fn close(&self) {

@@ -13,6 +13,7 @@ use crate::control::{RunRequest, Source, Target};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
 use crate::package_file::{Draft, DraftModel};
+use crate::program_file;
 use crate::shelf::Shelf;
 
 /// A run with its id, and everything that it links to held in the store.
@@ -81,7 +82,7 @@ impl Node {
         in_use: &InUse,
         events: &Events,
     ) -> Result<(poai_objects::ProgramId, Program), Failure> {
-        let bytes = std::fs::read(component).map_err(|error| Failure::file("read", component, &error))?;
+        let bytes = program_file::read(component)?;
         let found = poai_sandbox::detect_world(&bytes).map_err(|refusal| {
             Failure::refused(refusal.rule(), &format!("{}: {refusal}", component.display()))
         })?;

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use cid::Cid;
 use poai_store::unixfs::{self, EntryKind, ExportLimits, LayoutLimits, Node as Content};
@@ -10,6 +11,10 @@ use super::Node;
 use crate::control::{Answer, PullAnswer};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
+use crate::shelf::Shelf;
+
+/// Why fetched content is kept, for a while.
+const PULLED: &str = "pulled";
 
 impl Node {
     /// Fetches content, and writes it as a file or folder if a path is given. Nothing may be there yet.
@@ -30,6 +35,8 @@ impl Node {
         let in_use = self.store.in_use();
         in_use.hold_dag(&cid);
         let fetched_bytes = self.bring(cid, peers, events, cancel).await?;
+        let until = SystemTime::now() + Duration::from_secs(self.config.store.retention_s);
+        self.blocking(move |node| node.store.keep(cid, PULLED, Some(until))).await?;
         let shown = output.as_ref().map(|path| path.display().to_string());
         let bytes = self
             .blocking(move |node| match output {

@@ -205,7 +205,7 @@ impl Node {
         if !text.starts_with('/') {
             return Err(Failure::new(Kind::BadInput, format!("{text:?} is neither a peer id nor a multiaddr")));
         }
-        Ok(network.net.dial(address(text)?).await?)
+        network.dial(address(text)?).await
     }
 
     /// Asks one host, passes on what it says, and gives its last word. Dropping the stream cancels.

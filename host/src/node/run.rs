@@ -58,7 +58,9 @@ impl Node {
         }
         let cancel = if request.detach { CancellationToken::new() } else { cancel.child_token() };
         let attempt = self.begin_attempt(&prepared, &request, None, cancel)?;
-        attempt.watch(events.clone());
+        if !request.detach {
+            attempt.watch(events.clone());
+        }
         let number = attempt.record().number;
         let run = prepared.id.to_string();
         events.send(Event::Attempt { attempt: number, run: run.clone() });

@@ -139,6 +139,7 @@ mod tests {
                 run: id("run"),
                 claim: id("claim"),
                 receipt: id("receipt"),
+                envelope: None,
                 outcome: OutcomeWords { kind: OutcomeKind::Ok, message: None, exit_code: None, trap: None },
                 fuel,
                 outputs: [("report".to_owned(), output)].into(),
@@ -158,6 +159,7 @@ mod tests {
                 run: id("run"),
                 signed: id("verdict"),
                 receipt_key: None,
+                by: None,
             },
         }
     }
@@ -171,7 +173,13 @@ mod tests {
             received_bytes: 123_456,
         };
         DemoReport {
-            task: PublishAnswer { package: "bafy-p".into(), program: "bafy-q".into(), name: "digits".into(), version: "0.1.0".into() },
+            task: PublishAnswer {
+                package: "bafy-p".into(),
+                program: "bafy-q".into(),
+                name: "digits".into(),
+                version: "0.1.0".into(),
+                envelope: None,
+            },
             peers: vec![peer("author"), peer("verifier")],
             runs: vec![
                 row("train 1", "host-3", 1_234_567_890, Some("output weights")),

@@ -50,7 +50,17 @@ impl Screen {
             return;
         }
         if let Some(text) = human::event(event, self.style.quiet) {
-            self.bars.above(|| line(io::stderr(), &text));
+            self.bars.above(|| line(io::stderr(), &plain(&text)));
+        }
+    }
+
+    /// Shows an event that is itself what was asked for: its words are the command's output.
+    pub(crate) fn wanted(&mut self, event: &Event) {
+        if self.style.json || self.style.json_events {
+            return self.event(event);
+        }
+        if let Some(text) = human::event(event, false) {
+            line(io::stdout(), &plain(&text));
         }
     }
 
@@ -61,9 +71,9 @@ impl Screen {
             line(io::stdout(), &json::answer(answer));
         } else {
             let (text, notes) = human::answer(answer);
-            block(io::stdout(), &text);
+            block(io::stdout(), &plain(&text));
             if !self.style.quiet {
-                block(io::stderr(), &notes);
+                block(io::stderr(), &plain(&notes));
             }
         }
         answer.exit()
@@ -85,7 +95,7 @@ impl Screen {
         if self.style.json {
             line(io::stdout(), &json::failure(failure));
         } else {
-            block(io::stderr(), &human::failure(failure));
+            block(io::stderr(), &plain(&human::failure(failure)));
         }
         failure.kind.exit()
     }
@@ -111,6 +121,11 @@ pub(crate) fn script(bytes: &[u8]) {
     }
 }
 
+/// Text without what a terminal would take for commands: guests and peers have put words into it.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 /// Writes one line. A reader that has gone away is not an error of the command.
 fn line(mut to: impl Write, text: &str) {
     match writeln!(to, "{text}").and_then(|()| to.flush()) {
@@ -122,5 +137,15 @@ fn line(mut to: impl Write, text: &str) {
 fn block(to: impl Write, text: &str) {
     if !text.is_empty() {
         line(to, text.trim_end_matches('\n'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn nothing_that_a_stranger_wrote_commands_a_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\r\n\tc\u{9b}1m"), "a\u{fffd}[2Jb\u{fffd}\n\tc\u{fffd}1m");
     }
 }

@@ -87,7 +87,7 @@ impl Bars {
             bar.set_length(total);
         }
         bar.set_position(done);
-        bar.set_message(message.to_owned());
+        bar.set_message(super::plain(message));
         if total.is_some_and(|total| done >= total)
             && let Some(bar) = self.shown.remove(name)
         {

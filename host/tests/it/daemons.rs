@@ -43,16 +43,16 @@ fn logs_are_kept_and_followed() {
     let (exit, _) = home.json(["run", talker.to_str().unwrap()]);
     assert_eq!(exit, 0);
     let ended = finish(home.command(["logs", "1"]), home.scratch());
-    assert_eq!((ended.exit, ended.stderr.trim()), (0, "said so"));
+    assert_eq!((ended.exit, String::from_utf8_lossy(&ended.stdout).trim()), (0, "said so"));
     let endless = home.file("endless.wasm", &crate::programs::talker("still here", "(loop br 0)"));
     let (_, detached) = home.json(["run", endless.to_str().unwrap(), "--detach"]);
     let number = detached["attempt"].to_string();
-    let follower = home.command(["logs", "--follow", &number]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let follower = home.command(["logs", "--follow", &number]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(home.json(["cancel", &number]).0, 0);
     let followed = follower.wait_with_output().unwrap();
     assert_eq!(followed.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&followed.stderr).trim(), "still here");
+    assert_eq!(String::from_utf8_lossy(&followed.stdout).trim(), "still here");
 }
 
 #[test]

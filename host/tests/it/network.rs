@@ -74,7 +74,8 @@ fn a_heard_claim_is_not_believed_without_trusted_verdicts() {
     let (one, two) = (host.daemon(["--accept", "any"]), judge.daemon(["--accept", "any"]));
     let file = author.file("task.wasm", &good_task());
     let run = ["run", file.to_str().unwrap()];
-    let elsewhere = [&run[..], &["--on", &one.address(), "--verify", "1", "--peer", &two.address()]].concat();
+    let (host_address, judge_address) = (one.address(), two.address());
+    let elsewhere = [&run[..], &["--on", &host_address, "--verify", "1", "--peer", &judge_address]].concat();
     let (exit, ran) = author.json(&elsewhere);
     assert_eq!(exit, 0, "{ran}");
     let (_, judge_keys) = judge.json(["key"]);

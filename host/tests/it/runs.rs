@@ -15,7 +15,7 @@ fn every_way_in_which_a_run_ends_has_its_exit_code() {
     let home = Home::new();
     for (name, body, exit, outcome) in [
         ("ok", "", 0, r#"{"kind":"ok"}"#),
-        ("status", "i32.const 7 call $exit", 3, r#"{"exit_code":7,"kind":"failed","message":"exit status 7"}"#),
+        ("status", "i32.const 1 call $exit", 3, r#"{"exit_code":1,"kind":"failed","message":"exit status 1"}"#),
         ("unreachable", "unreachable", 4, r#"{"kind":"trapped","trap":"unreachable"}"#),
         ("endless", "(loop br 0)", 4, r#"{"kind":"trapped","trap":"out-of-fuel"}"#),
     ] {
