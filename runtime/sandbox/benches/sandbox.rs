@@ -14,7 +14,9 @@ use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, EngineName, Link, Object, Outcome, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Attempt, Cancel, Ran, Workers, WorkersConfig, serve};
-use poai_sandbox::{BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, Sink, Stage, Word, prepare};
+use poai_sandbox::{
+    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, Sink, Stage, Word, prepare,
+};
 use serde_json::{Value, json};
 
 /// Does nothing, well: what is left is the cost of having a sandbox.
@@ -83,7 +85,13 @@ fn report(rows: &[Value]) {
     println!("{:<24} {:>10} {:>5} {:>8}", "name", "value", "unit", "goal");
     for row in rows {
         let goal = row["goal"].as_f64().map_or(String::new(), |goal| format!("< {goal}"));
-        println!("{:<24} {:>10.1} {:>5} {:>8}", row["name"].as_str().unwrap(), row["value"].as_f64().unwrap(), "us", goal);
+        println!(
+            "{:<24} {:>10.1} {:>5} {:>8}",
+            row["name"].as_str().unwrap(),
+            row["value"].as_f64().unwrap(),
+            "us",
+            goal
+        );
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     fs::create_dir_all(&folder).unwrap();
@@ -116,11 +124,19 @@ impl Case {
 
     fn workers(&self, home: &Path) -> Workers {
         let executable = std::env::current_exe().unwrap();
-        Workers::start(WorkersConfig::new(executable, vec!["worker".into()], home.join("code"), LocalKey::from_bytes([1; 32]))).unwrap()
+        Workers::start(WorkersConfig::new(
+            executable,
+            vec!["worker".into()],
+            home.join("code"),
+            LocalKey::from_bytes([1; 32]),
+        ))
+        .unwrap()
     }
 
     fn run_in(&self, workers: &Workers) -> Ran {
-        let ran = workers.run(Attempt { program: &self.program, run: &self.run }, self, &mut Forget, &Cancel::new().unwrap()).unwrap();
+        let ran = workers
+            .run(Attempt { program: &self.program, run: &self.run }, self, &mut Forget, &Cancel::new().unwrap())
+            .unwrap();
         assert_eq!(ran.finished.outcome, Outcome::Ok);
         ran
     }

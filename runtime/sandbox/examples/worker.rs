@@ -5,9 +5,10 @@
 //! may kill it first.
 #![expect(unsafe_code, reason = "tries system calls that no safe function offers")]
 #![expect(
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a program of the tests: it reports to them on stdout, and may fail loudly"
+    reason = "a program of the tests: it reports to them, and may fail loudly"
 )]
 
 use std::collections::BTreeSet;

@@ -129,7 +129,10 @@ impl CodeCache {
     /// Keeps code, and makes room for it. What is in the way of one entry leaves the others whole.
     pub(crate) fn put(&self, key: &CodeKey, code: &[u8]) -> io::Result<()> {
         if code.len() as u64 > self.limits.entry_bytes {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("one entry may have {} bytes", self.limits.entry_bytes)));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("one entry may have {} bytes", self.limits.entry_bytes),
+            ));
         }
         self.make_room((HEADER_BYTES + code.len()) as u64)?;
         let number = self.partials.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +191,8 @@ impl CodeCache {
     }
 
     fn reject(&self, path: &Path, reason: &'static str) -> io::Result<Found> {
-        let removed = fs::symlink_metadata(path).and_then(|metadata| if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+        let removed = fs::symlink_metadata(path)
+            .and_then(|metadata| if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(Found::Rejected { reason }),

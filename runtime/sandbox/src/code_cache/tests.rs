@@ -55,7 +55,14 @@ fn entries_that_this_home_did_not_write_are_rejected_once_and_gone() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         bytes
     };
-    let mut forgeries = vec![foreign(), of_another_program(), good()[..20].to_vec(), Vec::new(), [good(), vec![0]].concat(), vec![7; 9_000]];
+    let mut forgeries = vec![
+        foreign(),
+        of_another_program(),
+        good()[..20].to_vec(),
+        Vec::new(),
+        [good(), vec![0]].concat(),
+        vec![7; 9_000],
+    ];
     let whole_bits = good().len() * 8;
     forgeries.extend((0..whole_bits).map(flipped));
     for (number, forgery) in forgeries.iter().enumerate() {

@@ -20,6 +20,8 @@ pub(super) enum Stop {
     Fault(Fault),
     /// The worker is gone, hangs, or is no longer wanted.
     Channel(ChannelError),
+    /// The worker is gone and has said nothing: it was dead or dying before, and nothing of the run has happened.
+    Silent,
     /// The worker broke the protocol.
     Worker(&'static str),
 }
@@ -45,11 +47,11 @@ pub(super) fn attend(
     sink: &mut dyn Sink,
     patience: &Patience<'_>,
 ) -> Result<Finished, Stop> {
-    channel.send(&ToWorker::Start { run: run.clone() }, None, patience)?;
+    let mut next = start(channel, run, patience)?;
     let mut granted = Granted::new(program, run);
     let mut budget = Budget::new(run);
     loop {
-        match channel.receive(patience)?.0 {
+        match next {
             FromWorker::Open(link) => {
                 let answer = granted.open(&link, content)?;
                 answer_open(channel, answer, patience)?;
@@ -75,6 +77,18 @@ pub(super) fn attend(
             FromWorker::Faulted(fault) => return Err(fault.one_line().into()),
             _ => return Err(Stop::Worker("sent what no run sends")),
         }
+        next = channel.receive(patience)?.0;
+    }
+}
+
+/// Starts the run, and waits for the first message.
+fn start(channel: &mut Channel, run: &Run, patience: &Patience<'_>) -> Result<FromWorker, Stop> {
+    let first =
+        channel.send(&ToWorker::Start { run: run.clone() }, None, patience).and_then(|()| channel.receive(patience));
+    match first {
+        Ok((first, _)) => Ok(first),
+        Err(ChannelError::Closed) => Err(Stop::Silent),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -124,14 +138,14 @@ fn answer_open(channel: &mut Channel, node: Result<Node, Fault>, patience: &Pati
 }
 
 fn answer_block(channel: &mut Channel, block: Result<BlockFile, Fault>, patience: &Patience<'_>) -> Result<(), Stop> {
-    Ok(match block {
-        Ok(block) => channel.send(
-            &ToWorker::Payload { offset: block.offset, bytes: block.bytes },
-            Some(block.file.as_fd()),
-            patience,
-        )?,
+    match block {
+        Ok(block) => {
+            let answer = ToWorker::Payload { offset: block.offset, bytes: block.bytes };
+            channel.send(&answer, Some(block.file.as_fd()), patience)?;
+        }
         Err(fault) => channel.send(&ToWorker::Missing(fault), None, patience)?,
-    })
+    }
+    Ok(())
 }
 
 /// What a run may still send. The guest's own limits end its run long before; these stop a worker
@@ -223,6 +237,7 @@ impl Stop {
         match self {
             Self::Fault(fault) => Err(fault),
             Self::Channel(error) => Ok(error),
+            Self::Silent => Ok(ChannelError::Closed),
             Self::Worker(what) => Ok(ChannelError::Conduct(what)),
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use poai_objects::{Program, ProgramId, Run};
 use tracing::warn;
 
-use super::attempt::attend;
+use super::attempt::{Stop, attend};
 use super::cancel::Cancel;
 use super::channel::{ChannelError, Patience};
 use super::compile::{compile, gather, milliseconds};
@@ -163,23 +163,28 @@ impl Workers {
         let cancels = [cancel, &pool.stop];
         let _turn = Turn::wait(pool, &cancels)?;
         let started = Instant::now();
-        let (mut worker, warm) = pool.ready_worker(&attempt, content, &cancels)?;
-        let prepare_us = microseconds(started.elapsed());
-
-        let started = Instant::now();
-        let patience = Patience { deadline: Some(started + pool.config.limits.watchdog), cancels: &cancels };
-        let ended = attend(&mut worker.process.channel, attempt.program, attempt.run, content, sink, &patience);
-        let attempt_us = microseconds(started.elapsed());
-        let id = worker.process.id();
-        match ended {
-            Ok(finished) => {
-                pool.keep_warm(worker, attempt.program);
-                Ok(Ran { finished, prepare_us, attempt_us, warm, worker: id })
+        loop {
+            let (mut worker, warm) = pool.ready_worker(&attempt, content, &cancels)?;
+            let prepare_us = microseconds(started.elapsed());
+            let started = Instant::now();
+            let patience = Patience { deadline: Some(started + pool.config.limits.watchdog), cancels: &cancels };
+            let channel = &mut worker.process.channel;
+            let ended = attend(channel, attempt.program, attempt.run, content, sink, &patience);
+            let attempt_us = microseconds(started.elapsed());
+            match ended {
+                Ok(finished) => {
+                    let id = worker.process.id();
+                    pool.keep_warm(worker, attempt.program);
+                    return Ok(Ran { finished, prepare_us, attempt_us, warm, worker: id });
+                }
+                // It was killed while it was idle: nothing of this run is lost. There are only so many warm ones.
+                Err(Stop::Silent) if warm => {}
+                Err(stop) => {
+                    let fault =
+                        stop.into_channel_error().map_or_else(|fault| fault, |error| pool.lose(worker.process, &error));
+                    return Err(fault.into());
+                }
             }
-            Err(stop) => Err(stop
-                .into_channel_error()
-                .map_or_else(|fault| fault, |error| pool.lose(worker.process, &error))
-                .into()),
         }
     }
 

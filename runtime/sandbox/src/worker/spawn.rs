@@ -109,7 +109,9 @@ impl Process {
 
     fn note_own_memory(&mut self) -> io::Result<()> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let kibibytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         self.own_memory = kibibytes.ok_or_else(|| io::Error::other("the kernel does not tell how much it has"))? << 10;
         Ok(())
     }

@@ -25,8 +25,7 @@ fn result(output: &Output) -> String {
 /// namespaces, is no reason for the tests to fail, but must be told.
 fn layers_here() -> Layers {
     let home = tempfile::tempdir().unwrap();
-    let layers = workers(home.path(), |_| {}).layers().clone();
-    layers
+    workers(home.path(), |_| {}).layers().clone()
 }
 
 #[test]

@@ -24,10 +24,12 @@ fn marked(mark: &str) -> Vec<Pid> {
     .collect()
 }
 
-/// Whether the process has ended: it is gone, or only waits for its parent to take notice.
+/// Whether the process has ended with all its threads: it is gone, or only waits for its parent to take notice.
 fn is_dead(id: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat", id = id.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    let folder = std::path::PathBuf::from(format!("/proc/{}", id.as_raw_nonzero()));
+    let stat = std::fs::read_to_string(folder.join("stat")).unwrap_or_default();
+    let ended = stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
+    ended && std::fs::read_dir(folder.join("task")).map_or(0, Iterator::count) <= 1
 }
 
 fn marked_workers(home: &Path, mark: &str) -> Workers {

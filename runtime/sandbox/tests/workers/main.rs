@@ -1,4 +1,5 @@
 //! Workers from outside: real processes, confined for real, killed for real.
+#![expect(clippy::unwrap_used, reason = "tests fail loudly")]
 
 #[path = "../execution/components.rs"]
 #[expect(dead_code, reason = "most of it serves the other tests")]
