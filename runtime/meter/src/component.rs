@@ -10,13 +10,14 @@ use std::convert::Infallible;
 
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentExportKind,
+    Alias, CanonicalFunctionSection, CanonicalOption, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentImportSection, ComponentInstanceSection, ComponentTypeRef, ComponentTypeSection,
-    ComponentValType, ExportKind, InstanceSection, InstanceType, ModuleArg, ModuleSection, PrimitiveValType,
+    ComponentValType, ExportKind, InstanceType, PrimitiveValType,
 };
 use wasmparser::{CanonicalFunction, ComponentAlias, ComponentType, ExternalKind, FuncType, Instance, Payload};
 
 use crate::check::Checked;
+use crate::component_output::Output;
 use crate::features::parser;
 use crate::module::{CountingModule, rewrite_module};
 use crate::seam::{
@@ -571,68 +572,5 @@ impl ReencodeComponent for Rewriter<'_> {
 
     fn instance_index(&mut self, instance: u32) -> u32 {
         self.made(instance)
-    }
-}
-
-/// The component being written, item by item, with the counts that give each item its index.
-#[derive(Default)]
-struct Output {
-    component: Component,
-    modules: u32,
-    functions: u32,
-    instances: u32,
-}
-
-impl Output {
-    fn module(&mut self, module: &wasm_encoder::Module) -> u32 {
-        self.component.section(&ModuleSection(module));
-        self.modules += 1;
-        self.modules - 1
-    }
-
-    fn instantiate(&mut self, module: u32, arguments: &[(&str, u32)]) -> u32 {
-        let mut section = InstanceSection::new();
-        section.instantiate(module, arguments.iter().map(|&(name, instance)| (name, ModuleArg::Instance(instance))));
-        self.component.section(&section);
-        self.instances += 1;
-        self.instances - 1
-    }
-
-    fn bag(&mut self, exports: &[(String, ExportKind, u32)]) -> u32 {
-        let mut section = InstanceSection::new();
-        section.export_items(exports.iter().map(|(name, kind, index)| (name.as_str(), *kind, *index)));
-        self.component.section(&section);
-        self.instances += 1;
-        self.instances - 1
-    }
-
-    fn alias_function(&mut self, instance: u32, name: &str) -> u32 {
-        let mut section = ComponentAliasSection::new();
-        section.alias(Alias::CoreInstanceExport { instance, kind: ExportKind::Func, name });
-        self.component.section(&section);
-        self.next_function()
-    }
-
-    /// Adds a canonical function that makes a core function.
-    fn canonical(&mut self, add: impl FnOnce(&mut CanonicalFunctionSection)) -> u32 {
-        let mut section = CanonicalFunctionSection::new();
-        add(&mut section);
-        self.canonical_section(&section)
-    }
-
-    fn canonical_section(&mut self, section: &CanonicalFunctionSection) -> u32 {
-        self.component.section(section);
-        self.next_function()
-    }
-
-    fn lift(&mut self, function: u32, ty: u32, options: Vec<CanonicalOption>) {
-        let mut section = CanonicalFunctionSection::new();
-        section.lift(function, ty, options);
-        self.component.section(&section);
-    }
-
-    fn next_function(&mut self) -> u32 {
-        self.functions += 1;
-        self.functions - 1
     }
 }

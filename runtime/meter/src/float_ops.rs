@@ -30,11 +30,6 @@ pub(crate) enum FloatOp {
     Other,
 }
 
-/// Whether the function has to be looked at: some instruction gives a NaN of the machine's choice.
-pub(crate) fn is_arithmetic(op: &Operator<'_>) -> bool {
-    matches!(float_op(op), FloatOp::Arithmetic { .. })
-}
-
 pub(crate) fn float_op(op: &Operator<'_>) -> FloatOp {
     use Operator::*;
     let same = |float| FloatOp::Arithmetic { takes: float, gives: float };

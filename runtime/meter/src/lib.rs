@@ -48,6 +48,7 @@ mod calls; // the call graph: who counts what, who tests the stack
 mod charge; // where a body charges, and how much
 mod check; // the static rules, tested on the original component
 mod component; // rewrites a component around its core modules
+mod component_output; // the component being written
 mod cost; // what each operation costs
 mod features; // which proposals are accepted
 mod float_ops; // what an instruction does with the bits of a NaN

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use wasmparser::{FuncValidator, FunctionBody, ModuleArity, Operator, ValType, ValidatorResources};
 
 use crate::Refused;
-use crate::float_ops::{Float, FloatOp, float_op, is_arithmetic};
+use crate::float_ops::{Float, FloatOp, float_op};
 use crate::nan_webs::{EXACT, Graph, NUMBER, Sight};
 use crate::reach::Reachability;
 
@@ -68,10 +68,10 @@ fn arithmetic_points(body: &FunctionBody<'_>) -> Result<CanonicalPoints, Refused
     let mut reach = Reachability::default();
     for (index, op) in body.get_operators_reader()?.into_iter().enumerate() {
         let op = op?;
-        if reach.admits(&op) && is_arithmetic(&op) {
-            if let FloatOp::Arithmetic { gives, .. } = float_op(&op) {
-                points.insert(index, gives);
-            }
+        if reach.admits(&op)
+            && let FloatOp::Arithmetic { gives, .. } = float_op(&op)
+        {
+            points.insert(index, gives);
         }
     }
     Ok(points)
