@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cid::Cid;
 use poai_net::{Identity, Multiaddr, Net, NetConfig, PeerId};
@@ -10,6 +10,8 @@ use crate::errors::{Failure, Kind};
 
 /// Pauses before an address is dialled again.
 const DIAL_PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+/// How long dialling may take until it is not begun again: whoever is silent once stays so.
+const DIAL_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// This node as a peer.
 pub(super) struct Network {
@@ -30,9 +32,11 @@ impl Network {
 
     /// Connects to an address; tries again if it does not work at once, as with a host under a flood.
     pub(super) async fn dial(&self, address: Multiaddr) -> Result<PeerId, Failure> {
+        let begun = Instant::now();
         for pause in DIAL_PAUSES {
             match self.net.dial(address.clone()).await {
                 Ok(peer) => return Ok(peer),
+                Err(error) if begun.elapsed() > DIAL_AGAIN_WITHIN => return Err(error.into()),
                 Err(error) => tracing::debug!(%address, %error, "dialled in vain; once more"),
             }
             tokio::time::sleep(pause).await;

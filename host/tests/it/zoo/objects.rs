@@ -26,8 +26,8 @@ fn what_names_nothing_is_said_so() {
         ("run", "no-such-package", (1, "not-found", "no-such-package")),
         ("verify", "bafybroken", (1, "bad-input", "bafybroken")),
         ("pin", UNKNOWN, (1, "not-found", UNKNOWN)),
-        ("pull", UNKNOWN, (1, "no-peer", UNKNOWN)),
-        ("verify", UNKNOWN, (1, "no-peer", UNKNOWN)),
+        ("pull", UNKNOWN, (1, "not-found", UNKNOWN)),
+        ("verify", UNKNOWN, (1, "not-found", UNKNOWN)),
         ("cancel", "99", (1, "not-found", "99")),
         ("logs", "99", (1, "not-found", "99")),
     ] {
