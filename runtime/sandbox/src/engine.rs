@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
 pub use artefact::Artefact;
-use poai_meter::{ADDED_CORE_INSTANCES, METER_VERSION, StaticRules};
+use poai_meter::{ADDED_CORE_INSTANCES, METER_VERSION, Nans, StaticRules};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{
@@ -42,13 +42,15 @@ pub enum OptLevel {
 pub struct EngineConfig {
     /// How hard the compiler tries.
     pub opt_level: OptLevel,
+    /// Who makes NaNs canonical; programs are to be prepared for the same.
+    pub nans: Nans,
     /// Runs in this process at once: address space is reserved for as many, about 35 GiB each.
     pub concurrent_runs: NonZeroU32,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { opt_level: OptLevel::default(), concurrent_runs: NonZeroU32::MIN }
+        Self { opt_level: OptLevel::default(), nans: Nans::ByMeter, concurrent_runs: NonZeroU32::MIN }
     }
 }
 
@@ -67,6 +69,7 @@ pub enum LoadError {
 #[derive(Clone)]
 pub struct Engine {
     wasmtime: wasmtime::Engine,
+    nans: Nans,
 }
 
 impl Engine {
@@ -77,14 +80,20 @@ impl Engine {
     pub fn new(config: &EngineConfig) -> Result<Self, Fault> {
         let wasmtime = wasmtime::Engine::new(&pinned(config))
             .map_err(|error| Fault::HostMemory { reason: format!("{error:#}") })?;
-        Ok(Self { wasmtime })
+        Ok(Self { wasmtime, nans: config.nans })
     }
 
     /// Compiles a prepared program and checks that everything it imports fits.
     ///
     /// # Errors
-    /// [`Refusal::Link`] if an import does not fit; [`Fault::Unknown`] if the compiler gives up.
+    /// [`Refusal::Link`] if an import does not fit; [`Fault::Unknown`] if the compiler gives up, or if the program was
+    /// prepared for an engine with other NaNs.
     pub fn compile(&self, prepared: &Prepared) -> Result<Artefact, LoadError> {
+        if prepared.nans() != self.nans {
+            return Err(
+                Fault::Unknown { reason: "the program was prepared for an engine with other NaNs".into() }.into()
+            );
+        }
         let unknown = |error: wasmtime::Error| Fault::Unknown { reason: one_line(&format!("{error:#}")) };
         let component = Component::from_binary(&self.wasmtime, prepared.component()).map_err(unknown)?;
         link::load(&self.wasmtime, &component, prepared.world())?;
@@ -132,7 +141,7 @@ fn pinned(config: &EngineConfig) -> Config {
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(poai_meter::features(), true)
         // A NaN's bits differ between processors, and so does relaxed arithmetic.
-        .cranelift_nan_canonicalization(true)
+        .cranelift_nan_canonicalization(config.nans == Nans::ByCompiler)
         .relaxed_simd_deterministic(true)
         // Whether a segment out of bounds is found before or after others were copied.
         .memory_init_cow(true)

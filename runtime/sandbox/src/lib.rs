@@ -32,6 +32,7 @@ pub use execution::{Finished, Stage, execute};
 pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;
-pub use program::{Prepared, Refusal, detect_world, prepare, preview1_adapter};
+pub use poai_meter::Nans;
+pub use program::{Prepared, Refusal, detect_world, max_program_bytes, prepare, prepare_with, preview1_adapter};
 pub use replay::{Account, compare};
 pub use sink::{Level, Sink, Word};

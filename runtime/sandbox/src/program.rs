@@ -1,6 +1,6 @@
 //! What is executed, made ready: world, adapter, static rules, meter.
 
-use poai_meter::{CostTable, Refused, StaticRule, StaticRules};
+use poai_meter::{CostTable, Nans, Refused, StaticRule, StaticRules};
 use poai_objects::World;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -16,6 +16,7 @@ use crate::link;
 pub struct Prepared {
     component: Vec<u8>,
     world: World,
+    nans: Nans,
 }
 
 impl Prepared {
@@ -27,6 +28,11 @@ impl Prepared {
     /// How it is started.
     pub fn world(&self) -> World {
         self.world
+    }
+
+    /// Who makes NaNs canonical: an engine compiles only what was prepared for it.
+    pub fn nans(&self) -> Nans {
+        self.nans
     }
 }
 
@@ -98,6 +104,15 @@ impl Refusal {
 /// # Errors
 /// The first static rule that the bytes break.
 pub fn prepare(program_bytes: &[u8], world: World) -> Result<Prepared, Refusal> {
+    prepare_with(program_bytes, world, Nans::ByMeter)
+}
+
+/// As [`prepare`], which is for [`Nans::ByMeter`]. With [`Nans::ByCompiler`] the same claims come slower: it is the
+/// definition, against which the other is tested.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with(program_bytes: &[u8], world: World, nans: Nans) -> Result<Prepared, Refusal> {
     let found = detect_world(program_bytes)?;
     if found != world {
         return Err(Refusal::WrongWorld { found, described: world });
@@ -122,8 +137,13 @@ pub fn prepare(program_bytes: &[u8], world: World) -> Result<Prepared, Refusal> 
     if let Some(name) = checked.facts().imports.iter().find(|name| !link::is_known(name)) {
         return Err(Refusal::Import { name: one_line(name) });
     }
-    let component = poai_meter::instrument(&checked, &CostTable::default())?;
-    Ok(Prepared { component, world })
+    let component = poai_meter::instrument_with(&checked, &CostTable::default(), nans)?;
+    Ok(Prepared { component, world, nans })
+}
+
+/// Bytes that a program's component or module may have at most: a static rule.
+pub fn max_program_bytes() -> u64 {
+    StaticRules::default().component_bytes
 }
 
 /// How a program is started, by its exports: `run` of poai:task, else `wasi:cli/run`, else a core module's `_start`.

@@ -9,17 +9,24 @@ use poai_objects::{
     Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap,
 };
 use poai_sandbox::{
-    Engine, EngineConfig, Fault, Finished, Loaded, OptLevel, Sink, Word, detect_world, execute, prepare,
+    Engine, EngineConfig, Fault, Finished, Loaded, Nans, OptLevel, Sink, Word, detect_world, execute, prepare_with,
 };
 
 use crate::content::Contents;
 
-fn engine(opt_level: OptLevel) -> Engine {
-    Engine::new(&EngineConfig { opt_level, concurrent_runs: NonZeroU32::new(4).unwrap() }).unwrap()
+/// An engine, and who makes its NaNs canonical.
+struct Compiler(Engine, Nans);
+
+impl Compiler {
+    fn new(opt_level: OptLevel, nans: Nans) -> Self {
+        let concurrent_runs = NonZeroU32::new(4).unwrap();
+        Self(Engine::new(&EngineConfig { opt_level, nans, concurrent_runs }).unwrap(), nans)
+    }
 }
 
-static QUICK_TO_COMPILE: LazyLock<Engine> = LazyLock::new(|| engine(OptLevel::None));
-static QUICK_TO_RUN: LazyLock<Engine> = LazyLock::new(|| engine(OptLevel::Speed));
+static QUICK_TO_COMPILE: LazyLock<Compiler> = LazyLock::new(|| Compiler::new(OptLevel::None, Nans::ByMeter));
+static QUICK_TO_RUN: LazyLock<Compiler> = LazyLock::new(|| Compiler::new(OptLevel::Speed, Nans::ByMeter));
+static ORACLE: LazyLock<Compiler> = LazyLock::new(|| Compiler::new(OptLevel::Speed, Nans::ByCompiler));
 
 /// A guest, compiled, with a run of it that a test may change.
 pub(crate) struct Case {
@@ -37,10 +44,15 @@ impl Case {
         Self::compiled(program, &QUICK_TO_RUN)
     }
 
-    fn compiled(program: &[u8], engine: &Engine) -> Self {
+    /// With the NaNs of the definition.
+    pub(crate) fn oracle(program: &[u8]) -> Self {
+        Self::compiled(program, &ORACLE)
+    }
+
+    fn compiled(program: &[u8], Compiler(engine, nans): &Compiler) -> Self {
         let world = detect_world(program).unwrap();
-        let prepared =
-            prepare(program, world).unwrap_or_else(|refusal| panic!("refused({}): {refusal}", refusal.rule()));
+        let prepared = prepare_with(program, world, *nans)
+            .unwrap_or_else(|refusal| panic!("refused({}): {refusal}", refusal.rule()));
         let artefact = engine.compile(&prepared).unwrap();
         let component = Link::try_from(cid_of(RAW, program)).unwrap();
         let described = Program { world, component, models: BTreeMap::new(), adapter: None };

@@ -64,6 +64,7 @@ fn random_programs_end_in_the_same_outcome() {
         };
         let (outcome, fuel) = claim(Case::new(&program));
         assert_eq!(claim(Case::optimised(&program)), (outcome.clone(), fuel), "seed {seed}");
+        assert_eq!(claim(Case::oracle(&program)), (outcome.clone(), fuel), "seed {seed}");
         *endings.entry(format!("{outcome:?}")).or_default() += 1;
     }
     // The programs must be worth something: few are refused, and they end in many ways.

@@ -39,6 +39,7 @@ fn a_hundred_repetitions_and_both_compilers_agree() {
             assert_eq!(deterministic(&case.run()), first, "{name}");
         }
         assert_eq!(deterministic(&small(Case::optimised(&program)).run()), first, "{name}");
+        assert_eq!(deterministic(&small(Case::oracle(&program)).run()), first, "{name}");
     }
 }
 
