@@ -1,26 +1,25 @@
 //! The pool: what the host calls to have a run executed.
 
+mod ready; // a worker with the program loaded: warm, or from cached or new code
+
 use std::collections::{HashSet, VecDeque};
-use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use poai_objects::{Program, ProgramId, Run};
+use poai_objects::{Object, Program, ProgramId, Run};
 use tracing::warn;
 
+use self::ready::cannot_start;
 use super::attempt::{Stop, attend};
 use super::cancel::Cancel;
 use super::channel::{ChannelError, Patience};
-use super::compile::{compile, gather, milliseconds};
+use super::compile::milliseconds;
 use super::config::WorkersConfig;
 use super::error::{RunError, WorkersError};
-use super::protocol::{FromWorker, ToWorker};
 use super::spawn::Process;
-use crate::code_cache::{CodeCache, CodeIdentity, CodeKey, Found};
-use crate::guest_text::one_line;
+use crate::code_cache::{CodeCache, CodeIdentity};
 use crate::layers::Layers;
-use crate::sealed::SealedFile;
 use crate::{Content, Fault, Finished, Sink};
 
 /// How often those who wait for their turn look whether they were cancelled.
@@ -260,140 +259,6 @@ impl Pool {
         self.state.lock().expect(UNPOISONED)
     }
 
-    /// A worker with the program loaded, and whether it was so already.
-    fn ready_worker(
-        &self,
-        attempt: &Attempt<'_>,
-        content: &dyn Content,
-        cancels: &[&Cancel],
-    ) -> Result<(Loaded, bool), RunError> {
-        if let Some(worker) = self.take_warm(attempt.run.program) {
-            return Ok((worker, true));
-        }
-        let code = self.code(attempt, content, cancels)?;
-        let worker = self.load(attempt.program, attempt.run.program, &code, cancels)?;
-        Ok((worker, false))
-    }
-
-    fn take_warm(&self, program: ProgramId) -> Option<Loaded> {
-        let mut gone = Vec::new();
-        let mut state = self.lock();
-        let found = loop {
-            // The one last used is the likeliest to have its memory at hand.
-            let Some(index) = state.warm.iter().rposition(|worker| worker.program == program) else { break None };
-            match state.warm.remove(index) {
-                Some(worker) if worker.process.channel.is_quiet() => break Some(worker),
-                // Somebody killed it while it was idle.
-                dead => gone.extend(dead),
-            }
-        };
-        drop(state);
-        drop(gone);
-        found
-    }
-
-    fn take_blank(&self, cancels: &[&Cancel]) -> Result<Process, WorkersError> {
-        loop {
-            let Some(blank) = self.lock().blank.pop() else { return self.spawn(cancels) };
-            self.changed.notify_all();
-            if blank.channel.is_quiet() {
-                return Ok(blank);
-            }
-        }
-    }
-
-    fn spawn(&self, cancels: &[&Cancel]) -> Result<Process, WorkersError> {
-        let (process, greeting) = Process::spawn(&self.config, cancels)?;
-        self.lock().status.spawned += 1;
-        if greeting.identity != self.identity {
-            return Err(WorkersError::NoWorker { reason: "the executable was replaced by another build".into() });
-        }
-        Ok(process)
-    }
-
-    /// The program's code, from the cache or a compile worker. Whoever wants the same code waits for the first.
-    fn code(&self, attempt: &Attempt<'_>, content: &dyn Content, cancels: &[&Cancel]) -> Result<SealedFile, RunError> {
-        let id = attempt.run.program;
-        let mut state = self.lock();
-        while state.compiling.contains(&id) {
-            if is_cancelled(cancels) {
-                return Err(Fault::Cancelled.into());
-            }
-            state = self.changed.wait_timeout(state, CANCEL_POLL).expect(UNPOISONED).0;
-        }
-        state.compiling.insert(id);
-        drop(state);
-        let code = match self.cached(id) {
-            Some(code) => Ok(code),
-            None => self.compile(attempt, content, cancels),
-        };
-        self.lock().compiling.remove(&id);
-        self.changed.notify_all();
-        code
-    }
-
-    fn cached(&self, program: ProgramId) -> Option<SealedFile> {
-        match self.cache.get(&CodeKey { program, identity: self.identity }) {
-            Ok(Found::Code(code)) => {
-                self.lock().status.cache_hits += 1;
-                Some(code)
-            }
-            Ok(Found::Nothing) => None,
-            Ok(Found::Rejected { reason }) => {
-                warn!(%program, "an entry of the compiled-code cache was rejected: {reason}");
-                self.lock().status.cache_rejected += 1;
-                None
-            }
-            Err(error) => {
-                warn!(%program, "the compiled-code cache cannot be read: {error}");
-                None
-            }
-        }
-    }
-
-    fn compile(
-        &self,
-        attempt: &Attempt<'_>,
-        content: &dyn Content,
-        cancels: &[&Cancel],
-    ) -> Result<SealedFile, RunError> {
-        let component = gather(attempt.program, content)?;
-        let worker = self.take_blank(cancels).map_err(cannot_start)?;
-        let code = compile(worker, attempt.program, &component, &self.config.limits, cancels)?;
-        self.lock().status.compiled += 1;
-        let program = attempt.run.program;
-        if let Err(error) = self.cache.put(&CodeKey { program, identity: self.identity }, &code) {
-            warn!(%program, "compiled code was not kept: {error}");
-        }
-        SealedFile::from_bytes("poai-code", &code)
-            .map_err(|error| Fault::HostMemory { reason: format!("compiled code: {error}") }.into())
-    }
-
-    fn load(
-        &self,
-        program: &Program,
-        id: ProgramId,
-        code: &SealedFile,
-        cancels: &[&Cancel],
-    ) -> Result<Loaded, RunError> {
-        let mut process = self.take_blank(cancels).map_err(cannot_start)?;
-        let patience = Patience { deadline: Some(Instant::now() + self.config.limits.load_time), cancels };
-        let order = ToWorker::Load { program: program.clone(), code_bytes: code.bytes() };
-        let answer = process
-            .channel
-            .send(&order, Some(code.as_fd()), &patience)
-            .and_then(|()| process.channel.receive(&patience));
-        match answer {
-            Ok((FromWorker::Loaded, _)) => Ok(Loaded { process, program: id, runs: 0 }),
-            Ok((FromWorker::Refused { rule, message }, _)) => {
-                Err(RunError::Refused { rule: one_line(&rule), message: one_line(&message) })
-            }
-            Ok((FromWorker::Faulted(fault), _)) => Err(fault.one_line().into()),
-            Ok(_) => Err(self.lose(process, &ChannelError::Conduct("sent what no loading worker sends")).into()),
-            Err(error) => Err(self.lose(process, &error).into()),
-        }
-    }
-
     fn keep_warm(&self, mut worker: Loaded, program: &Program) {
         let limits = &self.config.limits;
         let mut surplus = Vec::new();
@@ -488,7 +353,7 @@ impl Pool {
                 self.lock().blank.push(process);
             }
             Task::Rewarm(program) => {
-                let id = poai_objects::Object::id(&*program);
+                let id = program.id();
                 if let Some(code) = self.cached(id) {
                     let worker = self.load(&program, id, &code, &[&self.stop])?;
                     self.succeed(worker);
@@ -503,13 +368,6 @@ impl Pool {
 enum Task {
     Spawn,
     Rewarm(Box<Program>),
-}
-
-fn cannot_start(error: WorkersError) -> RunError {
-    if matches!(error, WorkersError::Cancelled) {
-        return Fault::Cancelled.into();
-    }
-    Fault::WorkerDied { reason: format!("none can be started: {error}") }.into()
 }
 
 fn is_cancelled(cancels: &[&Cancel]) -> bool {
