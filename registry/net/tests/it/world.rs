@@ -5,7 +5,7 @@ use std::time::Duration;
 use cid::Cid;
 use poai_net::{Identity, Multiaddr, Net, NetConfig, Sources};
 use poai_objects::codec::{DAG_CBOR, RAW, encode};
-use poai_store::{Store, StoreLimits};
+use poai_store::{Store, StoreLimits, Verified};
 use tempfile::TempDir;
 
 /// What no test should take, even on a busy machine.
@@ -48,10 +48,16 @@ impl Peer {
 
 /// A file of so many leaves, under nodes of at most 100 links; gives the root.
 pub(crate) fn add_file(store: &Store, leaves: usize, leaf_bytes: usize) -> Cid {
-    let mut level: Vec<Cid> = (0..leaves).map(|index| store.put_bytes(RAW, leaf(index, leaf_bytes)).unwrap()).collect();
+    let put = |codec, bytes| {
+        let block = Verified::of(codec, bytes).unwrap();
+        store.put_lazily(&block).unwrap();
+        *block.cid()
+    };
+    let mut level: Vec<Cid> = (0..leaves).map(|index| put(RAW, leaf(index, leaf_bytes))).collect();
     loop {
-        level = level.chunks(100).map(|links| store.put_bytes(DAG_CBOR, encode(&links)).unwrap()).collect();
+        level = level.chunks(100).map(|links| put(DAG_CBOR, encode(&links))).collect();
         if level.len() == 1 {
+            store.sync().unwrap();
             return level[0];
         }
     }
