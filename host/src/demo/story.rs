@@ -139,7 +139,7 @@ impl Story<'_> {
             return Err(Failure::new(Kind::Bug, format!("{} on {host} did not succeed: {why}", step.name)));
         }
         let host = self.host_of(&run)?;
-        self.say(format!("{} on {host}: done, {} fuel, claim {}", step.name, run.fuel, run.claim));
+        self.say(format!("{} on {host}: done, claim {}", step.name, run.claim));
         self.replay(step, host, run).await
     }
 
