@@ -1,1 +1,31 @@
 //! Reproducible kernels: `poai-numerics/1`.
+//!
+//! The same bits on every processor, for any number of threads, tile or batch. [`oracle`] is the definition, in scalar
+//! code to be read; docs/numerics.md is the definition in words. A [`Processor`] runs the operations: it chooses the
+//! [`Kernels`] (software step, AVX2, AVX-512, NEON) and keeps warm threads. Weights are packed once
+//! ([`Packed`]) and serve every kernel.
+//!
+//! Tensors are plain slices here. Shapes, graphs and memory plans belong to `poai-graph`; nothing here reads files or
+//! the environment, or talks to a terminal.
+
+mod buffer; // memory on cache lines
+mod elementwise; // one or two numbers at a time
+mod error; // what can be wrong with a call
+pub mod float_environment; // the control word that all of this assumes
+mod functions; // exp, log, tanh, … by our own polynomials
+mod isa; // instruction sets, and the inner loops
+mod matmul; // products of floats
+pub mod oracle; // the definition
+mod pool; // warm threads
+mod processor; // the choice of kernels
+pub mod step; // the fused step, and what counts as zero
+
+pub use buffer::Aligned;
+pub use elementwise::{Binary, RANK_LIMIT, Strided, Unary};
+pub use error::NumericsError;
+pub use matmul::{Epilogue, Matrices, Packed};
+pub use pool::THREADS_LIMIT;
+pub use processor::{Kernels, Processor};
+
+/// The name of the rules that this crate keeps.
+pub const NUMERICS: &str = "poai-numerics/1";

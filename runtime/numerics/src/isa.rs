@@ -1,0 +1,108 @@
+//! Instruction sets: one trait, one file each, and the choice among them at run time.
+//!
+//! Work is written once, generic over [`Isa`], and compiled for each set: [`Path::run`] enters a function that has the
+//! set's features enabled, and everything below it is inlined there. Plain loops become that set's vectors; the inner
+//! loops of matrix products ask for its registers by [`Isa::tile`] and [`Isa::integer_tile`].
+#![expect(unsafe_code, reason = "entering code that is compiled for features that were detected")]
+
+use crate::step::{Fused, Hard, Soft};
+use tile::{IntegerTile, Tile};
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+pub(crate) mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// An instruction set.
+pub(crate) trait Isa: Copy + Send + Sync + 'static {
+    /// How it multiplies and adds.
+    type Fused: Fused;
+    /// The most rows of a float tile.
+    const ROWS: usize;
+    /// Columns of a float tile: a divisor of the panel's 48.
+    const COLUMNS: usize;
+    /// The most rows of an integer tile.
+    const INTEGER_ROWS: usize;
+    /// Columns of an integer tile: a divisor of the panel's 48.
+    const INTEGER_COLUMNS: usize;
+
+    /// Advances a tile of `rows` × [`Self::COLUMNS`] chains.
+    ///
+    /// # Safety
+    /// `tile`'s pointers are good for its sizes, and `rows` is 1 to [`Self::ROWS`].
+    unsafe fn tile(rows: usize, tile: &Tile);
+
+    /// Advances one row over four panels (192 columns): the same chains, for memory's bandwidth.
+    ///
+    /// # Safety
+    /// As for [`Self::tile`], with four panels.
+    unsafe fn row(tile: &Tile);
+
+    /// Advances a tile of `rows` × [`Self::INTEGER_COLUMNS`] integer dot products.
+    ///
+    /// # Safety
+    /// `tile`'s pointers are good for its sizes, and `rows` is 1 to [`Self::INTEGER_ROWS`].
+    unsafe fn integer_tile(rows: usize, tile: &IntegerTile);
+}
+
+/// Work that is compiled for every instruction set. `run` is to be `#[inline(always)]`.
+pub(crate) trait Work {
+    type Output;
+    fn run<I: Isa>(self) -> Self::Output;
+}
+
+/// An instruction set that this processor was found to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Path {
+    /// The fastest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut paths = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vnni");
+            if avx512 {
+                paths.push(Self::Avx512);
+            }
+            if avx2 {
+                paths.push(Self::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        paths.push(Self::Neon);
+        paths.push(Self::Scalar);
+        paths
+    }
+
+    /// Runs `work` as compiled for this instruction set.
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+        match self {
+            Self::Scalar => work.run::<portable::Portable>(),
+            // SAFETY: a path is made by `available` alone, which detected these features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { x86::with_avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { x86::with_avx512(work) },
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => work.run::<neon::Neon>(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Any processor: the fused step in software, loops as the compiler makes them.
+#![expect(unsafe_code, reason = "rows of a tile")]
+
+use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
+use super::{Isa, Soft};
+use crate::step::{canonical, soft_fused};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+const LANES: usize = 8;
+
+impl Isa for Portable {
+    type Fused = Soft;
+    const ROWS: usize = 4;
+    const COLUMNS: usize = LANES;
+    const INTEGER_ROWS: usize = 4;
+    const INTEGER_COLUMNS: usize = LANES;
+
+    #[inline(always)]
+    unsafe fn tile(rows: usize, tile: &Tile) {
+        by_rows!(rows, advance, Floats, 1, tile, 1 2 3 4);
+    }
+
+    #[inline(always)]
+    unsafe fn row(tile: &Tile) {
+        // SAFETY: the caller's promise.
+        unsafe { advance::<Floats, 1, 24>(tile) };
+    }
+
+    #[inline(always)]
+    unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
+        by_rows!(rows, advance_integers, Integers, 1, tile, 1 2 3 4);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Floats([f32; LANES]);
+
+impl Vector for Floats {
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    fn zero() -> Self {
+        Self([0.0; LANES])
+    }
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([x; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise; an array of floats is aligned as a float is.
+        Self(unsafe { *from.cast::<[f32; LANES]>() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as for loading.
+        unsafe { *to.cast::<[f32; LANES]>() = self.0 };
+    }
+
+    #[inline(always)]
+    fn fused(a: Self, b: Self, c: Self) -> Self {
+        let mut sums = [0.0; LANES];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = soft_fused(a.0[i], b.0[i], c.0[i]);
+        }
+        Self(sums)
+    }
+
+    #[inline(always)]
+    fn canonical(self) -> Self {
+        Self(self.0.map(canonical))
+    }
+
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
+}
+
+/// Exact integer sums; also NEON's, where the compiler makes the vectors.
+#[derive(Clone, Copy)]
+pub(super) struct Integers([i32; LANES]);
+
+impl IntegerVector for Integers {
+    const LANES: usize = LANES;
+    type Left = [i32; 4];
+    type Right = [i8; 4 * LANES];
+
+    #[inline(always)]
+    unsafe fn left(from: *const u8) -> [i32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { *from.cast::<[u8; 4]>() }.map(i32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const i8) -> Self::Right {
+        // SAFETY: the caller's promise.
+        unsafe { *from.cast() }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { *from.cast() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut i32) {
+        // SAFETY: the caller's promise.
+        unsafe { *to.cast() = self.0 };
+    }
+
+    #[inline(always)]
+    fn dot(self, left: [i32; 4], right: Self::Right) -> Self {
+        let mut sums = self.0;
+        for (i, sum) in sums.iter_mut().enumerate() {
+            for (k, &value) in left.iter().enumerate() {
+                *sum = sum.wrapping_add(value * i32::from(right[4 * i + k]));
+            }
+        }
+        Self(sums)
+    }
+}

@@ -1,0 +1,196 @@
+//! The inner loops of matrix products, generic over the register.
+#![expect(unsafe_code, reason = "raw rows and registers: the bounds are the caller's, checked once for a block")]
+
+/// Columns of a panel of packed weights.
+pub(crate) const PANEL: usize = 48;
+/// Distance between the rows of a copied block of the left operand: [`K_BLOCK`] and a line, so that rows do not alias.
+pub(crate) const LEFT_STRIDE: usize = K_BLOCK + 16;
+/// The most steps of a chain before its sums are put down.
+pub(crate) const K_BLOCK: usize = 384;
+
+/// Chains to advance: `sums[r][c] = fused(left[r][k], right[k][c], sums[r][c])` for each k in turn.
+pub(crate) struct Tile {
+    pub steps: usize,
+    /// Rows at [`LEFT_STRIDE`].
+    pub left: *const f32,
+    /// Rows of a panel, at [`PANEL`].
+    pub right: *const f32,
+    /// From a panel to the next; of use to [`super::Isa::row`].
+    pub panel_stride: usize,
+    pub sums: *mut f32,
+    pub sums_stride: usize,
+    /// Go on from the sums in memory, not from +0.
+    pub resume: bool,
+    /// These are the chains' last steps: NaNs become the one NaN.
+    pub last: bool,
+    /// Where the next panel lies, to be fetched meanwhile.
+    pub next: *const f32,
+}
+
+/// A register of floats.
+pub(crate) trait Vector: Copy {
+    const LANES: usize;
+    fn zero() -> Self;
+    fn splat(x: f32) -> Self;
+    /// # Safety
+    /// `from` is good for reading [`Self::LANES`] floats.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// `to` is good for writing [`Self::LANES`] floats.
+    unsafe fn store(self, to: *mut f32);
+    fn fused(a: Self, b: Self, c: Self) -> Self;
+    fn canonical(self) -> Self;
+    /// A hint; any address will do.
+    fn prefetch(address: *const f32);
+}
+
+/// `ROWS` rows × `COLUMNS` registers.
+///
+/// # Safety
+/// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of steps.
+#[inline(always)]
+pub(super) unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Tile) {
+    let mut sums = [[V::zero(); COLUMNS]; ROWS];
+    // SAFETY: within the caller's promise for reading and writing sums, and for each k < steps.
+    unsafe {
+        if tile.resume {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (c, sum) in row.iter_mut().enumerate() {
+                    *sum = V::load(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+                }
+            }
+        }
+        let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
+        for _ in 0..tile.steps / 4 {
+            V::prefetch(next);
+            next = next.wrapping_add(16);
+            step::<V, ROWS, COLUMNS>(&mut sums, left, right, tile.panel_stride);
+            step::<V, ROWS, COLUMNS>(&mut sums, left.add(1), right.add(PANEL), tile.panel_stride);
+            step::<V, ROWS, COLUMNS>(&mut sums, left.add(2), right.add(2 * PANEL), tile.panel_stride);
+            step::<V, ROWS, COLUMNS>(&mut sums, left.add(3), right.add(3 * PANEL), tile.panel_stride);
+            left = left.add(4);
+            right = right.add(4 * PANEL);
+        }
+        for _ in 0..tile.steps % 4 {
+            step::<V, ROWS, COLUMNS>(&mut sums, left, right, tile.panel_stride);
+            left = left.add(1);
+            right = right.add(PANEL);
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (c, &sum) in row.iter().enumerate() {
+                let sum = if tile.last { sum.canonical() } else { sum };
+                sum.store(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+            }
+        }
+    }
+}
+
+/// One k.
+///
+/// # Safety
+/// As for [`advance`], at one step.
+#[inline(always)]
+unsafe fn step<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+    sums: &mut [[V; COLUMNS]; ROWS],
+    left: *const f32,
+    right: *const f32,
+    panel_stride: usize,
+) {
+    let registers = PANEL / V::LANES;
+    let mut weights = [V::zero(); COLUMNS];
+    for (c, weight) in weights.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *weight = unsafe { V::load(right.add(c / registers * panel_stride + c % registers * V::LANES)) };
+    }
+    for (r, row) in sums.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        let value = V::splat(unsafe { *left.add(r * LEFT_STRIDE) });
+        for (sum, &weight) in row.iter_mut().zip(&weights) {
+            *sum = V::fused(value, weight, *sum);
+        }
+    }
+}
+
+/// Integer dot products to advance, four k at a time: `sums[r][c] += Σ left[r][k] · right[k][c]`, modulo 2³².
+pub(crate) struct IntegerTile {
+    /// Groups of four k.
+    pub groups: usize,
+    /// Rows of unsigned bytes, `left_stride` bytes apart.
+    pub left: *const u8,
+    pub left_stride: usize,
+    /// Groups of a panel: [`PANEL`] columns of four signed bytes.
+    pub right: *const i8,
+    pub sums: *mut i32,
+    pub sums_stride: usize,
+}
+
+/// A register of 32-bit sums.
+pub(crate) trait IntegerVector: Copy {
+    const LANES: usize;
+    /// Four unsigned bytes, ready to multiply every lane.
+    type Left: Copy;
+    /// Four signed bytes a lane, ready to be multiplied.
+    type Right: Copy;
+    /// # Safety
+    /// `from` is good for reading four bytes.
+    unsafe fn left(from: *const u8) -> Self::Left;
+    /// # Safety
+    /// `from` is good for reading 4 × [`Self::LANES`] bytes.
+    unsafe fn right(from: *const i8) -> Self::Right;
+    /// # Safety
+    /// `from` is good for reading [`Self::LANES`] sums.
+    unsafe fn load(from: *const i32) -> Self;
+    /// # Safety
+    /// `to` is good for writing [`Self::LANES`] sums.
+    unsafe fn store(self, to: *mut i32);
+    fn dot(self, left: Self::Left, right: Self::Right) -> Self;
+}
+
+/// `ROWS` rows × `COLUMNS` registers of integer sums.
+///
+/// # Safety
+/// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of groups.
+#[inline(always)]
+pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const COLUMNS: usize>(tile: &IntegerTile) {
+    // SAFETY: within the caller's promise for reading and writing sums, and for each group.
+    unsafe {
+        let mut sums = [[V::load(tile.sums); COLUMNS]; ROWS];
+        for (r, row) in sums.iter_mut().enumerate() {
+            for (c, sum) in row.iter_mut().enumerate() {
+                *sum = V::load(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+            }
+        }
+        let (mut left, mut right) = (tile.left, tile.right);
+        for _ in 0..tile.groups {
+            let mut weights = [V::right(right); COLUMNS];
+            for (c, weight) in weights.iter_mut().enumerate() {
+                *weight = V::right(right.add(c * V::LANES * 4));
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let value = V::left(left.add(r * tile.left_stride));
+                for (sum, &weight) in row.iter_mut().zip(&weights) {
+                    *sum = sum.dot(value, weight);
+                }
+            }
+            left = left.add(4);
+            right = right.add(4 * PANEL);
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (c, &sum) in row.iter().enumerate() {
+                sum.store(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+            }
+        }
+    }
+}
+
+/// Calls the tile function of the given number of rows.
+macro_rules! by_rows {
+    ($rows:expr, $function:ident, $vector:ty, $columns:literal, $tile:expr, $($count:literal)*) => {
+        match $rows {
+            // SAFETY: the caller's promise, for this number of rows.
+            $($count => unsafe { $function::<$vector, $count, $columns>($tile) },)*
+            _ => unreachable!("a tile has 1 to its most rows"),
+        }
+    };
+}
+pub(super) use by_rows;

@@ -1,0 +1,181 @@
+//! Matrix products of floats.
+//!
+//! Every element of a product is one chain of fused steps over k, from +0, whatever the kernels, the tile, the block
+//! or the number of threads. Weights are packed once, as [`Packed`]; the left operand is copied a block at a time.
+
+mod block;
+mod epilogue;
+mod left;
+mod packed;
+
+use crate::buffer::Aligned;
+use crate::error::{NumericsError, count, expect_length};
+use crate::isa::tile::PANEL;
+use crate::processor::Processor;
+use block::Product;
+pub use epilogue::Epilogue;
+pub(crate) use left::LeftRows;
+pub use packed::Packed;
+
+/// The most rows of a block: with 384 columns, what a second-level cache keeps beside a panel.
+const ROW_BLOCK: usize = 192;
+/// The fewest panels of a part, so that copying the left operand stays a small share of its work.
+const LEAST_PANELS: usize = 4;
+
+/// Matrices in memory: one or a batch, in any order of rows and columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrices<'a> {
+    /// The elements of all of them.
+    pub data: &'a [f32],
+    /// Where each begins.
+    pub starts: &'a [usize],
+    /// Elements from a row to the next.
+    pub row_stride: usize,
+    /// Elements from a column to the next.
+    pub column_stride: usize,
+}
+
+impl<'a> Matrices<'a> {
+    /// One matrix, its rows contiguous.
+    pub fn one(data: &'a [f32], columns: usize) -> Self {
+        Self { data, starts: &[0], row_stride: columns, column_stride: 1 }
+    }
+
+    fn check(&self, what: &'static str, rows: usize, columns: usize) -> Result<(), NumericsError> {
+        if rows == 0 || columns == 0 {
+            return Ok(());
+        }
+        let down = self.row_stride.checked_mul(rows - 1);
+        let across = self.column_stride.checked_mul(columns - 1);
+        let reach = down.zip(across).and_then(|(down, across)| down.checked_add(across));
+        let last = self.starts.iter().max().map_or(Some(0), |&start| reach.and_then(|reach| reach.checked_add(start)));
+        let last = last.ok_or(NumericsError::Overflow(what))?;
+        let found = self.data.len();
+        if last < found { Ok(()) } else { Err(NumericsError::Length { what, expected: last + 1, found }) }
+    }
+}
+
+impl Processor {
+    /// `out = epilogue(left · right)`: `rows` × `right.columns()`, for each of the left matrices, one after the other.
+    pub fn matmul_packed(
+        &self,
+        rows: usize,
+        left: Matrices<'_>,
+        right: &Packed,
+        epilogue: &Epilogue<'_>,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        left.check("the left operand", rows, right.depth())?;
+        let products: Vec<_> = left.starts.iter().map(|&start| (left.at(start), right)).collect();
+        self.products(rows, &products, epilogue, out)
+    }
+
+    /// `out = epilogue(left · right)`, for each pair of matrices; `depth` is the length of the chains.
+    pub fn matmul(
+        &self,
+        [rows, depth, columns]: [usize; 3],
+        left: Matrices<'_>,
+        right: Matrices<'_>,
+        epilogue: &Epilogue<'_>,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        left.check("the left operand", rows, depth)?;
+        right.check("the right operand", depth, columns)?;
+        expect_length("the right operand's batch", right.starts.len(), left.starts.len())?;
+        // Operands that repeat in a batch are packed once.
+        let mut distinct = right.starts.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let mut packed = vec![None; distinct.len()];
+        self.pool().chunks(&mut packed, 1, |i, slot| {
+            slot[0] = Some(Packed::new(depth, columns, Matrices { starts: &distinct[i..=i], ..right }));
+        });
+        let packed: Vec<Packed> =
+            packed.into_iter().map(|slot| slot.expect("each was packed")).collect::<Result<_, _>>()?;
+        let products: Vec<_> = left
+            .starts
+            .iter()
+            .zip(right.starts)
+            .map(|(&start, right)| {
+                let which = distinct.binary_search(right).expect("taken from the same list");
+                (left.at(start), &packed[which])
+            })
+            .collect();
+        self.products(rows, &products, epilogue, out)
+    }
+
+    /// The products of pairs of the same shape, one after the other in `out`.
+    fn products(
+        &self,
+        rows: usize,
+        pairs: &[(LeftRows<'_>, &Packed)],
+        epilogue: &Epilogue<'_>,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        let Some((_, first)) = pairs.first() else { return expect_length("the result", out.len(), 0) };
+        let columns = first.columns();
+        expect_length("the result", out.len(), count("the result", &[pairs.len(), rows, columns])?)?;
+        epilogue.check(out.len(), columns)?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let products: Vec<Product<'_>> = pairs
+            .iter()
+            .enumerate()
+            .map(|(i, (left, right))| Product { left: *left, right, rows, start: i * rows * columns, stride: columns })
+            .collect();
+        self.run_products(&products, epilogue, out);
+        Ok(())
+    }
+
+    /// Runs products that write to disjoint parts of `out`.
+    pub(crate) fn run_products(&self, products: &[Product<'_>], epilogue: &Epilogue<'_>, out: &mut [f32]) {
+        let parts = parts_of(products, self.threads());
+        let shared = block::SharedOut::new(out);
+        self.pool().run(parts.len(), &|i| {
+            let part = &parts[i];
+            let product = &products[part.product];
+            // Borrowed out here: what runs inside a closure would not be compiled for the kernels' features.
+            LEFT.with_borrow_mut(|left| {
+                left.reserve(block::left_length(product, part));
+                self.run(block::Part { product, part, epilogue, left, out: &shared });
+            });
+        });
+    }
+}
+
+/// Rows and panels of one product, computed by one thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PartOf {
+    product: usize,
+    rows: std::ops::Range<usize>,
+    panels: std::ops::Range<usize>,
+}
+
+/// Cuts products into blocks of rows, and those into ranges of panels where rows alone do not keep all threads busy.
+fn parts_of(products: &[Product<'_>], threads: usize) -> Vec<PartOf> {
+    let mut parts = Vec::new();
+    for (product, Product { rows, right, .. }) in products.iter().enumerate() {
+        let blocks = rows.div_ceil(ROW_BLOCK);
+        let panels = right.columns().div_ceil(PANEL);
+        let wanted = if threads == 1 { 1 } else { (4 * threads).div_ceil(blocks * products.len()) };
+        let ranges = wanted.min(panels.div_ceil(LEAST_PANELS)).max(1);
+        for block in 0..blocks {
+            for range in 0..ranges {
+                parts.push(PartOf { product, rows: share(*rows, block, blocks), panels: share(panels, range, ranges) });
+            }
+        }
+    }
+    parts
+}
+
+/// The `index`th of `of` nearly equal shares of `0..length`.
+fn share(length: usize, index: usize, of: usize) -> std::ops::Range<usize> {
+    let at = |i: usize| length / of * i + (length % of).min(i);
+    at(index)..at(index + 1)
+}
+
+thread_local! {
+    /// A thread's copy of a block of the left operand.
+    static LEFT: std::cell::RefCell<Aligned<f32>> = std::cell::RefCell::new(Aligned::zeros(0));
+}

@@ -1,0 +1,222 @@
+//! Blocks of one product: the loops around the tiles.
+#![expect(unsafe_code, reason = "threads write to disjoint tiles of one result")]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::ptr;
+
+use super::{Epilogue, LeftRows, Packed, PartOf};
+use crate::isa::tile::{K_BLOCK, LEFT_STRIDE, PANEL, Tile};
+use crate::isa::{Isa, Work};
+
+/// Panels that one row walks together.
+const ROW_PANELS: usize = 4;
+
+/// `left · right` at `start` in the result, its rows `stride` apart.
+pub(crate) struct Product<'a> {
+    pub left: LeftRows<'a>,
+    pub right: &'a Packed,
+    pub rows: usize,
+    pub start: usize,
+    pub stride: usize,
+}
+
+impl Product<'_> {
+    /// Where an element lies in the result.
+    fn at(&self, row: usize, column: usize) -> usize {
+        self.start + row * self.stride + column
+    }
+}
+
+/// A result that several threads write to, each to elements of its own.
+pub(crate) struct SharedOut<'a> {
+    first: *mut f32,
+    length: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the elements are `Send`, and `slice` makes its caller promise that no two threads meet.
+unsafe impl Sync for SharedOut<'_> {}
+
+impl<'a> SharedOut<'a> {
+    pub(crate) fn new(out: &'a mut [f32]) -> Self {
+        Self { first: out.as_mut_ptr(), length: out.len(), borrow: PhantomData }
+    }
+
+    /// # Safety
+    /// No other slice of these elements is alive.
+    #[expect(clippy::mut_from_ref, reason = "that is what the promise is for")]
+    unsafe fn slice(&self, range: Range<usize>) -> &mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.length, "a tile lies within its result");
+        // SAFETY: in bounds, and the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(range.start), range.len()) }
+    }
+}
+
+/// One part, as compiled work.
+pub(crate) struct Part<'a> {
+    pub product: &'a Product<'a>,
+    pub part: &'a PartOf,
+    pub epilogue: &'a Epilogue<'a>,
+    /// Of [`left_length`] floats at least: where rows of the left operand are copied.
+    pub left: &'a mut [f32],
+    pub out: &'a SharedOut<'a>,
+}
+
+impl Work for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { product, part, epilogue, left, out } = self;
+        let tiles = Tiles { product, part, epilogue, out };
+        if part.rows.len() == 1 {
+            return tiles.one_row::<I>(left);
+        }
+        let depth = product.right.depth();
+        // A product of no depth has one block of no steps, which writes its zeros.
+        for first in (0..depth.max(1)).step_by(K_BLOCK) {
+            let steps = (depth - first).min(K_BLOCK);
+            for (row, to) in part.rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
+                product.left.copy(row, first, &mut to[..steps]);
+            }
+            for panel in part.panels.clone() {
+                tiles.panel::<I>(left, first..first + steps, panel);
+            }
+        }
+    }
+}
+
+/// Floats that a part copies of its left operand at a time.
+pub(crate) fn left_length(product: &Product<'_>, part: &PartOf) -> usize {
+    if part.rows.len() == 1 { product.right.depth() } else { part.rows.len() * LEFT_STRIDE }
+}
+
+/// A part without its copy of the left operand.
+struct Tiles<'a> {
+    product: &'a Product<'a>,
+    part: &'a PartOf,
+    epilogue: &'a Epilogue<'a>,
+    out: &'a SharedOut<'a>,
+}
+
+impl Tiles<'_> {
+    /// All rows of the part over some steps of one panel.
+    #[inline(always)]
+    fn panel<I: Isa>(&self, left: &[f32], steps: Range<usize>, panel: usize) {
+        let rows = self.part.rows.len();
+        let tiles = rows.div_ceil(I::ROWS);
+        let last = steps.end == self.product.right.depth();
+        let mut first = 0;
+        for t in 0..tiles {
+            let count = rows / tiles + usize::from(t < rows % tiles);
+            self.tiles::<I>(&left[first * LEFT_STRIDE..], first..first + count, &steps, panel, t);
+            first += count;
+        }
+        if last && !self.epilogue.is_empty() {
+            let column = panel * PANEL;
+            let width = (self.product.right.columns() - column).min(PANEL);
+            for row in self.part.rows.clone() {
+                let start = self.product.at(row, column);
+                // SAFETY: this part alone owns these rows and panels, and no tile is being written now.
+                let values = unsafe { self.out.slice(start..start + width) };
+                self.epilogue.finish::<I>(values, start, column);
+            }
+        }
+    }
+
+    /// The tiles of some rows (counted from the part's first) across one panel.
+    #[inline(always)]
+    fn tiles<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: &Range<usize>, panel: usize, turn: usize) {
+        let right = self.product.right;
+        let panels = right.panels();
+        let begin = (panel * right.depth() + steps.start) * PANEL;
+        let weights = &panels[begin..begin + steps.len() * PANEL];
+        // Each tile of rows fetches a part of the next panel.
+        let ahead = begin + right.depth() * PANEL + turn * steps.len() / 4 * 16;
+        let next = panels.get(ahead).map_or(ptr::null(), |weight| ptr::from_ref(weight));
+        let width = (right.columns() - panel * PANEL).min(PANEL);
+        let mut edge = [0.0; 16 * PANEL];
+        assert!(rows.len() <= I::ROWS && left.len() >= (rows.len() - 1) * LEFT_STRIDE + steps.len());
+        for column in (0..width).step_by(I::COLUMNS) {
+            let here = (width - column).min(I::COLUMNS);
+            let first = self.product.at(self.part.rows.start + rows.start, panel * PANEL + column);
+            let reach = (rows.len() - 1) * self.product.stride + here;
+            // SAFETY: this part alone owns these rows and panels, and no other slice of them is alive.
+            let sums = unsafe { self.out.slice(first..first + reach) };
+            let whole = here == I::COLUMNS;
+            if !whole && steps.start > 0 {
+                copy_rows(sums, self.product.stride, &mut edge, PANEL, rows.len(), here);
+            }
+            let tile = Tile {
+                steps: steps.len(),
+                left: left.as_ptr(),
+                right: weights[column.min(weights.len())..].as_ptr(),
+                panel_stride: 0,
+                sums: if whole { sums.as_mut_ptr() } else { edge.as_mut_ptr() },
+                sums_stride: if whole { self.product.stride } else { PANEL },
+                resume: steps.start > 0,
+                last: steps.end == right.depth(),
+                next,
+            };
+            // SAFETY: `left` holds the rows at its stride and `weights` all steps of a panel (asserted and sliced
+            // above); `sums` reaches over all rows of a whole tile, and `edge` holds the largest tile there is.
+            unsafe { I::tile(rows.len(), &tile) };
+            if !whole {
+                copy_rows(&edge, PANEL, sums, self.product.stride, rows.len(), here);
+            }
+        }
+    }
+
+    /// A single row: bound by reading the weights, so its chains run from end to end, four panels side by side.
+    #[inline(always)]
+    fn one_row<I: Isa>(&self, left: &mut [f32]) {
+        let right = self.product.right;
+        let (depth, row) = (right.depth(), self.part.rows.start);
+        self.product.left.copy(row, 0, &mut left[..depth]);
+        let panels = right.panels();
+        let mut panel = self.part.panels.start;
+        while panel < self.part.panels.end {
+            let mut sums = [0.0; ROW_PANELS * PANEL];
+            let group = if self.part.panels.end - panel >= ROW_PANELS { ROW_PANELS } else { 1 };
+            let weights = &panels[panel * depth * PANEL..(panel + group) * depth * PANEL];
+            let mut tile = Tile {
+                steps: depth,
+                left: left.as_ptr(),
+                right: weights.as_ptr(),
+                panel_stride: depth * PANEL,
+                sums: sums.as_mut_ptr(),
+                sums_stride: PANEL,
+                resume: false,
+                last: true,
+                next: ptr::null(),
+            };
+            if group == ROW_PANELS {
+                // SAFETY: `left` holds the row, `weights` four panels of `depth` steps, `sums` four panels' columns.
+                unsafe { I::row(&tile) };
+            } else {
+                for column in (0..PANEL).step_by(I::COLUMNS) {
+                    tile.right = weights.as_ptr().wrapping_add(column);
+                    tile.sums = sums.as_mut_ptr().wrapping_add(column);
+                    // SAFETY: as above, with one panel, from a column that leaves a whole tile.
+                    unsafe { I::tile(1, &tile) };
+                }
+            }
+            let column = panel * PANEL;
+            let width = (right.columns() - column).min(group * PANEL);
+            let start = self.product.at(row, column);
+            // SAFETY: this part alone owns this row's panels.
+            let values = unsafe { self.out.slice(start..start + width) };
+            values.copy_from_slice(&sums[..width]);
+            self.epilogue.finish::<I>(values, start, column);
+            panel += group;
+        }
+    }
+}
+
+fn copy_rows(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize, rows: usize, width: usize) {
+    for row in 0..rows {
+        let source = &from[row * from_stride..row * from_stride + width];
+        to[row * to_stride..row * to_stride + width].copy_from_slice(source);
+    }
+}

@@ -1,0 +1,61 @@
+//! What is done to a product while it is still in the cache.
+
+use crate::elementwise::Unary;
+use crate::error::{NumericsError, expect_length};
+use crate::isa::Isa;
+use crate::step::{element, stored};
+
+/// Element-wise operations after a product, in this order. Each is the operation of its own, so that fusing it keeps
+/// every bit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// Multiplies everything.
+    pub scale: Option<f32>,
+    /// Added, a number for each column.
+    pub bias: Option<&'a [f32]>,
+    /// Added, a number for each element of the result.
+    pub residual: Option<&'a [f32]>,
+    /// Applied last.
+    pub activation: Option<Unary>,
+}
+
+impl Epilogue<'_> {
+    pub(crate) fn check(&self, elements: usize, columns: usize) -> Result<(), NumericsError> {
+        if let Some(bias) = self.bias {
+            expect_length("the bias", bias.len(), columns)?;
+        }
+        if let Some(residual) = self.residual {
+            expect_length("the residual", residual.len(), elements)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.scale.is_none() && self.bias.is_none() && self.residual.is_none() && self.activation.is_none()
+    }
+
+    /// Finishes `values`, which lie at `start` in the result and begin at `column` of the bias.
+    #[inline(always)]
+    pub(crate) fn finish<I: Isa>(&self, values: &mut [f32], start: usize, column: usize) {
+        if let Some(scale) = self.scale {
+            let scale = element(scale);
+            values.iter_mut().for_each(|value| *value = stored(element(*value) * scale));
+        }
+        if let Some(bias) = self.bias {
+            add(values, &bias[column..column + values.len()]);
+        }
+        if let Some(residual) = self.residual {
+            add(values, &residual[start..start + values.len()]);
+        }
+        if let Some(activation) = self.activation {
+            activation.map::<I>(values);
+        }
+    }
+}
+
+#[inline(always)]
+fn add(values: &mut [f32], terms: &[f32]) {
+    for (value, &term) in values.iter_mut().zip(terms) {
+        *value = stored(element(*value) + element(term));
+    }
+}

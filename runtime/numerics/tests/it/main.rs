@@ -1,0 +1,6 @@
+//! Every kernel against the oracle, bit for bit; accuracy of the functions; pinned results.
+
+mod elementwise;
+mod functions;
+mod matmul;
+mod values;
