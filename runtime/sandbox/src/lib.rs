@@ -8,8 +8,6 @@
 //! Inputs come through [`Content`] and outputs leave through [`Sink`]: this crate knows neither the
 //! store nor the network, and no guest sees a path, a clock, a socket or a random number of the machine.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test fails by panicking"))]
-
 mod code_cache; // compiled code on disk
 mod content; // where inputs come from
 mod engine; // the compiler and its pinned settings
