@@ -30,7 +30,7 @@ pub(crate) struct Setting<'a> {
 
 /// Plays the story to its end. All processes have ended when this returns, also when it was cancelled or fails.
 pub(crate) async fn tell(setting: Setting<'_>, cancel: &CancellationToken) -> Result<DemoReport, Failure> {
-    let mut story = Story { program: Program::this()?, setting, peers: Vec::new(), runs: Vec::new() };
+    let mut story = Story { program: Program::this()?, setting, peers: Vec::new(), dismissed: Vec::new(), runs: Vec::new() };
     let told = tokio::select! {
         told = story.tell() => told,
         () = cancel.cancelled() => Err(Failure::new(Kind::Interrupted, "the demo was interrupted")),
@@ -43,6 +43,8 @@ struct Story<'a> {
     program: Program,
     setting: Setting<'a>,
     peers: Vec<Peer>,
+    /// What is to be told of hosts that were caught, and stopped.
+    dismissed: Vec<PeerRow>,
     runs: Vec<RunRow>,
 }
 
@@ -125,8 +127,20 @@ impl Story<'_> {
             if stands {
                 return Ok(());
             }
+            self.dismiss(host).await?;
         }
         Err(Failure::new(Kind::Bug, format!("{}: no host's result stands", step.name)))
+    }
+
+    /// Stops a host that was caught: nobody gives it any more runs.
+    async fn dismiss(&mut self, host: &str) -> Result<(), Failure> {
+        let row = self.row(self.peer(host)).await?;
+        self.dismissed.push(row);
+        if let Some(at) = self.peers.iter().position(|peer| peer.name == host) {
+            self.peers.remove(at).stop().await;
+            self.say(format!("  {host} is stopped"));
+        }
+        Ok(())
     }
 
     async fn execute(&mut self, step: &Step, host: &'static str, task: &PublishAnswer) -> Result<RunRow, Failure> {
@@ -194,17 +208,20 @@ impl Story<'_> {
 
     /// The peers, and how much each of them fetched from the others.
     async fn rows(&self) -> Result<Vec<PeerRow>, Failure> {
-        let rows = self.peers.iter().map(async |peer| {
-            let status: StatusAnswer = self.program.ask(&peer.home, &["status"], COMMAND).await?;
-            Ok(PeerRow {
-                name: peer.name.into(),
-                peer: peer.id.clone(),
-                addresses: peer.addresses.clone(),
-                home: peer.home.display().to_string(),
-                received_bytes: status.peers.iter().map(|other| other.received_bytes).sum(),
-            })
-        });
-        try_join_all(rows).await
+        let mut rows = try_join_all(self.peers.iter().map(|peer| self.row(peer))).await?;
+        rows.extend(self.dismissed.iter().cloned());
+        Ok(rows)
+    }
+
+    async fn row(&self, peer: &Peer) -> Result<PeerRow, Failure> {
+        let status: StatusAnswer = self.program.ask(&peer.home, &["status"], COMMAND).await?;
+        Ok(PeerRow {
+            name: peer.name.into(),
+            peer: peer.id.clone(),
+            addresses: peer.addresses.clone(),
+            home: peer.home.display().to_string(),
+            received_bytes: status.peers.iter().map(|other| other.received_bytes).sum(),
+        })
     }
 
     /// Whether the story came to the end that it must come to.

@@ -108,6 +108,9 @@ fn further(report: &DemoReport) -> String {
     };
     command("author", "ls");
     command("author", "ps");
+    if let Some(caught) = report.runs.iter().find(|row| row.differs()) {
+        command(&caught.verifier, &format!("verify {}", caught.run.receipt));
+    }
     if let Some(last) = report.runs.last() {
         command("author", &format!("show {}", last.run.run));
         command(&last.verifier, &format!("show {}", last.replay.signed));
