@@ -392,7 +392,10 @@ impl Node {
         }
         let closing = async {
             while self.swarm.connected_peers().next().is_some() {
-                self.swarm.select_next_some().await;
+                // A peer that wants to keep us dials again at once.
+                if let SwarmEvent::ConnectionEstablished { peer_id, .. } = self.swarm.select_next_some().await {
+                    let _ = self.swarm.disconnect_peer_id(peer_id);
+                }
             }
         };
         // A peer that does not answer does not keep us.

@@ -133,14 +133,15 @@ fn archives_are_read_on_either_side() {
     let mut writer = BufWriter::new(File::create(&path).unwrap());
     car::export(&ours.store, &[root], &mut writer).unwrap();
     writer.flush().unwrap();
-    assert_eq!(helia.import_car(&path), [root.to_string()]);
+    let answer = helia.call(&json!({ "command": "importCar", "path": path }));
+    assert_eq!(answer["roots"], json!([root.to_string()]));
     helia.fetch(&root.to_string(), &ours.path("ours-at-helia"), TRANSFER_TIMEOUT_MS);
     assert!(fs::read(ours.path("ours-at-helia")).unwrap() == content);
 
     let content = noise(19, 2 * MEBIBYTE + 9);
     let root: Cid = helia.add(&ours.write("theirs", &content)).parse().unwrap();
     let path = ours.path("theirs.car");
-    helia.export_car(&root.to_string(), &path);
+    helia.call(&json!({ "command": "exportCar", "cid": root.to_string(), "path": path }));
     let limits = car::CarLimits::default();
     let summary = car::import(&ours.store, BufReader::new(File::open(&path).unwrap()), &limits, &ours.store.in_use());
     assert_eq!(summary.unwrap().roots, [root]);

@@ -62,17 +62,6 @@ impl Helia {
         (answer["bytes"].as_u64().expect("bytes"), answer["ms"].as_f64().expect("ms"))
     }
 
-    pub(crate) fn export_car(&mut self, cid: &str, path: &Path) {
-        self.call(&json!({ "command": "exportCar", "cid": cid, "path": path }));
-    }
-
-    /// Imports an archive; gives its roots.
-    pub(crate) fn import_car(&mut self, path: &Path) -> Vec<String> {
-        let answer = self.call(&json!({ "command": "importCar", "path": path }));
-        let roots = answer["roots"].as_array().expect("roots").iter();
-        roots.map(|root| root.as_str().expect("a root is text").to_owned()).collect()
-    }
-
     fn answer(&mut self) -> Value {
         let line = self.answers.next().expect("Helia answers until it is told to end").expect("its answer is text");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("Helia said {line:?}: {error}"))
