@@ -24,7 +24,7 @@ impl<S: FnMut(Word)> OutputSink<S> {
         Self { store, in_use: in_use.clone(), say, outputs: BTreeMap::new(), trace: TraceWriter::default() }
     }
 
-    /// Ends the outputs that the run has, and makes the claim. Everything is durable afterwards.
+    /// Ends the outputs that the run has, and makes the claim. Pinning its receipt makes all of it durable.
     pub(crate) fn claim(mut self, run: RunId, finished: Finished) -> Result<Claim, Fault> {
         let mut outputs = BTreeMap::new();
         for name in &finished.outputs {
@@ -45,7 +45,6 @@ impl<S: FnMut(Word)> OutputSink<S> {
         };
         self.in_use.hold_dag(claim.id().cid());
         self.store.put_object(&claim).map_err(|failure| Fault::Storage { reason: failure.message })?;
-        self.store.sync().map_err(|error| storage(&error))?;
         Ok(claim)
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct AttemptRecord {
     /// `local`, `network`, or the host's peer id once one took it.
     pub(crate) on: String,
     pub(crate) requester: Option<String>,
+    /// Whether nobody waits for it: then every change of it is made durable at once.
+    pub(crate) detached: bool,
     pub(crate) started_ms: u64,
     pub(crate) ended_ms: Option<u64>,
     pub(crate) state: AttemptState,
@@ -121,6 +123,22 @@ pub(crate) enum StatementKind {
     Differs,
 }
 
+/// When a change survives a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    /// As soon as it is made.
+    Now,
+    /// With the next change that is durable at once, or [`Records::flush`].
+    WithTheNext,
+}
+
+impl Durable {
+    /// How much an attempt's history is worth: somebody who waits sees how it goes anyway.
+    fn for_attempt(record: &AttemptRecord) -> Self {
+        if record.detached { Durable::Now } else { Durable::WithTheNext }
+    }
+}
+
 /// This home's records.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -136,7 +154,7 @@ impl Records {
                 .hint("it holds names and history, no content: move it away to begin anew")
         })?;
         let records = Self { database };
-        records.write(|tables| {
+        records.write(Durable::Now, |tables| {
             tables.0.open_table(PACKAGES)?;
             tables.0.open_table(CLAIMS)?;
             tables.0.open_table(STATEMENTS)?;
@@ -146,9 +164,13 @@ impl Records {
     }
 
     /// Changes records, all or nothing.
-    fn write<T>(&self, change: impl FnOnce(&Tables) -> Result<T, redb::Error>) -> Result<T, Failure> {
+    fn write<T>(&self, durable: Durable, change: impl FnOnce(&Tables) -> Result<T, redb::Error>) -> Result<T, Failure> {
         let work = || {
-            let tables = Tables(self.database.begin_write()?);
+            let mut transaction = self.database.begin_write()?;
+            if durable == Durable::WithTheNext {
+                transaction.set_durability(redb::Durability::None)?;
+            }
+            let tables = Tables(transaction);
             let value = change(&tables)?;
             tables.0.commit()?;
             Ok(value)
@@ -157,7 +179,7 @@ impl Records {
     }
 
     pub(crate) fn add_package(&self, record: &PackageRecord) -> Result<(), Failure> {
-        self.write(|tables| {
+        self.write(Durable::Now, |tables| {
             let mut table = tables.0.open_table(PACKAGES)?;
             table.insert((record.name.as_str(), record.version.as_str()), &*codec::encode(record))?;
             Ok(())
@@ -175,7 +197,7 @@ impl Records {
 
     /// Gives an attempt its number, and forgets the oldest if there are too many. Names the forgotten ones.
     pub(crate) fn add_attempt(&self, mut record: AttemptRecord) -> Result<(AttemptRecord, Vec<u64>), Failure> {
-        self.write(|tables| {
+        self.write(Durable::for_attempt(&record), |tables| {
             let mut table = tables.0.open_table(ATTEMPTS)?;
             let last = table.last()?.map_or(0, |(number, _)| number.value());
             record.number = last + 1;
@@ -190,7 +212,7 @@ impl Records {
 
     /// Writes how an attempt stands now.
     pub(crate) fn update_attempt(&self, record: &AttemptRecord) -> Result<(), Failure> {
-        self.write(|tables| {
+        self.write(Durable::for_attempt(record), |tables| {
             tables.0.open_table(ATTEMPTS)?.insert(record.number, &*codec::encode(record))?;
             Ok(())
         })
@@ -210,9 +232,10 @@ impl Records {
         read().map_err(|error: redb::Error| damaged(&error))?.transpose()
     }
 
-    /// Remembers a claim about a run.
-    pub(crate) fn add_claim(&self, run: RunId, record: ClaimRecord) -> Result<(), Failure> {
-        self.write(|tables| {
+    /// Remembers a claim about a run, and the receipt for it.
+    pub(crate) fn add_claim(&self, run: RunId, record: ClaimRecord, receipt: Statement) -> Result<(), Failure> {
+        self.write(Durable::Now, |tables| {
+            tables.add_statement(record.claim, receipt)?;
             tables.change_list(CLAIMS, &key_of(run.cid()), |claims: &mut Vec<ClaimRecord>| {
                 match claims.iter_mut().find(|known| known.claim == record.claim) {
                     Some(known) => known.computed_here |= record.computed_here,
@@ -229,13 +252,12 @@ impl Records {
 
     /// Remembers something signed about a claim.
     pub(crate) fn add_statement(&self, claim: ClaimId, statement: Statement) -> Result<(), Failure> {
-        self.write(|tables| {
-            tables.change_list(STATEMENTS, &key_of(claim.cid()), |statements: &mut Vec<Statement>| {
-                if !statements.iter().any(|known| known.envelope == statement.envelope) {
-                    push(statements, statement);
-                }
-            })
-        })
+        self.write(Durable::Now, |tables| tables.add_statement(claim, statement))
+    }
+
+    /// Makes durable whatever is not yet.
+    pub(crate) fn flush(&self) -> Result<(), Failure> {
+        self.write(Durable::Now, |_| Ok(()))
     }
 
     /// What was signed about a claim, in the order in which it came.
@@ -252,6 +274,14 @@ impl Records {
 struct Tables(redb::WriteTransaction);
 
 impl Tables {
+    fn add_statement(&self, claim: ClaimId, statement: Statement) -> Result<(), redb::Error> {
+        self.change_list(STATEMENTS, &key_of(claim.cid()), |statements: &mut Vec<Statement>| {
+            if !statements.iter().any(|known| known.envelope == statement.envelope) {
+                push(statements, statement);
+            }
+        })
+    }
+
     fn change_list<T: Serialize + DeserializeOwned>(
         &self,
         table: TableDefinition<'_, &[u8], &[u8]>,
@@ -325,6 +355,7 @@ mod tests {
             target: "hello".into(),
             on: "local".into(),
             requester: None,
+            detached: true,
             started_ms: 5,
             ended_ms: None,
             state,
@@ -354,9 +385,12 @@ mod tests {
         let (_folder, records) = records();
         let run = cid(1).try_into().unwrap();
         let claim = cid(2).try_into().unwrap();
-        records.add_claim(run, ClaimRecord { claim, computed_here: false }).unwrap();
-        records.add_claim(run, ClaimRecord { claim, computed_here: true }).unwrap();
-        records.add_claim(run, ClaimRecord { claim, computed_here: false }).unwrap();
+        let key = poai_objects::SecretKey::from_seed(&[7; 32]).public();
+        let receipt = |byte| Statement { kind: StatementKind::Receipt, object: cid(byte), envelope: cid(byte), key };
+        for (byte, computed_here) in [(3, false), (4, true), (4, false)] {
+            records.add_claim(run, ClaimRecord { claim, computed_here }, receipt(byte)).unwrap();
+        }
+        assert_eq!(records.statements(claim).unwrap(), [receipt(3), receipt(4)]);
         assert_eq!(records.claims(run).unwrap(), [ClaimRecord { claim, computed_here: true }]);
     }
 

@@ -13,7 +13,8 @@ use crate::events::{Event, Events};
 use crate::shelf::Shelf;
 
 impl Node {
-    /// Brings a root and all that it links to, from peers where it is not here. Gives the bytes that came.
+    /// Brings a root and all that it links to, from peers where it is not here. Gives the bytes that came;
+    /// pinning the root makes them durable.
     pub(super) async fn bring(
         self: &Arc<Self>,
         root: Cid,
@@ -32,7 +33,6 @@ impl Node {
             fetched = fetched => fetched?,
             () = cancel.cancelled() => return Err(interrupted()),
         };
-        self.blocking(|node| Ok(node.store.sync()?)).await?;
         Ok(summary.fetched_bytes)
     }
 

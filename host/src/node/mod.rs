@@ -171,6 +171,9 @@ impl Node {
         if tokio::time::timeout(GRACE, idle).await.is_err() {
             tracing::warn!("some runs did not end in time; they are recorded as lost");
         }
+        if let Err(failure) = self.records.flush() {
+            tracing::warn!(%failure, "the latest attempts are not written down");
+        }
         if let Some(network) = self.network.get() {
             network.close().await;
         }

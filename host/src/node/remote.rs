@@ -126,7 +126,6 @@ impl Node {
         cancel: &CancellationToken,
     ) -> Result<Claimed, Failure> {
         let ask = self.ask_for_run(prepared)?;
-        self.blocking(|node| Ok(node.store.sync()?)).await?;
         let mut hosts = self.hosts_for(request, prepared, events, cancel).await?;
         loop {
             let host = hosts.next(cancel).await?;

@@ -14,7 +14,6 @@ use super::statements::{KeptReceipt, Retention};
 use crate::control::{Answer, Place, RunRequest, Target, VerdictWord, VerifyAnswer, VerifyTarget};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
-use crate::records::ClaimRecord;
 use crate::scheduler::Place as Slot;
 use crate::shelf::Shelf;
 
@@ -61,7 +60,6 @@ impl Node {
             let verdict = node.judge(&seen.claim, &executed.claim);
             // What a replay found, this home has computed.
             node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Hosted)?;
-            node.records.add_claim(seen.claim.run, ClaimRecord { claim: verdict.found, computed_here: true })?;
             let (signed, envelope) = node.sign_verdict(verdict)?;
             let difference = signed.object().first_difference.as_ref().map(difference_words);
             Ok(Answer::Verified(VerifyAnswer {

@@ -92,6 +92,7 @@ impl Node {
             target: request.label.clone(),
             on,
             requester,
+            detached: request.detach,
             started_ms: clock::now_ms(),
             ended_ms: None,
             state: AttemptState::Waiting,

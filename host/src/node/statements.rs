@@ -65,10 +65,9 @@ impl Node {
             Retention::Hosted => (HOSTED, Some(SystemTime::now() + Duration::from_secs(self.config.store.retention_s))),
         };
         self.store.keep(envelope, name, until)?;
-        self.records.add_claim(claim.run, ClaimRecord { claim: claim_id, computed_here })?;
         let id: Cid = signed.object().id().into();
         let statement = Statement { kind: StatementKind::Receipt, object: id, envelope, key: *signed.key() };
-        self.records.add_statement(claim_id, statement)?;
+        self.records.add_claim(claim.run, ClaimRecord { claim: claim_id, computed_here }, statement)?;
         Ok(KeptReceipt { id, envelope, receipt: signed.object().clone(), key: *signed.key() })
     }
 

@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// A home in a folder of its own, removed at the end.
 pub(crate) struct Home {
     folder: TempDir,
+    path: PathBuf,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -31,7 +32,8 @@ pub(crate) struct Ended {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { path: folder.path().join("home"), folder, variables: Vec::new() }
     }
 
     /// The same home with a variable in every command's environment.
@@ -42,7 +44,13 @@ impl Home {
 
     /// Where the home lies.
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("home")
+        self.path.clone()
+    }
+
+    /// The same variables with a home elsewhere, inside the scratch folder.
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        self.path = path.to_owned();
+        self
     }
 
     /// A folder beside the home, for a test's files.

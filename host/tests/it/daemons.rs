@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::{Home, finish};
+use crate::command::Home;
 use crate::programs::{good_task, plain};
 
 const NOTHING: [&str; 0] = [];
@@ -42,7 +42,7 @@ fn logs_are_kept_and_followed() {
     let talker = home.file("talker.wasm", &crate::programs::talker("said so", ""));
     let (exit, _) = home.json(["run", talker.to_str().unwrap()]);
     assert_eq!(exit, 0);
-    let ended = finish(home.command(["logs", "1"]), home.scratch());
+    let ended = home.run(["logs", "1"]);
     assert_eq!((ended.exit, String::from_utf8_lossy(&ended.stdout).trim()), (0, "said so"));
     let endless = home.file("endless.wasm", &crate::programs::talker("still here", "(loop br 0)"));
     let (_, detached) = home.json(["run", endless.to_str().unwrap(), "--detach"]);

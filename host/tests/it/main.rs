@@ -1,4 +1,5 @@
 //! The real program, as users and scripts call it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod claims; // the same run, the same claim
 mod command; // how it is called
@@ -7,5 +8,6 @@ mod daemons; // homes with a daemon: detached runs, their ends
 mod network; // runs between daemons
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs
+mod settings; // keys, configuration, files and their rights
 mod words; // what people read
 mod zoo; // bad input

@@ -143,7 +143,7 @@ fn content_comes_back_as_it_went_in() {
 fn progress_is_json_lines_when_asked_for() {
     let home = Home::new();
     let file = home.file("task.wasm", &good_task());
-    let ended = finish(home.command(["--json", "--progress", "json", "run", file.to_str().unwrap()]), home.scratch());
+    let ended = home.run(["--json", "--progress", "json", "run", file.to_str().unwrap()]);
     let events: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert!(names.contains(&"attempt") && names.contains(&"started"), "{names:?}");

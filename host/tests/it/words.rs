@@ -1,7 +1,7 @@
 //! What people read, pinned. Whatever differs from run to run is replaced by what it is.
 
-use crate::command::{Home, finish};
-use crate::programs::{plain, task};
+use crate::command::Home;
+use crate::programs::{build, plain, task};
 
 /// Replaces CIDs, keys, times and folders.
 fn redacted(text: &str, home: &Home) -> String {
@@ -39,7 +39,7 @@ fn is_date(word: &str) -> bool {
 }
 
 fn said(home: &Home, arguments: &[&str]) -> String {
-    let ended = finish(home.command(arguments), home.scratch());
+    let ended = home.run(arguments);
     let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
     let text = format!("exit {}\n--- stdout\n{stdout}--- stderr\n{}", ended.exit, ended.stderr);
     redacted(&text, home)
@@ -65,8 +65,8 @@ fn without_figures(text: &str) -> String {
 fn the_first_steps_read_well() {
     let home = Home::new();
     let folder = task("hello");
-    assert_eq!(home.json(["build".as_ref(), folder.as_os_str()]).0, 0, "built once, so that cargo has little to say");
-    let published = finish(home.command(["publish".as_ref(), folder.as_os_str()]), home.scratch());
+    build(&home, "hello");
+    let published = home.run(["publish".as_ref(), folder.as_os_str()]);
     insta::assert_snapshot!("publish", redacted(&String::from_utf8_lossy(&published.stdout), &home));
     insta::assert_snapshot!("run", without_figures(&said(&home, &["run", "hello"])));
     insta::assert_snapshot!("run_again", without_figures(&said(&home, &["run", "hello"])));
