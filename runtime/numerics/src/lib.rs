@@ -13,19 +13,25 @@ mod elementwise; // one or two numbers at a time
 mod error; // what can be wrong with a call
 pub mod float_environment; // the control word that all of this assumes
 mod functions; // exp, log, tanh, … by our own polynomials
+mod integer; // exact products of bytes
 mod isa; // instruction sets, and the inner loops
 mod matmul; // products of floats
 pub mod oracle; // the definition
 mod pool; // warm threads
 mod processor; // the choice of kernels
+mod quantise; // between floats and bytes
+mod reduce; // sums in sixteen lanes, softmax, normalisation
 pub mod step; // the fused step, and what counts as zero
 
 pub use buffer::Aligned;
 pub use elementwise::{Binary, RANK_LIMIT, Strided, Unary};
 pub use error::NumericsError;
+pub use integer::{Bytes, PackedIntegers, ZeroPoints};
 pub use matmul::{Epilogue, Matrices, Packed};
 pub use pool::THREADS_LIMIT;
 pub use processor::{Kernels, Processor};
+pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale};
+pub use reduce::{Affine, LANES, Normalisation, Reduction};
 
 /// The name of the rules that this crate keeps.
 pub const NUMERICS: &str = "poai-numerics/1";

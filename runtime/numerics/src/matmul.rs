@@ -170,7 +170,7 @@ fn parts_of(products: &[Product<'_>], threads: usize) -> Vec<PartOf> {
 }
 
 /// The `index`th of `of` nearly equal shares of `0..length`.
-fn share(length: usize, index: usize, of: usize) -> std::ops::Range<usize> {
+pub(crate) fn share(length: usize, index: usize, of: usize) -> std::ops::Range<usize> {
     let at = |i: usize| length / of * i + (length % of).min(i);
     at(index)..at(index + 1)
 }

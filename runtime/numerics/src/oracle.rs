@@ -3,8 +3,11 @@
 //! Read this with docs/numerics.md. Nothing here is fast, blocked or shared with the kernels but the operations on one
 //! number: [`step`](crate::step), and [`Unary`] and [`Binary`], evaluated by the software step.
 
+use crate::functions::{exp, log};
+use crate::integer::{Bytes, ZeroPoints};
 use crate::matmul::{Epilogue, Matrices};
-use crate::step::{canonical, operand, soft_fused};
+use crate::reduce::{Affine, LANES, Normalisation, Reduction};
+use crate::step::{Soft, canonical, element, greater, lesser, operand, soft_fused, stored};
 use crate::{Binary, Unary};
 
 /// One chain of fused steps from +0 over pairs of operands, in order.
@@ -50,4 +53,111 @@ pub fn finished(product: f32, epilogue: &Epilogue<'_>, position: usize, column: 
         value = Binary::Add.of(value, residual[position]);
     }
     epilogue.activation.map_or(value, |activation: Unary| activation.of(value))
+}
+
+/// The exact integer product of rows of bytes, modulo 2³².
+pub fn matmul_integer(
+    [rows, depth, columns]: [usize; 3],
+    (left, left_zeros): (Bytes<'_>, ZeroPoints<'_>),
+    (right, right_zeros): (Bytes<'_>, ZeroPoints<'_>),
+) -> Vec<i32> {
+    let mut out = Vec::with_capacity(rows * columns);
+    for i in 0..rows {
+        for j in 0..columns {
+            let terms = (0..depth).map(|k| {
+                let a = left.at(i * depth + k).wrapping_sub(left_zeros.at(i));
+                let b = right.at(k * columns + j).wrapping_sub(right_zeros.at(j));
+                a.wrapping_mul(b)
+            });
+            out.push(terms.fold(0, i32::wrapping_add));
+        }
+    }
+    out
+}
+
+/// Folds into [`LANES`] lanes, element i into lane i mod 16, and joins lanes i and i + 8, then 4, 2, 1.
+fn lanes(values: &[f32], start: f32, step: fn(f32, f32) -> f32, join: fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; LANES];
+    for (i, &value) in values.iter().enumerate() {
+        lanes[i % LANES] = step(lanes[i % LANES], value);
+    }
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = join(lanes[i], lanes[i + half]);
+        }
+    }
+    lanes[0]
+}
+
+fn plus(a: f32, b: f32) -> f32 {
+    a + b
+}
+
+fn sum(values: &[f32]) -> f32 {
+    lanes(values, 0.0, |lane, x| lane + element(x), plus)
+}
+
+fn sum_of_squares(values: &[f32]) -> f32 {
+    lanes(values, 0.0, |lane, x| soft_fused(operand(x), operand(x), lane), plus)
+}
+
+fn greatest(values: &[f32]) -> f32 {
+    lanes(values, f32::NEG_INFINITY, |lane, x| greater(lane, element(x)), greater)
+}
+
+/// One reduction of some numbers.
+pub fn reduce(reduction: Reduction, values: &[f32]) -> f32 {
+    let product = |a: f32, b: f32| element(a * element(b));
+    stored(match reduction {
+        Reduction::Sum => sum(values),
+        Reduction::Mean => sum(values) / values.len() as f32,
+        Reduction::SumOfSquares => sum_of_squares(values),
+        Reduction::Norm => sum_of_squares(values).sqrt(),
+        Reduction::SumOfSizes => lanes(values, 0.0, |lane, x| lane + element(x).abs(), plus),
+        Reduction::Max => greatest(values),
+        Reduction::Min => lanes(values, f32::INFINITY, |lane, x| lesser(lane, element(x)), lesser),
+        Reduction::Product => lanes(values, 1.0, product, product),
+        Reduction::LogSum => log::<Soft>(element(sum(values))),
+        Reduction::LogSumExp => {
+            let top = greatest(values);
+            let shift = if top.is_finite() { top } else { 0.0 };
+            let powers: Vec<f32> = values.iter().map(|&x| exp::<Soft>(element(x) - shift)).collect();
+            shift + log::<Soft>(element(sum(&powers)))
+        }
+    })
+}
+
+/// Softmax of a row.
+pub fn softmax(row: &[f32]) -> Vec<f32> {
+    let top = greatest(row);
+    let powers: Vec<f32> = row.iter().map(|&x| element(exp::<Soft>(element(x) - top))).collect();
+    let total = sum(&powers);
+    powers.iter().map(|power| stored(power / total)).collect()
+}
+
+/// The logarithm of the softmax of a row.
+pub fn log_softmax(row: &[f32]) -> Vec<f32> {
+    let top = greatest(row);
+    let powers: Vec<f32> = row.iter().map(|&x| exp::<Soft>(element(x) - top)).collect();
+    let total = log::<Soft>(sum(&powers));
+    row.iter().map(|&x| stored((element(x) - top) - total)).collect()
+}
+
+/// A normalised row.
+pub fn normalise(how: Normalisation, affine: Option<Affine<'_>>, row: &[f32]) -> Vec<f32> {
+    let length = row.len() as f32;
+    let (centred, epsilon): (Vec<f32>, f32) = match how {
+        Normalisation::Layer { epsilon } => {
+            let mean = sum(row) / length;
+            (row.iter().map(|&x| element(x) - mean).collect(), epsilon)
+        }
+        Normalisation::RootMeanSquare { epsilon } => (row.to_vec(), epsilon),
+    };
+    let inverse = 1.0 / (sum_of_squares(&centred) / length + element(epsilon)).sqrt();
+    let affine_of = |i: usize, normal: f32| match affine {
+        None => normal,
+        Some(Affine { scale, shift: None }) => element(normal) * element(scale[i]),
+        Some(Affine { scale, shift: Some(shift) }) => soft_fused(element(normal), element(scale[i]), element(shift[i])),
+    };
+    centred.iter().enumerate().map(|(i, &x)| stored(affine_of(i, element(x) * inverse))).collect()
 }

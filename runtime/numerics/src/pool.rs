@@ -65,7 +65,7 @@ impl Shared {
 }
 
 /// A fixed number of threads: the caller's and the workers.
-pub struct Pool {
+pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     /// Held by the caller that the workers serve.
@@ -74,7 +74,7 @@ pub struct Pool {
 
 impl Pool {
     /// Starts `threads - 1` workers.
-    pub fn new(threads: usize) -> Result<Self, NumericsError> {
+    pub(crate) fn new(threads: usize) -> Result<Self, NumericsError> {
         if threads == 0 || threads > THREADS_LIMIT {
             return Err(NumericsError::Threads { asked: threads, limit: THREADS_LIMIT });
         }
@@ -92,12 +92,12 @@ impl Pool {
     }
 
     /// The number of threads, the caller's included.
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
     /// Calls `work` once for each part in `0..parts`, and returns when all are done. A panic of any reaches the caller.
-    pub fn run(&self, parts: usize, work: Work<'_>) {
+    pub(crate) fn run(&self, parts: usize, work: Work<'_>) {
         let turn = if self.workers.is_empty() || parts < 2 { None } else { self.busy.try_lock().ok() };
         if turn.is_none() {
             return (0..parts).for_each(work);
@@ -129,7 +129,7 @@ impl Pool {
     }
 
     /// Cuts `out` into pieces of `size` elements and calls `work` with each piece and its number.
-    pub fn chunks<T: Send>(&self, out: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    pub(crate) fn chunks<T: Send>(&self, out: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         if out.len() <= size {
             if !out.is_empty() {
                 work(0, out);

@@ -2,5 +2,8 @@
 
 mod elementwise;
 mod functions;
+mod integer;
 mod matmul;
+mod quantise;
+mod reduce;
 mod values;

@@ -55,6 +55,10 @@ impl Stream {
         }
     }
 
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.bits() as u8).collect()
+    }
+
     pub(crate) fn floats(&mut self, length: usize) -> Vec<f32> {
         (0..length).map(|_| self.adversarial()).collect()
     }
