@@ -61,7 +61,8 @@ impl TrustPolicy {
             return Some(Why::ComputedHere);
         }
         let signers = |kind: StatementKind| -> BTreeSet<PublicKey> {
-            let said = statements.iter().filter(|statement| statement.kind == kind && self.keys.contains(&statement.key));
+            let said =
+                statements.iter().filter(|statement| statement.kind == kind && self.keys.contains(&statement.key));
             said.map(|statement| statement.key).collect()
         };
         let same = signers(StatementKind::Same).len();
@@ -71,7 +72,12 @@ impl TrustPolicy {
 }
 
 /// The claim that answers for a run, if there is one.
-pub(crate) fn look_up(run: RunId, policy: &TrustPolicy, records: &Records, store: &Store) -> Result<Option<Known>, Failure> {
+pub(crate) fn look_up(
+    run: RunId,
+    policy: &TrustPolicy,
+    records: &Records,
+    store: &Store,
+) -> Result<Option<Known>, Failure> {
     for record in records.claims(run)? {
         let statements = records.statements(record.claim)?;
         let Some(why) = policy.believes(&record, &statements) else { continue };
@@ -90,8 +96,8 @@ fn outputs_are_here(claim: &Claim, store: &Store) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use poai_objects::codec::{DAG_CBOR, cid_of};
     use poai_objects::SecretKey;
+    use poai_objects::codec::{DAG_CBOR, cid_of};
 
     use super::*;
 

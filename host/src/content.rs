@@ -23,7 +23,9 @@ impl Content for StoreContent {
     fn open(&self, link: &Link) -> Result<Node, Fault> {
         match unixfs::open(&self.store, link.cid(), &self.limits).map_err(|error| unavailable(&error))? {
             unixfs::Node::File(layout) => Ok(Node::File(file_layout(&layout))),
-            unixfs::Node::Folder(entries) => entries.iter().map(folder_entry).collect::<Result<_, _>>().map(Node::Folder),
+            unixfs::Node::Folder(entries) => {
+                entries.iter().map(folder_entry).collect::<Result<_, _>>().map(Node::Folder)
+            }
             unixfs::Node::Symlink => Err(Fault::Content { reason: format!("{link} is a symbolic link") }),
         }
     }

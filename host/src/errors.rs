@@ -89,7 +89,9 @@ impl Kind {
             Kind::OtherVersion => "stop the daemon and start it again with this version of poai",
             Kind::WrongCid => "whoever gave these bytes is wrong or lies; fetch them from somebody else",
             Kind::ForgedSignature => "whoever gave you this object is wrong or lies; nothing of it was kept",
-            Kind::Damaged => "`poai gc --check` looks at every block and drops what is damaged; it can then be fetched again",
+            Kind::Damaged => {
+                "`poai gc --check` looks at every block and drops what is damaged; it can then be fetched again"
+            }
             Kind::DiskFull => "run `poai gc`, free some space, or raise `store.quota_bytes`",
             Kind::NoPeer => "name one with --peer MULTIADDR; `poai status` lists the peers that are known",
             Kind::Declined => "a host takes only what its operator accepts: see `poai host --accept`",
@@ -128,7 +130,10 @@ impl Failure {
 
     /// A program that breaks a static rule of the engine.
     pub(crate) fn refused(rule: &str, message: &str) -> Self {
-        Self { rule: Some(rule.to_owned()), ..Self::new(Kind::Refused, format!("the program is refused ({rule}): {message}")) }
+        Self {
+            rule: Some(rule.to_owned()),
+            ..Self::new(Kind::Refused, format!("the program is refused ({rule}): {message}"))
+        }
     }
 
     /// The same with a hint of its own.
@@ -180,7 +185,8 @@ impl From<poai_net::NetError> for Failure {
             E::Store(error) => return error.into(),
             E::Object(error) => return error.into(),
             E::NotFound { .. } => {
-                return Self::new(Kind::NotFound, error.to_string()).hint("name a peer that has it with --peer MULTIADDR");
+                return Self::new(Kind::NotFound, error.to_string())
+                    .hint("name a peer that has it with --peer MULTIADDR");
             }
             E::Dial { .. } | E::Disconnected { .. } | E::Silent { .. } => Kind::NoPeer,
             E::EngineMismatch { .. } | E::VersionMismatch { .. } => Kind::Declined,

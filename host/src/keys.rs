@@ -93,10 +93,15 @@ fn secret(path: &Path) -> Result<[u8; 32], Failure> {
 fn read_secret(path: &Path, mut file: File) -> Result<[u8; 32], Failure> {
     let about = file.metadata().map_err(|error| Failure::file("read", path, &error))?;
     if about.permissions().mode() & 0o077 != 0 || about.uid() != rustix::process::getuid().as_raw() {
-        let message = format!("the key {} can be read by others (mode {:o})", path.display(), about.permissions().mode() & 0o777);
-        return Err(Failure::new(Kind::Config, message).hint(format!("chmod 600 {}, if nobody has read it yet", path.display())));
+        let message =
+            format!("the key {} can be read by others (mode {:o})", path.display(), about.permissions().mode() & 0o777);
+        return Err(Failure::new(Kind::Config, message)
+            .hint(format!("chmod 600 {}, if nobody has read it yet", path.display())));
     }
-    let damaged = || Failure::new(Kind::Damaged, format!("{} does not hold a key of 32 bytes", path.display())).hint("restore it from a backup");
+    let damaged = || {
+        Failure::new(Kind::Damaged, format!("{} does not hold a key of 32 bytes", path.display()))
+            .hint("restore it from a backup")
+    };
     if about.len() != 32 {
         return Err(damaged());
     }

@@ -52,8 +52,8 @@ fn place(folder: &Path, name: &OutputName) -> Result<PathBuf, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use poai_store::unixfs::FileWriter;
     use poai_store::StoreLimits;
+    use poai_store::unixfs::FileWriter;
 
     use super::*;
 
@@ -88,7 +88,9 @@ mod tests {
         fs::create_dir(&elsewhere).unwrap();
         fs::write(folder.join("f"), "").unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.join("l")).unwrap();
-        for (name, words) in [("l/x", "a symbolic link"), ("l", "a symbolic link"), ("d", "a folder"), ("f/x", "a file")] {
+        for (name, words) in
+            [("l/x", "a symbolic link"), ("l", "a symbolic link"), ("d", "a folder"), ("f/x", "a file")]
+        {
             let error = write(&store, &outputs(&store, &[(name, b"x")]), &folder).unwrap_err();
             assert!(error.message.contains(words), "{}", error.message);
         }

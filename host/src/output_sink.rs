@@ -36,13 +36,7 @@ impl<S: FnMut(Word)> OutputSink<S> {
             outputs.insert(name.clone(), link);
         }
         self.end_trace(&finished.trace)?;
-        let claim = Claim {
-            run,
-            outcome: finished.outcome,
-            outputs,
-            fuel: finished.fuel,
-            trace: finished.trace.id(),
-        };
+        let claim = Claim { run, outcome: finished.outcome, outputs, fuel: finished.fuel, trace: finished.trace.id() };
         self.in_use.hold_dag(claim.id().cid());
         self.store.put_object(&claim).map_err(|failure| Fault::Storage { reason: failure.message })?;
         Ok(claim)
@@ -55,7 +49,8 @@ impl<S: FnMut(Word)> OutputSink<S> {
             return Err(Fault::WorkerDied { reason: "its trace is not that of its effects".into() });
         }
         let kept = last.map_or(Ok(()), |chunk| self.store.put_object(&chunk).map(drop));
-        kept.and_then(|()| self.store.put_object(&root)).map_err(|failure| Fault::Storage { reason: failure.message })?;
+        kept.and_then(|()| self.store.put_object(&root))
+            .map_err(|failure| Fault::Storage { reason: failure.message })?;
         Ok(())
     }
 }

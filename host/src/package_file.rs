@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use poai_objects::{Contributor, InputName, ObjectError, Package, PackageName, Params, Port, ProgramId, PublicKey, Role, World};
+use poai_objects::{
+    Contributor, InputName, ObjectError, Package, PackageName, Params, Port, ProgramId, PublicKey, Role, World,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{Failure, Kind};
@@ -64,7 +66,11 @@ impl Draft {
         };
         let mut contributors: Vec<Contributor> = self.contributors.into_iter().map(contributor).collect();
         if contributors.is_empty() {
-            contributors.push(Contributor { account: publisher, role: Role::Author, weight_bp: Package::WHOLE_BP as u16 });
+            contributors.push(Contributor {
+                account: publisher,
+                role: Role::Author,
+                weight_bp: Package::WHOLE_BP as u16,
+            });
         }
         Package {
             program,
@@ -111,12 +117,16 @@ impl PackageFile {
             Failure::file("read", &path, &error).hint("a task's folder has a package.toml; `poai new` makes one")
         })?;
         if about.len() > MAX_FILE_BYTES {
-            return Err(Failure::new(Kind::BadInput, format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display())));
+            return Err(Failure::new(
+                Kind::BadInput,
+                format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display()),
+            ));
         }
         let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
         let folder = std::path::absolute(folder).map_err(|error| Failure::file("find", folder, &error))?;
         Self::parse(&text, &folder).map_err(|reason| {
-            Failure::new(Kind::BadInput, format!("{}: {reason}", path.display())).hint("docs/package.md lists every key")
+            Failure::new(Kind::BadInput, format!("{}: {reason}", path.display()))
+                .hint("docs/package.md lists every key")
         })
     }
 
@@ -126,17 +136,17 @@ impl PackageFile {
     }
 
     fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        let written: Written = toml::from_str(text).map_err(|error| {
-            format!("line {}: {}", line_of(text, &error), error.message())
-        })?;
+        let written: Written =
+            toml::from_str(text).map_err(|error| format!("line {}: {}", line_of(text, &error), error.message()))?;
         let component = match (written.program.source_crate, written.program.component) {
             (Some(folder_of_crate), None) => ComponentSource::Crate(inside(folder, &folder_of_crate)?),
             (None, Some(file)) => ComponentSource::File(inside(folder, &file)?),
             _ => return Err("[program] must have either `crate` or `component`".into()),
         };
-        let models = written.program.models.into_iter().map(|(name, model)| {
-            Ok((name, DraftModel { file: inside(folder, &model.file)?, format: model.format }))
-        });
+        let models =
+            written.program.models.into_iter().map(|(name, model)| {
+                Ok((name, DraftModel { file: inside(folder, &model.file)?, format: model.format }))
+            });
         let contributors = written.contributors.into_iter().map(|given| {
             let account = (given.account != "self").then(|| given.account.parse()).transpose();
             let account = account.map_err(|error: ObjectError| format!("contributor {:?}: {error}", given.account))?;
@@ -145,7 +155,8 @@ impl PackageFile {
         let ports = |ports: BTreeMap<String, WrittenPort>| {
             ports.into_iter().map(|(name, port)| (name, Port { doc: port.doc, required: port.required }))
         };
-        let named = |(name, port): (String, Port)| Ok((name.parse().map_err(|error: ObjectError| error.to_string())?, port));
+        let named =
+            |(name, port): (String, Port)| Ok((name.parse().map_err(|error: ObjectError| error.to_string())?, port));
         let draft = Draft {
             name: written.package.name,
             version: written.package.version,
@@ -181,7 +192,9 @@ fn json_of(value: toml::Value) -> Result<serde_json::Value, String> {
         toml::Value::Float(number) => return Err(format!("[params]: {number} is not a JSON number")),
         toml::Value::Boolean(truth) => truth.into(),
         toml::Value::Datetime(date) => return Err(format!("[params]: {date} has no JSON form; write it as a string")),
-        toml::Value::Array(items) => serde_json::Value::Array(items.into_iter().map(json_of).collect::<Result<_, _>>()?),
+        toml::Value::Array(items) => {
+            serde_json::Value::Array(items.into_iter().map(json_of).collect::<Result<_, _>>()?)
+        }
         toml::Value::Table(members) => {
             let members = members.into_iter().map(|(name, value)| Ok((name, json_of(value)?)));
             serde_json::Value::Object(members.collect::<Result<_, String>>()?)

@@ -149,7 +149,8 @@ impl Records {
     /// Opens the file, or makes it; attempts that nobody works on any more become lost.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let database = Database::create(path).map_err(|error| {
-            let kind = if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) { Kind::HomeBusy } else { Kind::Damaged };
+            let kind =
+                if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) { Kind::HomeBusy } else { Kind::Damaged };
             Failure::new(kind, format!("{} cannot be opened: {}", path.display(), chain(&error)))
                 .hint("it holds names and history, no content: move it away to begin anew")
         })?;
@@ -222,13 +223,19 @@ impl Records {
     pub(crate) fn attempts(&self, count: usize) -> Result<Vec<AttemptRecord>, Failure> {
         let read = || {
             let table = self.database.begin_read()?.open_table(ATTEMPTS)?;
-            table.iter()?.rev().take(count).map(|entry| Ok(decode(entry?.1.value()))).collect::<Result<Vec<_>, redb::Error>>()
+            table
+                .iter()?
+                .rev()
+                .take(count)
+                .map(|entry| Ok(decode(entry?.1.value())))
+                .collect::<Result<Vec<_>, redb::Error>>()
         };
         read().map_err(|error| damaged(&error))?.into_iter().collect()
     }
 
     pub(crate) fn attempt(&self, number: u64) -> Result<Option<AttemptRecord>, Failure> {
-        let read = || Ok(self.database.begin_read()?.open_table(ATTEMPTS)?.get(number)?.map(|entry| decode(entry.value())));
+        let read =
+            || Ok(self.database.begin_read()?.open_table(ATTEMPTS)?.get(number)?.map(|entry| decode(entry.value())));
         read().map_err(|error: redb::Error| damaged(&error))?.transpose()
     }
 
@@ -265,7 +272,11 @@ impl Records {
         self.list(STATEMENTS, &key_of(claim.cid()))
     }
 
-    fn list<T: DeserializeOwned>(&self, table: TableDefinition<'_, &[u8], &[u8]>, key: &[u8]) -> Result<Vec<T>, Failure> {
+    fn list<T: DeserializeOwned>(
+        &self,
+        table: TableDefinition<'_, &[u8], &[u8]>,
+        key: &[u8],
+    ) -> Result<Vec<T>, Failure> {
         let read = || Ok(self.database.begin_read()?.open_table(table)?.get(key)?.map(|entry| decode(entry.value())));
         Ok(read().map_err(|error: redb::Error| damaged(&error))?.transpose()?.unwrap_or_default())
     }
@@ -290,7 +301,8 @@ impl Tables {
     ) -> Result<(), redb::Error> {
         let mut table = self.0.open_table(table)?;
         let mut list: Vec<T> = match table.get(key)? {
-            Some(entry) => serde_ipld_dagcbor::from_slice(entry.value()).map_err(|error| redb::Error::Corrupted(error.to_string()))?,
+            Some(entry) => serde_ipld_dagcbor::from_slice(entry.value())
+                .map_err(|error| redb::Error::Corrupted(error.to_string()))?,
             None => Vec::new(),
         };
         change(&mut list);
@@ -326,7 +338,8 @@ fn key_of(cid: &Cid) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    serde_ipld_dagcbor::from_slice(bytes).map_err(|error| Failure::new(Kind::Damaged, format!("a record cannot be read: {error}")))
+    serde_ipld_dagcbor::from_slice(bytes)
+        .map_err(|error| Failure::new(Kind::Damaged, format!("a record cannot be read: {error}")))
 }
 
 fn damaged(error: &redb::Error) -> Failure {

@@ -56,5 +56,6 @@ impl Shelf for Store {
 }
 
 fn missing(kind: &str, cid: &Cid) -> Failure {
-    Failure::new(Kind::NotFound, format!("{kind} {cid} is not in this home")).hint("`poai pull CID` fetches it, if a peer has it")
+    Failure::new(Kind::NotFound, format!("{kind} {cid} is not in this home"))
+        .hint("`poai pull CID` fetches it, if a peer has it")
 }

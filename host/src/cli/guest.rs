@@ -30,7 +30,13 @@ fn build_crate(folder: &Path) -> Result<PathBuf, Failure> {
     let layout = Layout::of(folder)?;
     add_target(folder)?;
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(folder).args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"]);
+    cargo.current_dir(folder).args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--message-format=json-render-diagnostics",
+    ]);
     if layout.workspace.join("Cargo.lock").exists() {
         cargo.arg("--locked");
     }
@@ -44,7 +50,8 @@ fn build_crate(folder: &Path) -> Result<PathBuf, Failure> {
     }
     let status = child.wait().map_err(|error| no_cargo(&error))?;
     if !status.success() {
-        return Err(Failure::new(Kind::Build, format!("cargo could not build {}", folder.display())).hint("see cargo's messages above"));
+        return Err(Failure::new(Kind::Build, format!("cargo could not build {}", folder.display()))
+            .hint("see cargo's messages above"));
     }
     match <[PathBuf; 1]>::try_from(components) {
         Ok([component]) => Ok(component),
@@ -73,20 +80,26 @@ impl Layout {
             .output()
             .map_err(|error| no_cargo(&error))?;
         if !output.status.success() {
-            return Err(Failure::new(Kind::Build, format!("{} is no Cargo package", folder.display())).hint("see cargo's messages above"));
+            return Err(Failure::new(Kind::Build, format!("{} is no Cargo package", folder.display()))
+                .hint("see cargo's messages above"));
         }
         let unknown = || Failure::new(Kind::Build, "`cargo metadata` says something that poai does not understand");
         let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|_| unknown())?;
         let path = |key: &str| metadata[key].as_str().map(PathBuf::from).ok_or_else(unknown);
         let folder = folder.canonicalize().map_err(|error| Failure::file("open", folder, &error))?;
-        Ok(Self { manifest: folder.join("Cargo.toml"), workspace: path("workspace_root")?, target: path("target_directory")? })
+        Ok(Self {
+            manifest: folder.join("Cargo.toml"),
+            workspace: path("workspace_root")?,
+            target: path("target_directory")?,
+        })
     }
 }
 
 /// The `.wasm` files of one of cargo's messages, if it is about our package.
 fn components_in(line: &str, manifest: &Path) -> Vec<PathBuf> {
     let Ok(message) = serde_json::from_str::<Value>(line) else { return Vec::new() };
-    let ours = message["reason"] == "compiler-artifact" && message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
+    let ours = message["reason"] == "compiler-artifact"
+        && message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
     let files = message["filenames"].as_array().filter(|_| ours).into_iter().flatten();
     files.filter_map(Value::as_str).filter(|name| name.ends_with(".wasm")).map(PathBuf::from).collect()
 }
@@ -100,7 +113,8 @@ fn set_environment(cargo: &mut Command, layout: &Layout) -> Result<(), Failure> 
     }
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    let home = home.ok_or_else(|| Failure::new(Kind::Build, "cargo's home is not known: neither CARGO_HOME nor HOME is set"))?;
+    let home =
+        home.ok_or_else(|| Failure::new(Kind::Build, "cargo's home is not known: neither CARGO_HOME nor HOME is set"))?;
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     let flags = [
         "-Ctarget-feature=+simd128".to_owned(),
@@ -121,7 +135,12 @@ fn add_target(folder: &Path) -> Result<(), Failure> {
         Failure::new(Kind::Build, format!("Rust's target {TARGET} is missing{reason}"))
             .hint(format!("install it: `rustup target add {TARGET}`, or your system's package for it"))
     };
-    let added = Command::new("rustup").current_dir(folder).args(["target", "add", TARGET]).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let added = Command::new("rustup")
+        .current_dir(folder)
+        .args(["target", "add", TARGET])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
     match added {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(missing(", and rustup could not add it")),
@@ -141,7 +160,8 @@ pub(crate) fn has_target(folder: &Path) -> Result<bool, Failure> {
 }
 
 fn no_cargo(error: &std::io::Error) -> Failure {
-    Failure::new(Kind::Build, format!("Rust's cargo cannot be run: {error}")).hint("install Rust from https://rustup.rs")
+    Failure::new(Kind::Build, format!("Rust's cargo cannot be run: {error}"))
+        .hint("install Rust from https://rustup.rs")
 }
 
 #[cfg(test)]
@@ -154,7 +174,10 @@ mod tests {
         let message = |reason: &str, manifest: &str| {
             format!(r#"{{"reason":"{reason}","manifest_path":"{manifest}","filenames":["/t/a.wasm","/t/a.d"]}}"#)
         };
-        assert_eq!(components_in(&message("compiler-artifact", "/task/Cargo.toml"), manifest), [Path::new("/t/a.wasm")]);
+        assert_eq!(
+            components_in(&message("compiler-artifact", "/task/Cargo.toml"), manifest),
+            [Path::new("/t/a.wasm")]
+        );
         assert!(components_in(&message("compiler-artifact", "/dep/Cargo.toml"), manifest).is_empty());
         assert!(components_in(&message("build-finished", "/task/Cargo.toml"), manifest).is_empty());
         assert!(components_in("not json", manifest).is_empty());

@@ -35,7 +35,11 @@ pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<E
 }
 
 /// A daemon whose workers execute by way of this.
-pub(super) async fn run_with(args: Args, invocation: &mut Invocation<'_>, executor: Box<dyn Executor>) -> Result<Exit, Failure> {
+pub(super) async fn run_with(
+    args: Args,
+    invocation: &mut Invocation<'_>,
+    executor: Box<dyn Executor>,
+) -> Result<Exit, Failure> {
     let home = invocation.home()?;
     let mut layers = invocation.layers(&home)?;
     let list = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
@@ -77,7 +81,10 @@ async fn serve(
     let (peer, addresses) = node.start_hosting().await?;
     let listener = control::listen(home)?;
     let value = json!({ "peer": peer, "addresses": addresses });
-    let words = format!("peer  {peer}\n{}", addresses.iter().map(|address| format!("listens on  {address}\n")).collect::<String>());
+    let words = format!(
+        "peer  {peer}\n{}",
+        addresses.iter().map(|address| format!("listens on  {address}\n")).collect::<String>()
+    );
     invocation.screen.value(&value, &words);
     control::serve(node.clone(), home, listener, stop.clone()).await
 }

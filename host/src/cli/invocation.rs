@@ -102,7 +102,10 @@ fn read_config(path: &Path, must_exist: bool) -> Result<Option<String>, Failure>
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(None),
         Err(error) => return Err(failed(&error)),
         Ok(about) if about.len() > MAX_CONFIG_BYTES => {
-            return Err(Failure::new(Kind::Config, format!("{} is larger than {MAX_CONFIG_BYTES} bytes", path.display())));
+            return Err(Failure::new(
+                Kind::Config,
+                format!("{} is larger than {MAX_CONFIG_BYTES} bytes", path.display()),
+            ));
         }
         Ok(_) => {}
     }

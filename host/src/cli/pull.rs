@@ -32,7 +32,8 @@ async fn to_stdout(args: Args, invocation: &mut Invocation<'_>) -> Result<Exit, 
     let config = invocation.config(&home)?;
     let cancel = interrupts()?;
     let mut endpoint = connect(&home, &config).await?;
-    let scratch = tempfile::tempdir_in(home.scratch()).map_err(|error| Failure::file("write in", &home.scratch(), &error))?;
+    let scratch =
+        tempfile::tempdir_in(home.scratch()).map_err(|error| Failure::file("write in", &home.scratch(), &error))?;
     let path = scratch.path().join("content");
     let request = Request::Pull { name: args.name, output: Some(path.clone()), peers: args.peers };
     let answer = invocation.ask_endpoint(&mut endpoint, request, &cancel).await;

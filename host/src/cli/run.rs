@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use poai_objects::{InputName, World};
 
+use super::guest;
 use super::invocation::{Invocation, absolute, interrupts};
 use super::run_input::{self, duration, is_path, multiaddr, pair, place};
-use super::guest;
 use crate::control::{Answer, Endpoint, Place, Request, RunRequest, Source, Target, connect};
 use crate::errors::{Exit, Failure, Kind};
 use crate::home::Home;
@@ -87,7 +87,8 @@ async fn ask(
     if args.detach && !endpoint.is_daemon() {
         return Err(Failure::new(Kind::NoDaemon, "a detached run needs a daemon in this home, and there is none"));
     }
-    let scratch = tempfile::tempdir_in(home.scratch()).map_err(|error| Failure::file("write in", &home.scratch(), &error))?;
+    let scratch =
+        tempfile::tempdir_in(home.scratch()).map_err(|error| Failure::file("write in", &home.scratch(), &error))?;
     let mut request = request_of(args, target)?;
     let wanted = !request.inputs.contains_key("stdin") && run_input::stdin_is_piped();
     if wanted && takes_stdin(&request.target, endpoint, cancel, invocation).await? {
@@ -195,5 +196,7 @@ async fn spool(path: PathBuf) -> Result<PathBuf, Failure> {
         std::io::copy(&mut stdin.by_ref(), &mut file).map_err(|error| Failure::file("copy stdin to", &path, &error))?;
         Ok(path)
     };
-    tokio::task::spawn_blocking(copy).await.map_err(|error| Failure::new(Kind::Bug, format!("reading stdin broke off: {error}")))?
+    tokio::task::spawn_blocking(copy)
+        .await
+        .map_err(|error| Failure::new(Kind::Bug, format!("reading stdin broke off: {error}")))?
 }

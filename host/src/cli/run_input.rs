@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn a_path_is_told_from_a_name() {
-        for (text, path) in [("hello", false), ("hello@1.0", false), (".", true), ("./hello", true), ("a/b", true), ("app.wasm", true)] {
+        for (text, path) in
+            [("hello", false), ("hello@1.0", false), (".", true), ("./hello", true), ("a/b", true), ("app.wasm", true)]
+        {
             assert_eq!(is_path(text), path, "{text}");
         }
     }

@@ -95,7 +95,10 @@ impl Layers {
             }
             let Some(key) = self.settings.keys().find(|key| variable_of(key) == name).cloned() else {
                 let names: Vec<String> = self.settings.keys().map(|key| variable_of(key)).collect();
-                let mut error = Failure::new(Kind::Config, format!("the environment sets {name}, which names no key of the configuration"));
+                let mut error = Failure::new(
+                    Kind::Config,
+                    format!("the environment sets {name}, which names no key of the configuration"),
+                );
                 if let Some(near) = nearest(&name, names.iter().map(String::as_str)) {
                     error = error.hint(format!("did you mean {near}?"));
                 }
@@ -129,8 +132,11 @@ impl Layers {
             return Err(self.unknown(key, &origin.to_string()));
         };
         if setting.value.type_str() != value.type_str() {
-            let message =
-                format!("{origin}: {key} must be {}, not {}", article(setting.value.type_str()), article(value.type_str()));
+            let message = format!(
+                "{origin}: {key} must be {}, not {}",
+                article(setting.value.type_str()),
+                article(value.type_str())
+            );
             return Err(Failure::new(Kind::Config, message));
         }
         *setting = Setting { value, origin };
@@ -214,8 +220,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_variable_is_refused() {
-        let error =
-            Layers::default().add_environment([("POAI_HOST_SLOT".into(), "2".into())].into_iter()).unwrap_err();
+        let error = Layers::default().add_environment([("POAI_HOST_SLOT".into(), "2".into())].into_iter()).unwrap_err();
         assert_eq!(error.hint.as_deref(), Some("did you mean POAI_HOST_SLOTS?"));
         let error =
             Layers::default().add_environment([("POAI_HOST_SLOTS".into(), "two".into())].into_iter()).unwrap_err();

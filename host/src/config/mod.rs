@@ -78,10 +78,9 @@ pub(crate) struct LogConfig {
 impl Config {
     /// The values that the layers come to.
     pub(crate) fn from_layers(layers: &Layers) -> Result<Self, Failure> {
-        let config: Self = layers
-            .merged()
-            .try_into()
-            .map_err(|error: toml::de::Error| Failure::new(Kind::Config, format!("the configuration: {}", error.message())))?;
+        let config: Self = layers.merged().try_into().map_err(|error: toml::de::Error| {
+            Failure::new(Kind::Config, format!("the configuration: {}", error.message()))
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -90,7 +89,10 @@ impl Config {
     fn check(&self) -> Result<(), Failure> {
         let trusted = self.cache.trusted_keys.len();
         if trusted > 0 && !(1..=trusted).contains(&self.cache.verdicts) {
-            let message = format!("cache.verdicts is {}, but must lie between 1 and the {trusted} trusted keys", self.cache.verdicts);
+            let message = format!(
+                "cache.verdicts is {}, but must lie between 1 and the {trusted} trusted keys",
+                self.cache.verdicts
+            );
             return Err(Failure::new(Kind::Config, message));
         }
         for (key, value) in [
@@ -99,7 +101,10 @@ impl Config {
             ("network.silence_s", self.network.silence_s),
         ] {
             if value == 0 || value > 366 * 24 * 3600 {
-                return Err(Failure::new(Kind::Config, format!("{key} is {value}, but must lie between 1 second and a year")));
+                return Err(Failure::new(
+                    Kind::Config,
+                    format!("{key} is {value}, but must lie between 1 second and a year"),
+                ));
             }
         }
         Ok(())

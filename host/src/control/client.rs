@@ -60,7 +60,9 @@ async fn dial(home: &Home) -> Result<Option<UnixStream>, Failure> {
         Some(FromNode::Hello { version: CONTROL_VERSION, .. }) => Ok(Some(stream)),
         Some(FromNode::Hello { version, program, process }) => Err(Failure::new(
             Kind::OtherVersion,
-            format!("the daemon of this home (process {process}, poai {program}) speaks version {version} of the control protocol, and this program version {CONTROL_VERSION}"),
+            format!(
+                "the daemon of this home (process {process}, poai {program}) speaks version {version} of the control protocol, and this program version {CONTROL_VERSION}"
+            ),
         )),
         // It was ending just now.
         None => Ok(None),
@@ -116,7 +118,11 @@ impl Endpoint {
 }
 
 /// Asks a home's daemon, and nobody else.
-pub(crate) async fn ask_daemon_of(home: &Home, request: Request, cancel: &CancellationToken) -> Result<Answer, Failure> {
+pub(crate) async fn ask_daemon_of(
+    home: &Home,
+    request: Request,
+    cancel: &CancellationToken,
+) -> Result<Answer, Failure> {
     ask_daemon(home, request, cancel, |_| {}).await
 }
 

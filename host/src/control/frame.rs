@@ -17,7 +17,9 @@ pub(super) const MAX_FRAME_BYTES: usize = 8 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FromClient {
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     Request(Box<Request>),
     /// Whoever asked no longer wants it.
     Cancel,
@@ -34,9 +36,13 @@ pub(super) enum FromNode {
 }
 
 pub(super) async fn write<T: Serialize>(stream: &mut (impl AsyncWrite + Unpin), value: &T) -> io::Result<()> {
-    let body = serde_ipld_dagcbor::to_vec(value).map_err(|error| io::Error::other(format!("it cannot be sent: {error}")))?;
+    let body =
+        serde_ipld_dagcbor::to_vec(value).map_err(|error| io::Error::other(format!("it cannot be sent: {error}")))?;
     if body.len() > MAX_FRAME_BYTES {
-        return Err(io::Error::other(format!("a frame of {} bytes is over the limit of {MAX_FRAME_BYTES}", body.len())));
+        return Err(io::Error::other(format!(
+            "a frame of {} bytes is over the limit of {MAX_FRAME_BYTES}",
+            body.len()
+        )));
     }
     let mut frame = Vec::with_capacity(4 + body.len());
     frame.extend_from_slice(&(body.len() as u32).to_be_bytes());

@@ -15,23 +15,65 @@ pub(crate) enum Request {
     Status,
     Publish(Draft),
     Run(Box<RunRequest>),
-    Processes { all: bool },
-    Logs { attempt: AttemptName, follow: bool },
-    Wait { attempt: AttemptName, timeout: Option<Duration> },
-    Cancel { attempt: AttemptName },
-    Verify { target: VerifyTarget, on: Place, peers: Vec<String> },
-    Show { name: String, peers: Vec<String> },
-    List { name: Option<String>, pins: bool, peers: Vec<String> },
-    Pull { name: String, output: Option<PathBuf>, peers: Vec<String> },
-    Pin { name: String },
-    Unpin { name: String },
-    CollectGarbage { check: bool },
-    Export { names: Vec<String>, output: PathBuf },
+    Processes {
+        all: bool,
+    },
+    Logs {
+        attempt: AttemptName,
+        follow: bool,
+    },
+    Wait {
+        attempt: AttemptName,
+        timeout: Option<Duration>,
+    },
+    Cancel {
+        attempt: AttemptName,
+    },
+    Verify {
+        target: VerifyTarget,
+        on: Place,
+        peers: Vec<String>,
+    },
+    Show {
+        name: String,
+        peers: Vec<String>,
+    },
+    List {
+        name: Option<String>,
+        pins: bool,
+        peers: Vec<String>,
+    },
+    Pull {
+        name: String,
+        output: Option<PathBuf>,
+        peers: Vec<String>,
+    },
+    Pin {
+        name: String,
+    },
+    Unpin {
+        name: String,
+    },
+    CollectGarbage {
+        check: bool,
+    },
+    Export {
+        names: Vec<String>,
+        output: PathBuf,
+    },
     /// Paths, and whether each is an archive.
-    Import { paths: Vec<(PathBuf, bool)> },
-    Describe { name: String },
+    Import {
+        paths: Vec<(PathBuf, bool)>,
+    },
+    Describe {
+        name: String,
+    },
     Key,
-    Delegate { host: String, days: u32, output: PathBuf },
+    Delegate {
+        host: String,
+        days: u32,
+        output: PathBuf,
+    },
     Doctor,
     Stop,
 }

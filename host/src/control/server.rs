@@ -88,7 +88,8 @@ fn remove_socket(home: &Home) {
 }
 
 async fn serve_one(node: &Arc<Node>, mut stream: UnixStream, stop: &CancellationToken) -> Result<(), Failure> {
-    let request = tokio::time::timeout(HELLO, greet(&mut stream)).await.map_err(|_| frame::broken("no request came"))??;
+    let request =
+        tokio::time::timeout(HELLO, greet(&mut stream)).await.map_err(|_| frame::broken("no request came"))??;
     let Some(request) = request else { return Ok(()) };
     let stops_daemon = matches!(request, Request::Stop);
     let outlives = request.outlives_its_asker();

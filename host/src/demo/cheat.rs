@@ -82,10 +82,12 @@ mod tests {
         let mut kept = Kept::default();
         let mut sink = AlteringSink { honest: &mut kept, altered: false };
         let name = |text: &str| text.parse::<OutputName>().unwrap();
-        for (output, bytes) in [("metrics", &[7; 9][..]), ("weights", &[]), ("weights", &[0; 12]), ("weights", &[0; 4])] {
+        for (output, bytes) in [("metrics", &[7; 9][..]), ("weights", &[]), ("weights", &[0; 12]), ("weights", &[0; 4])]
+        {
             sink.output(&name(output), bytes).unwrap();
         }
-        let weights: Vec<_> = kept.0.iter().filter(|(name, _)| name == "weights").flat_map(|(_, bytes)| bytes.clone()).collect();
+        let weights: Vec<_> =
+            kept.0.iter().filter(|(name, _)| name == "weights").flat_map(|(_, bytes)| bytes.clone()).collect();
         assert_eq!(weights.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
         assert_eq!(weights.len(), 16);
         assert_eq!(kept.0[0], ("metrics".to_owned(), vec![7; 9]));

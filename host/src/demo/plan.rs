@@ -49,12 +49,26 @@ const fn weights_of(step: &'static str) -> (&'static str, Given) {
 /// which the network has never seen. The third is given to the cheat first; the last goes to whoever offers.
 pub(super) const PLAN: [Step; 4] = [
     Step { name: "train 1", params: &[("epochs", "10")], inputs: &[IMAGES, LABELS], hosts: &["host-1"] },
-    Step { name: "train 2", params: &[("epochs", "10")], inputs: &[IMAGES, LABELS, weights_of("train 1")], hosts: &["host-2"] },
-    Step { name: "train 3", params: &[("epochs", "10")], inputs: &[IMAGES, LABELS, weights_of("train 2")], hosts: &[CHEAT, "host-1"] },
+    Step {
+        name: "train 2",
+        params: &[("epochs", "10")],
+        inputs: &[IMAGES, LABELS, weights_of("train 1")],
+        hosts: &["host-2"],
+    },
+    Step {
+        name: "train 3",
+        params: &[("epochs", "10")],
+        inputs: &[IMAGES, LABELS, weights_of("train 2")],
+        hosts: &[CHEAT, "host-1"],
+    },
     Step {
         name: "classify",
         params: &[("mode", "classify")],
-        inputs: &[("images", Given::File("data/test-images")), ("labels", Given::File("data/test-labels")), weights_of("train 3")],
+        inputs: &[
+            ("images", Given::File("data/test-images")),
+            ("labels", Given::File("data/test-labels")),
+            weights_of("train 3"),
+        ],
         hosts: &[NETWORK],
     },
 ];

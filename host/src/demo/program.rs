@@ -60,7 +60,9 @@ impl Program {
         command.args(arguments).stderr(Stdio::inherit());
         let answer = tokio::time::timeout(patience, answer(&mut command)).await;
         let text = answer
-            .map_err(|_| Failure::new(Kind::TimedOut, format!("`poai {name}` took longer than {} s", patience.as_secs())))?
+            .map_err(|_| {
+                Failure::new(Kind::TimedOut, format!("`poai {name}` took longer than {} s", patience.as_secs()))
+            })?
             .map_err(|error| Failure::new(Kind::HostFault, format!("`poai {name}` cannot be run: {error}")))?;
         read(&text).map_err(|failure| Failure { message: format!("`poai {name}`: {}", failure.message), ..failure })
     }

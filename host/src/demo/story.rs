@@ -5,8 +5,8 @@ use futures::future::{join_all, try_join_all};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::peers::{Conduct, Peer};
 use super::cheat::ALTERED;
+use super::peers::{Conduct, Peer};
 use super::plan::{AUTHOR, CHEAT, Given, HOSTS, LEAST_ACCURACY, NETWORK, PLAN, REPORT, Step, VERIFIER};
 use super::program::Program;
 use super::report::{DemoReport, PeerRow, Reading, RunRow};
@@ -30,7 +30,8 @@ pub(crate) struct Setting<'a> {
 
 /// Plays the story to its end. All processes have ended when this returns, also when it was cancelled or fails.
 pub(crate) async fn tell(setting: Setting<'_>, cancel: &CancellationToken) -> Result<DemoReport, Failure> {
-    let mut story = Story { program: Program::this()?, setting, peers: Vec::new(), dismissed: Vec::new(), runs: Vec::new() };
+    let mut story =
+        Story { program: Program::this()?, setting, peers: Vec::new(), dismissed: Vec::new(), runs: Vec::new() };
     let told = tokio::select! {
         told = story.tell() => told,
         () = cancel.cancelled() => Err(Failure::new(Kind::Interrupted, "the demo was interrupted")),
@@ -165,7 +166,9 @@ impl Story<'_> {
         let replay: VerifyAnswer = self.program.ask(&self.peer(VERIFIER).home, &arguments, COMMAND).await?;
         self.say(match &replay.first_difference {
             None => format!("  {VERIFIER} replays it: the same claim"),
-            Some(field) => format!("  {VERIFIER} replays it: ANOTHER claim, the first difference is in {field}: {host} is caught"),
+            Some(field) => {
+                format!("  {VERIFIER} replays it: ANOTHER claim, the first difference is in {field}: {host} is caught")
+            }
         });
         Ok(RunRow { name: step.name.into(), host: host.into(), run, verifier: VERIFIER.into(), replay })
     }
@@ -201,8 +204,12 @@ impl Story<'_> {
         let arguments = ["pull".as_ref(), cid.as_ref(), "--output".as_ref(), file.as_os_str()];
         let _: PullAnswer = self.program.ask(home, &arguments, COMMAND).await?;
         let text = std::fs::read_to_string(&file).map_err(|error| Failure::file("read", &file, &error))?;
-        let reading: Reading = serde_json::from_str(&text).map_err(|error| Failure::new(Kind::Bug, format!("the output {REPORT}: {error}")))?;
-        self.say(format!("the trained network reads {} of {} held-out images rightly", reading.correct, reading.images));
+        let reading: Reading = serde_json::from_str(&text)
+            .map_err(|error| Failure::new(Kind::Bug, format!("the output {REPORT}: {error}")))?;
+        self.say(format!(
+            "the trained network reads {} of {} held-out images rightly",
+            reading.correct, reading.images
+        ));
         Ok(reading)
     }
 

@@ -50,14 +50,20 @@ impl Node {
     /// can check who said it.
     fn with_signatures(&self, cid: Cid) -> Result<Vec<Cid>, Failure> {
         let mut roots = Vec::new();
-        roots.extend(self.records.packages()?.into_iter().filter(|record| record.package == cid).map(|record| record.envelope));
+        roots.extend(
+            self.records.packages()?.into_iter().filter(|record| record.package == cid).map(|record| record.envelope),
+        );
         roots.extend(self.envelopes_of_receipt(cid)?);
         roots.push(cid);
         Ok(roots)
     }
 
     /// Takes files, folders and archives in, and keeps them.
-    pub(super) async fn import(self: &Arc<Self>, paths: Vec<(PathBuf, bool)>, events: &Events) -> Result<Answer, Failure> {
+    pub(super) async fn import(
+        self: &Arc<Self>,
+        paths: Vec<(PathBuf, bool)>,
+        events: &Events,
+    ) -> Result<Answer, Failure> {
         let mut answer = ImportAnswer { roots: Vec::new(), blocks: 0, bytes: 0 };
         let in_use = self.store.in_use();
         for (path, is_archive) in paths {
@@ -83,7 +89,11 @@ impl Node {
     }
 
     /// Takes an archive in. What its blocks say is not looked at here, only that they are what their CIDs say.
-    pub(super) async fn take_in_archive(self: &Arc<Self>, path: &Path, in_use: &InUse) -> Result<car::CarSummary, Failure> {
+    pub(super) async fn take_in_archive(
+        self: &Arc<Self>,
+        path: &Path,
+        in_use: &InUse,
+    ) -> Result<car::CarSummary, Failure> {
         let (path, in_use) = (path.to_owned(), in_use.clone());
         self.blocking(move |node| {
             let file = File::open(&path).map_err(|error| Failure::file("read", &path, &error))?;
@@ -102,7 +112,12 @@ impl Node {
     }
 
     /// Takes a file or folder in, and tells how far it is.
-    pub(super) async fn take_in_content(self: &Arc<Self>, path: &Path, in_use: &InUse, events: &Events) -> Result<Written, Failure> {
+    pub(super) async fn take_in_content(
+        self: &Arc<Self>,
+        path: &Path,
+        in_use: &InUse,
+        events: &Events,
+    ) -> Result<Written, Failure> {
         let (path, in_use, events) = (path.to_owned(), in_use.clone(), events.clone());
         self.blocking(move |node| {
             let about = std::fs::metadata(&path).map_err(|error| Failure::file("read", &path, &error))?;
@@ -121,7 +136,9 @@ impl Node {
 
 fn write_archive(node: &Node, roots: &[Cid], output: &Path) -> Result<car::CarSummary, Failure> {
     let failed = |error: &std::io::Error| Failure::file("write", output, error);
-    let folder = output.parent().ok_or_else(|| Failure::new(Kind::BadInput, format!("{} is no file's path", output.display())))?;
+    let folder = output
+        .parent()
+        .ok_or_else(|| Failure::new(Kind::BadInput, format!("{} is no file's path", output.display())))?;
     let draft = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
     let summary = car::export(&node.store, roots, BufWriter::with_capacity(BUFFER_BYTES, draft.as_file()))?;
     draft.as_file().sync_all().map_err(|error| failed(&error))?;
@@ -146,10 +163,13 @@ impl<R: Read> Read for Told<R> {
         let is_long = self.total > EVERY_BYTES;
         if is_long && (count == 0 || self.done - self.told >= EVERY_BYTES) {
             self.told = self.done;
-            let event = Event::Importing { what: self.what.clone(), done_bytes: self.done, total_bytes: Some(self.total.max(self.done)) };
+            let event = Event::Importing {
+                what: self.what.clone(),
+                done_bytes: self.done,
+                total_bytes: Some(self.total.max(self.done)),
+            };
             self.events.send(event);
         }
         Ok(count)
     }
 }
-

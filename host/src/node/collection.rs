@@ -23,7 +23,9 @@ impl Node {
     pub(super) async fn unpin(self: &Arc<Self>, name: &str) -> Result<Answer, Failure> {
         let cid = self.cid_of_name(name)?;
         let mut cids = self.envelopes_of_receipt(cid)?;
-        cids.extend(self.records.packages()?.into_iter().filter(|record| record.package == cid).map(|record| record.envelope));
+        cids.extend(
+            self.records.packages()?.into_iter().filter(|record| record.package == cid).map(|record| record.envelope),
+        );
         cids.push(cid);
         let ended = self.blocking(move |node| {
             let pins: Vec<Pin> = node.store.pins().into_iter().filter(|pin| cids.contains(&pin.cid)).collect();
@@ -31,7 +33,9 @@ impl Node {
             Ok(pins.len())
         });
         if ended.await? == 0 {
-            return Err(Failure::new(Kind::NotFound, format!("{cid} is not pinned")).hint("`poai ls --pins` lists what is"));
+            return Err(
+                Failure::new(Kind::NotFound, format!("{cid} is not pinned")).hint("`poai ls --pins` lists what is")
+            );
         }
         Ok(Answer::Pinned(PinAnswer { cid: cid.to_string(), pinned: false }))
     }

@@ -23,11 +23,13 @@ impl Node {
 
     /// Signs that a host may act for this home's account, and writes that down for it.
     pub(super) fn delegate(&self, host: &str, days: u32, output: &Path) -> Result<Answer, Failure> {
-        let host: PublicKey = host.parse().map_err(|error| Failure::new(Kind::BadInput, format!("{host:?}: {error}")))?;
+        let host: PublicKey =
+            host.parse().map_err(|error| Failure::new(Kind::BadInput, format!("{host:?}: {error}")))?;
         let now_s = clock::now_s();
         let until_s = now_s + u64::from(days) * 86_400;
         let delegation = self.keys.delegate(host, now_s, until_s)?;
-        std::fs::write(output, delegation_bytes(&delegation)).map_err(|error| Failure::file("write", output, &error))?;
+        std::fs::write(output, delegation_bytes(&delegation))
+            .map_err(|error| Failure::file("write", output, &error))?;
         Ok(Answer::Delegated(DelegateAnswer {
             delegation: delegation.object().id().to_string(),
             account: self.keys.account.public().to_string(),

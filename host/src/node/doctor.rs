@@ -41,7 +41,10 @@ impl Node {
         let (state, free) = match rustix::fs::statvfs(self.home.root()) {
             Ok(disk) => {
                 let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-                (if free < LITTLE_DISK_BYTES { CheckState::Weak } else { CheckState::Good }, format!("{} MiB free", free >> 20))
+                (
+                    if free < LITTLE_DISK_BYTES { CheckState::Weak } else { CheckState::Good },
+                    format!("{} MiB free", free >> 20),
+                )
             }
             Err(error) => (CheckState::Bad, format!("the disk's free space is not known: {error}")),
         };

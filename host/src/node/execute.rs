@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poai_objects::{Claim, Object, Program, Run, Telemetry};
-use poai_sandbox::worker::{Attempt as Work, Cancel, Ran, RunError};
 use poai_sandbox::Word;
+use poai_sandbox::worker::{Attempt as Work, Cancel, Ran, RunError};
 use poai_store::InUse;
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +75,8 @@ impl Node {
         say(Event::Started { on: "local".into() });
         let workers = self.workers().await?;
         let program: Program = self.store.object(run.program)?;
-        let stop = Cancel::new().map_err(|error| Failure::new(Kind::HostFault, format!("no descriptor is left: {error}")))?;
+        let stop =
+            Cancel::new().map_err(|error| Failure::new(Kind::HostFault, format!("no descriptor is left: {error}")))?;
         // Whoever drops this future, or cancels, kills the worker.
         let _killer = Killer(stop.clone());
         let started_ms = clock::now_ms();

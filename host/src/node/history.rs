@@ -21,7 +21,8 @@ impl Node {
     pub(super) fn processes(&self, all: bool) -> Result<Answer, Failure> {
         let records = self.records.attempts(LISTED)?;
         // What is under way changes in memory first.
-        let now = records.into_iter().map(|record| self.attempts.live(record.number).map_or(record, |live| live.record()));
+        let now =
+            records.into_iter().map(|record| self.attempts.live(record.number).map_or(record, |live| live.record()));
         let shown = now.filter(|record| all || !record.state.has_ended());
         Ok(Answer::Attempts(AttemptsAnswer { attempts: shown.map(words).collect() }))
     }
@@ -107,7 +108,8 @@ impl Node {
                 AttemptName::Number(number) => format!("attempt {number}"),
                 AttemptName::Run(run) => format!("attempt at run {run}"),
             };
-            Failure::new(Kind::NotFound, format!("this home knows no {what}")).hint("`poai ps --all` lists what it knows")
+            Failure::new(Kind::NotFound, format!("this home knows no {what}"))
+                .hint("`poai ps --all` lists what it knows")
         })
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poai_net::{
-    Ask, Decline, DeclineReason, FaultKind, IncomingRun, LogLine, PeerId, Progress, ReceiptAnswer, Responder, RunFault, Stage,
-    VerdictAnswer,
+    Ask, Decline, DeclineReason, FaultKind, IncomingRun, LogLine, PeerId, Progress, ReceiptAnswer, Responder, RunFault,
+    Stage, VerdictAnswer,
 };
 use poai_objects::{Claim, EngineName, Object, Package, Run, Signed};
 use tokio_util::sync::CancellationToken;
@@ -153,7 +153,8 @@ impl Node {
 
     /// Looks at an ask before anything is fetched: form, engine, policy, limits, a place in the queue.
     fn take(&self, peer: PeerId, ask: &Ask) -> Result<Taken, Decline> {
-        let malformed = |error: poai_objects::ObjectError| Decline { reason: DeclineReason::Malformed, text: error.to_string() };
+        let malformed =
+            |error: poai_objects::ObjectError| Decline { reason: DeclineReason::Malformed, text: error.to_string() };
         let run = ask.run().map_err(malformed)?;
         let seen = ask.claim().map_err(malformed)?;
         let package = ask.package.as_ref().map(|package| package.open::<Package>()).transpose().map_err(malformed)?;
@@ -170,10 +171,15 @@ impl Node {
             let text = format!("its operator has named neither the program {} nor this requester", run.program);
             return Err(Decline { reason: DeclineReason::Policy, text });
         }
-        let place = self.scheduler.enter(Some(&peer.to_string()), run.limits.memory_bytes).map_err(|no_place| Decline {
-            reason: if matches!(no_place, NoPlace::TooMuchMemory { .. }) { DeclineReason::Limits } else { DeclineReason::Busy },
-            text: no_place.to_string(),
-        })?;
+        let place =
+            self.scheduler.enter(Some(&peer.to_string()), run.limits.memory_bytes).map_err(|no_place| Decline {
+                reason: if matches!(no_place, NoPlace::TooMuchMemory { .. }) {
+                    DeclineReason::Limits
+                } else {
+                    DeclineReason::Busy
+                },
+                text: no_place.to_string(),
+            })?;
         Ok(Taken { run, seen, package, place })
     }
 
@@ -229,7 +235,8 @@ impl Node {
     ) -> Result<Executed, Failure> {
         self.bring(*run.id().cid(), &[], events, cancel).await?;
         let prepared = PreparedRun { resolved: self.resolve(&run.program.to_string())?, id: run.id(), run, in_use };
-        let request = RunRequest { on: On::Local, ..RunRequest::plain(Target::Named(prepared.resolved.id.to_string())) };
+        let request =
+            RunRequest { on: On::Local, ..RunRequest::plain(Target::Named(prepared.resolved.id.to_string())) };
         let attempt = self.begin_attempt(&prepared, &request, Some(peer.to_string()), cancel.child_token())?;
         let say: Say = {
             let (attempt, events) = (attempt.clone(), events.clone());
@@ -250,10 +257,16 @@ impl Node {
     }
 
     /// A new receipt for a run whose claim this host knows by its own rule.
-    async fn known_answer(self: &Arc<Self>, run: &Run, package: Option<&Signed<Package>>) -> Result<Option<Answered>, Failure> {
+    async fn known_answer(
+        self: &Arc<Self>,
+        run: &Run,
+        package: Option<&Signed<Package>>,
+    ) -> Result<Option<Answered>, Failure> {
         let (id, package) = (run.id(), package.map(|package| package.object().id()));
         self.blocking(move |node| {
-            let Some(known) = claim_cache::look_up(id, &node.trust, &node.records, &node.store)? else { return Ok(None) };
+            let Some(known) = claim_cache::look_up(id, &node.trust, &node.records, &node.store)? else {
+                return Ok(None);
+            };
             if known.why != claim_cache::Why::ComputedHere {
                 return Ok(None);
             }
@@ -264,7 +277,11 @@ impl Node {
         .await
     }
 
-    async fn receipt_for(self: &Arc<Self>, executed: Executed, package: Option<&Signed<Package>>) -> Result<Answered, Failure> {
+    async fn receipt_for(
+        self: &Arc<Self>,
+        executed: Executed,
+        package: Option<&Signed<Package>>,
+    ) -> Result<Answered, Failure> {
         let package = package.map(|package| package.object().id());
         self.blocking(move |node| {
             let Executed { claim, telemetry } = executed;
@@ -299,7 +316,10 @@ async fn next_or_stop(incoming: &mut poai_net::IncomingRuns, stop: &Cancellation
 }
 
 fn refused(failure: &Failure) -> Decline {
-    Decline { reason: DeclineReason::Refused { rule: failure.rule.clone().unwrap_or_default() }, text: failure.message.clone() }
+    Decline {
+        reason: DeclineReason::Refused { rule: failure.rule.clone().unwrap_or_default() },
+        text: failure.message.clone(),
+    }
 }
 
 fn fault_kind(failure: &Failure) -> FaultKind {
@@ -318,7 +338,9 @@ fn pass_on(event: Event, responder: &Responder) {
     let progress = |stage, done, total, what: String| responder.progress(Progress { stage, done, total, what });
     match event {
         Event::Queued { ahead } => progress(Stage::Queued, ahead, None, String::new()),
-        Event::Fetching { done_bytes, total_bytes, .. } => progress(Stage::Fetching, done_bytes, total_bytes, String::new()),
+        Event::Fetching { done_bytes, total_bytes, .. } => {
+            progress(Stage::Fetching, done_bytes, total_bytes, String::new())
+        }
         Event::Started { .. } => progress(Stage::Running, 0, None, "running".into()),
         Event::Progress { done, total, what } => progress(Stage::Running, done, total, what),
         Event::Log { level, message } => responder.log(LogLine { level: level_of(level), text: message }),

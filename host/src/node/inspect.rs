@@ -104,7 +104,8 @@ impl Node {
     ) -> Result<Answer, Failure> {
         let cid = self.cid_of_name(name)?;
         if cid.codec() == DAG_CBOR {
-            return Err(Failure::new(Kind::BadInput, format!("{cid} is an object, not a folder")).hint("look at it with `poai show`"));
+            return Err(Failure::new(Kind::BadInput, format!("{cid} is an object, not a folder"))
+                .hint("look at it with `poai show`"));
         }
         // A folder's entries are looked at for their kind and size: their first blocks are needed.
         self.bring(cid, peers, events, cancel).await?;
@@ -158,7 +159,10 @@ fn json_of(value: &Ipld) -> Value {
     match value {
         Ipld::Null => Value::Null,
         Ipld::Bool(truth) => Value::from(*truth),
-        Ipld::Integer(number) => u64::try_from(*number).map(Value::from).or_else(|_| i64::try_from(*number).map(Value::from)).unwrap_or(Value::Null),
+        Ipld::Integer(number) => u64::try_from(*number)
+            .map(Value::from)
+            .or_else(|_| i64::try_from(*number).map(Value::from))
+            .unwrap_or(Value::Null),
         Ipld::Float(number) => Value::from(*number),
         Ipld::String(text) => Value::from(text.as_str()),
         Ipld::Bytes(bytes) => Value::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),

@@ -8,8 +8,8 @@ mod archive; // export, import
 mod collection; // pin, unpin, gc
 mod delegation; // keys and who acts for whom
 mod doctor; // what this machine enforces
-mod executor; // who has the workers execute
 mod execute; // one execution here, to its claim
+mod executor; // who has the workers execute
 mod fetch; // content that is not here yet
 mod history; // ps, logs, wait, cancel
 mod hosting; // runs of others
@@ -81,7 +81,12 @@ pub(crate) struct Node {
 
 impl Node {
     /// Opens a home that this process owns.
-    pub(crate) async fn open(home: Home, lock: HomeLock, config: Config, executor: Box<dyn Executor>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        home: Home,
+        lock: HomeLock,
+        config: Config,
+        executor: Box<dyn Executor>,
+    ) -> Result<Self, Failure> {
         tokio::task::spawn_blocking(move || Self::open_here(home, lock, config, executor)).await.map_err(broken_off)?
     }
 
@@ -133,7 +138,12 @@ impl Node {
         }
     }
 
-    async fn answer(self: &Arc<Self>, request: Request, events: &Events, cancel: &CancellationToken) -> Result<Answer, Failure> {
+    async fn answer(
+        self: &Arc<Self>,
+        request: Request,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, Failure> {
         match request {
             Request::Status => self.status().await,
             Request::Publish(draft) => self.publish(draft, events).await,
@@ -190,17 +200,20 @@ impl Node {
             let config = self.workers_config()?;
             let started = tokio::task::spawn_blocking(move || Workers::start(config)).await.map_err(broken_off)?;
             started.map(Arc::new).map_err(|error| {
-                Failure::new(Kind::HostFault, crate::errors::chain(&error)).hint("`poai doctor` tells what this machine lacks")
+                Failure::new(Kind::HostFault, crate::errors::chain(&error))
+                    .hint("`poai doctor` tells what this machine lacks")
             })
         };
         self.workers.get_or_try_init(start).await.cloned()
     }
 
     fn workers_config(&self) -> Result<WorkersConfig, Failure> {
-        let executable = std::env::current_exe()
-            .map_err(|error| Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}")))?;
+        let executable = std::env::current_exe().map_err(|error| {
+            Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}"))
+        })?;
         let arguments = vec![crate::cli::WORKER_COMMAND.into()];
-        let mut config = WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
+        let mut config =
+            WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
         let limits = self.scheduler.limits();
         config.limits.running = limits.slots;
         config.limits.worker_memory_bytes = limits.run_memory_bytes.saturating_add(WORKER_OVERHEAD_BYTES);

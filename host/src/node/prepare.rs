@@ -67,7 +67,12 @@ impl Node {
         }
     }
 
-    async fn resolve_draft(self: &Arc<Self>, draft: &Draft, in_use: &InUse, events: &Events) -> Result<Resolved, Failure> {
+    async fn resolve_draft(
+        self: &Arc<Self>,
+        draft: &Draft,
+        in_use: &InUse,
+        events: &Events,
+    ) -> Result<Resolved, Failure> {
         let (id, program) = self.take_in_program(&draft.component, draft.world, &draft.models, in_use, events).await?;
         let interface = Interface { params: draft.params.clone(), inputs: draft.inputs.clone() };
         Ok(Resolved { id, program, package: None, interface: Some(interface) })
@@ -83,11 +88,11 @@ impl Node {
         events: &Events,
     ) -> Result<(poai_objects::ProgramId, Program), Failure> {
         let bytes = program_file::read(component)?;
-        let found = poai_sandbox::detect_world(&bytes).map_err(|refusal| {
-            Failure::refused(refusal.rule(), &format!("{}: {refusal}", component.display()))
-        })?;
+        let found = poai_sandbox::detect_world(&bytes)
+            .map_err(|refusal| Failure::refused(refusal.rule(), &format!("{}: {refusal}", component.display())))?;
         if let Some(world) = world.filter(|world| *world != found) {
-            let message = format!("{} says {}, and the component is {}", "package.toml", world_name(world), world_name(found));
+            let message =
+                format!("{} says {}, and the component is {}", "package.toml", world_name(world), world_name(found));
             return Err(Failure::new(Kind::BadInput, message));
         }
         let adapter = wasmparser::Parser::is_core_wasm(&bytes).then(|| self.take_in_adapter(in_use)).transpose()?;
@@ -124,7 +129,9 @@ impl Node {
         for (name, source) in inputs {
             let link = match source {
                 Source::Path(path) => self.take_in(path, in_use, events).await?,
-                Source::Cid(cid) => cid.parse().map_err(|error| Failure::new(Kind::BadInput, format!("input {name}: {error}")))?,
+                Source::Cid(cid) => {
+                    cid.parse().map_err(|error| Failure::new(Kind::BadInput, format!("input {name}: {error}")))?
+                }
             };
             in_use.hold_dag(link.cid());
             links.insert(name.clone(), link);
@@ -146,7 +153,8 @@ fn check_arguments(request: &RunRequest, resolved: &Resolved) -> Result<(), Fail
     if resolved.is_plain() || (request.args.is_empty() && request.env.is_empty()) {
         return Ok(());
     }
-    Err(Failure::new(Kind::BadInput, format!("a task of poai takes no {given}")).hint("give it parameters: --param NAME=VALUE"))
+    Err(Failure::new(Kind::BadInput, format!("a task of poai takes no {given}"))
+        .hint("give it parameters: --param NAME=VALUE"))
 }
 
 /// Refuses a run that lacks what its package says it needs.

@@ -20,7 +20,8 @@ impl Node {
     /// Takes a draft's files in, signs its package by this home's account, and keeps it under its name.
     pub(super) async fn publish(self: &Arc<Self>, draft: Draft, events: &Events) -> Result<Answer, Failure> {
         let in_use = self.store.in_use();
-        let (program_id, _) = self.take_in_program(&draft.component, draft.world, &draft.models, &in_use, events).await?;
+        let (program_id, _) =
+            self.take_in_program(&draft.component, draft.world, &draft.models, &in_use, events).await?;
         let package = draft.into_package(program_id, self.keys.account.public());
         let signed = Signed::sign(package, &self.keys.account)?;
         let record = self.blocking(move |node| node.keep_package(&signed)).await?;
@@ -52,7 +53,12 @@ impl Node {
     }
 
     /// Takes a file or folder into the store.
-    pub(super) async fn take_in(self: &Arc<Self>, path: &Path, in_use: &InUse, events: &Events) -> Result<Link, Failure> {
+    pub(super) async fn take_in(
+        self: &Arc<Self>,
+        path: &Path,
+        in_use: &InUse,
+        events: &Events,
+    ) -> Result<Link, Failure> {
         let written = self.take_in_content(path, in_use, events).await?;
         Ok(Link::try_from(written.cid)?)
     }

@@ -30,7 +30,9 @@ impl Node {
         let is_file_tree = cid.codec() == RAW || cid.codec() == DAG_PB;
         if output.is_some() && !is_file_tree {
             let message = format!("{cid} is an object, not a file or folder");
-            return Err(Failure::new(Kind::BadInput, message).hint("leave --output out, and look at it with `poai show`"));
+            return Err(
+                Failure::new(Kind::BadInput, message).hint("leave --output out, and look at it with `poai show`")
+            );
         }
         let in_use = self.store.in_use();
         in_use.hold_dag(&cid);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use poai_net::{Ask, DeclineReason, NetError, PeerId, ReceiptAnswer, RunEvent, SignedBytes, Stage, VerdictAnswer, peer_of};
+use poai_net::{
+    Ask, DeclineReason, NetError, PeerId, ReceiptAnswer, RunEvent, SignedBytes, Stage, VerdictAnswer, peer_of,
+};
 use poai_objects::{Claim, EngineName, Object, Offer, Package, Run, RunId, Signed};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +78,9 @@ impl Hosts<'_> {
         let offers = self.network.net.offers();
         let fits = |signed: &&Signed<Offer>| {
             let offer = signed.object();
-            offer.engine == EngineName::CURRENT && offer.memory_bytes >= self.memory_bytes && !self.out.contains(&peer_of(signed.key()))
+            offer.engine == EngineName::CURRENT
+                && offer.memory_bytes >= self.memory_bytes
+                && !self.out.contains(&peer_of(signed.key()))
         };
         // Free before busy, then cheap before dear, then fast before slow.
         let merit = |signed: &&Signed<Offer>| {
@@ -131,13 +135,18 @@ impl Node {
             let host = hosts.next(cancel).await?;
             events.send(Event::Started { on: host.to_string() });
             match self.ask_host(hosts.network, host, ask.clone(), events, cancel).await {
-                Ok(LastWord::Receipt(answer)) => match self.take_receipt(host, prepared, &answer, events, cancel).await {
+                Ok(LastWord::Receipt(answer)) => match self.take_receipt(host, prepared, &answer, events, cancel).await
+                {
                     Ok(claimed) => return Ok(claimed),
                     Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
                     Err(failure) => hosts.give_up(host, failure.message, events),
                 },
-                Ok(LastWord::Verdict(_)) => hosts.give_up(host, "it answered something else than was asked".into(), events),
-                Ok(LastWord::Declined { refused: true, reason, .. }) => return Err(Failure::new(Kind::Refused, reason)),
+                Ok(LastWord::Verdict(_)) => {
+                    hosts.give_up(host, "it answered something else than was asked".into(), events)
+                }
+                Ok(LastWord::Declined { refused: true, reason, .. }) => {
+                    return Err(Failure::new(Kind::Refused, reason));
+                }
                 Ok(LastWord::Declined { busy: true, reason, .. }) if Instant::now() < hosts.deadline => {
                     // It may have a slot in a moment; others come first meanwhile.
                     hosts.said.insert(host, reason);
@@ -152,8 +161,10 @@ impl Node {
                 Err(failure) => hosts.give_up(host, failure.message, events),
             }
             if hosts.faults >= MAX_FAULTS {
-                let message = format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.nobody().message);
-                return Err(Failure::new(Kind::HostFault, message).hint("the run itself may be what breaks them: try it with --on local"));
+                let message =
+                    format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.nobody().message);
+                return Err(Failure::new(Kind::HostFault, message)
+                    .hint("the run itself may be what breaks them: try it with --on local"));
             }
         }
     }
@@ -227,7 +238,8 @@ impl Node {
                 said = stream.next() => said,
                 () = cancel.cancelled() => return Err(interrupted()),
             };
-            let said = said.ok_or_else(|| Failure::new(Kind::Network, format!("{host} went away without a last word")))?;
+            let said =
+                said.ok_or_else(|| Failure::new(Kind::Network, format!("{host} went away without a last word")))?;
             match said {
                 Ok(RunEvent::Receipt(answer)) => return Ok(LastWord::Receipt(answer)),
                 Ok(RunEvent::Verdict(answer)) => return Ok(LastWord::Verdict(answer)),
@@ -239,7 +251,9 @@ impl Node {
                 Ok(RunEvent::Faulted(fault)) => return Ok(LastWord::Faulted(fault.text)),
                 Ok(other) => pass_on(other, events),
                 // A host that goes away in the middle may well have died of the run.
-                Err(error @ (NetError::Disconnected { .. } | NetError::Silent { .. })) => return Ok(LastWord::Faulted(error.to_string())),
+                Err(error @ (NetError::Disconnected { .. } | NetError::Silent { .. })) => {
+                    return Ok(LastWord::Faulted(error.to_string()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -290,7 +304,8 @@ impl Node {
         ask.want_log = false;
         let mut verdicts = Vec::new();
         while verdicts.len() < wanted {
-            let host = hosts.next(cancel).await.map_err(|failure| too_few(wanted, verdicts.len(), &claimed.claim, failure))?;
+            let host =
+                hosts.next(cancel).await.map_err(|failure| too_few(wanted, verdicts.len(), &claimed.claim, failure))?;
             match self.verdict_of(&hosts, host, ask.clone(), &claimed.claim, events, cancel).await {
                 Ok(words) => {
                     hosts.out.insert(host);
@@ -325,7 +340,12 @@ impl Node {
     }
 
     /// Checks a host's verdict on a claim, and keeps it.
-    async fn take_verdict(self: &Arc<Self>, host: PeerId, seen: &Claim, answer: &VerdictAnswer) -> Result<VerdictWords, Failure> {
+    async fn take_verdict(
+        self: &Arc<Self>,
+        host: PeerId,
+        seen: &Claim,
+        answer: &VerdictAnswer,
+    ) -> Result<VerdictWords, Failure> {
         let (verdict, found) = answer.open()?;
         check_signer(&verdict, host)?;
         if verdict.object().seen != seen.id() {
@@ -411,7 +431,9 @@ fn too_few(wanted: usize, got: usize, claim: &Claim, failure: Failure) -> Failur
 
 fn pass_on(event: RunEvent, events: &Events) {
     match event {
-        RunEvent::Accepted { queue_position } if queue_position > 0 => events.send(Event::Queued { ahead: queue_position }),
+        RunEvent::Accepted { queue_position } if queue_position > 0 => {
+            events.send(Event::Queued { ahead: queue_position })
+        }
         RunEvent::Progress(progress) => {
             let what = match progress.stage {
                 Stage::Queued => "waiting for a slot there".to_owned(),

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use cid::Cid;
 use poai_objects::codec::{self, DecodeLimits};
-use poai_objects::{Claim, ClaimId, Difference, Envelope, Object, PublicKey, Receipt, Run, TraceChunk, TraceChunkId, TraceRoot, Verdict};
+use poai_objects::{
+    Claim, ClaimId, Difference, Envelope, Object, PublicKey, Receipt, Run, TraceChunk, TraceChunkId, TraceRoot, Verdict,
+};
 use poai_sandbox::{Account, compare};
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +39,9 @@ impl Node {
         let in_use = self.store.in_use();
         let seen = match target {
             VerifyTarget::Cid(text) => {
-                let cid = Cid::try_from(text.as_str())
-                    .map_err(|_| Failure::new(Kind::BadInput, format!("{text:?} is neither a CID nor an archive (.car)")))?;
+                let cid = Cid::try_from(text.as_str()).map_err(|_| {
+                    Failure::new(Kind::BadInput, format!("{text:?} is neither a CID nor an archive (.car)"))
+                })?;
                 in_use.hold_dag(&cid);
                 self.bring_seen(&cid, peers, events, cancel).await?
             }
@@ -52,7 +55,13 @@ impl Node {
         }
     }
 
-    async fn verify_here(self: &Arc<Self>, run: &Run, seen: Seen, events: &Events, cancel: &CancellationToken) -> Result<Answer, Failure> {
+    async fn verify_here(
+        self: &Arc<Self>,
+        run: &Run,
+        seen: Seen,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, Failure> {
         let slot = self.slot(run)?;
         let in_use = self.store.in_use();
         let executed = self.execute(run, slot, &in_use, None, &say_to(events), cancel).await?;
@@ -85,7 +94,8 @@ impl Node {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<Answer, Failure> {
-        let request = RunRequest { on, peers: peers.to_vec(), ..RunRequest::plain(Target::Named(seen.claim.run.to_string())) };
+        let request =
+            RunRequest { on, peers: peers.to_vec(), ..RunRequest::plain(Target::Named(seen.claim.run.to_string())) };
         let receipt = self.receipt_or_none(seen.id)?;
         let claimed = Claimed { claim: seen.claim, receipt, host: None, known: None };
         let words = self.verdict_from(&request, run, &claimed, events, cancel).await?;
@@ -104,9 +114,9 @@ impl Node {
 
     /// A slot for a replay of this home's own.
     fn slot(&self, run: &Run) -> Result<Slot, Failure> {
-        self.scheduler
-            .enter(None, run.limits.memory_bytes)
-            .map_err(|reason| Failure::new(Kind::HostFault, reason.to_string()).hint("raise the limit in this home's configuration"))
+        self.scheduler.enter(None, run.limits.memory_bytes).map_err(|reason| {
+            Failure::new(Kind::HostFault, reason.to_string()).hint("raise the limit in this home's configuration")
+        })
     }
 
     /// The verdict on a claim by a replay's, as far as their traces are at hand.
@@ -148,11 +158,17 @@ impl Node {
             Run::KIND => {
                 let known = self.records.claims((*cid).try_into()?)?;
                 let first = known.first().ok_or_else(|| {
-                    Failure::new(Kind::NotFound, format!("no claim about the run {cid} is known here")).hint("verify a receipt or a claim instead")
+                    Failure::new(Kind::NotFound, format!("no claim about the run {cid} is known here"))
+                        .hint("verify a receipt or a claim instead")
                 })?;
                 (first.claim, None)
             }
-            other => return Err(Failure::new(Kind::BadInput, format!("{cid} is a {other}: receipts, claims and runs can be verified"))),
+            other => {
+                return Err(Failure::new(
+                    Kind::BadInput,
+                    format!("{cid} is a {other}: receipts, claims and runs can be verified"),
+                ));
+            }
         };
         self.bring_object(id.cid(), peers, events, cancel).await?;
         Ok(Seen { id, claim: self.store.object(id)?, signer })
@@ -166,7 +182,10 @@ impl Node {
         cancel: &CancellationToken,
     ) -> Result<Seen, Failure> {
         let summary = self.take_in_archive(&path, in_use).await?;
-        let root = summary.roots.first().ok_or_else(|| Failure::new(Kind::BadInput, format!("{} has no root", path.display())))?;
+        let root = summary
+            .roots
+            .first()
+            .ok_or_else(|| Failure::new(Kind::BadInput, format!("{} has no root", path.display())))?;
         self.bring_seen(root, &[], events, cancel).await
     }
 
@@ -174,7 +193,11 @@ impl Node {
     pub(super) fn envelopes_of_receipt(&self, cid: Cid) -> Result<Vec<Cid>, Failure> {
         let Ok(receipt) = self.store.object::<Receipt>(cid) else { return Ok(Vec::new()) };
         let statements = self.records.statements(receipt.claim)?;
-        Ok(statements.into_iter().filter(|statement| statement.object == cid).map(|statement| statement.envelope).collect())
+        Ok(statements
+            .into_iter()
+            .filter(|statement| statement.object == cid)
+            .map(|statement| statement.envelope)
+            .collect())
     }
 
     /// A run that is here already, as if it had been asked for.
@@ -188,7 +211,8 @@ impl Node {
 
     /// A receipt to go with a claim that is judged elsewhere; one that is not known is this host's to guess.
     fn receipt_or_none(&self, claim: ClaimId) -> Result<KeptReceipt, Failure> {
-        self.receipt_of(claim)?.ok_or_else(|| Failure::new(Kind::NotFound, format!("no receipt of the claim {claim} is here")))
+        self.receipt_of(claim)?
+            .ok_or_else(|| Failure::new(Kind::NotFound, format!("no receipt of the claim {claim} is here")))
     }
 }
 

@@ -66,7 +66,8 @@ impl Node {
             return self.resolve_package(record.package, Some(record.envelope));
         };
         let block = self.store.get(&cid)?.ok_or_else(|| {
-            Failure::new(Kind::NotFound, format!("{cid} is not in this home")).hint("name a peer that has it with --peer MULTIADDR")
+            Failure::new(Kind::NotFound, format!("{cid} is not in this home"))
+                .hint("name a peer that has it with --peer MULTIADDR")
         })?;
         let (kind, _) = codec::kind_of(block.bytes(), &DecodeLimits::default())?;
         match kind.as_str() {
@@ -82,7 +83,9 @@ impl Node {
                 let signed = self.store.signed::<Package>(&cid)?;
                 self.resolve_package(signed.object().id().into(), Some(cid))
             }
-            other => Err(Failure::new(Kind::BadInput, format!("{cid} is a {other}: only packages and programs can be run"))),
+            other => {
+                Err(Failure::new(Kind::BadInput, format!("{cid} is a {other}: only packages and programs can be run")))
+            }
         }
     }
 
@@ -93,7 +96,12 @@ impl Node {
         let package: Package = self.store.object(cid)?;
         let program: Program = self.store.object(package.program)?;
         let interface = Interface { params: package.params, inputs: package.inputs };
-        Ok(Resolved { id: package.program, program, package: Some((cid.try_into()?, envelope)), interface: Some(interface) })
+        Ok(Resolved {
+            id: package.program,
+            program,
+            package: Some((cid.try_into()?, envelope)),
+            interface: Some(interface),
+        })
     }
 
     /// What a name stands for, for the command that is about to run it.
@@ -113,7 +121,9 @@ fn unknown(text: &str, name: &str, all: &[PackageRecord], named: &[&PackageRecor
     }
     match nearest(name, all.iter().map(|record| record.name.as_str())) {
         Some(near) => failure.hint(format!("did you mean {near}?")),
-        None if std::path::Path::new(name).exists() => failure.hint(format!("to run the folder or file, write ./{name}")),
+        None if std::path::Path::new(name).exists() => {
+            failure.hint(format!("to run the folder or file, write ./{name}"))
+        }
         None => failure.hint("`poai ls` lists this home's packages; elsewhere a package is named by its CID"),
     }
 }
@@ -153,7 +163,9 @@ mod tests {
 
     #[test]
     fn versions_sort_as_people_count() {
-        for (lower, higher) in [("0.9.0", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), ("1.0.0-rc.2", "1.0.0-rc.10"), ("1.0", "1.0.1")] {
+        for (lower, higher) in
+            [("0.9.0", "0.10.0"), ("1.0.0-rc.1", "1.0.0"), ("1.0.0-rc.2", "1.0.0-rc.10"), ("1.0", "1.0.1")]
+        {
             assert!(compare(lower, higher).is_lt(), "{lower} {higher}");
             assert!(compare(higher, lower).is_gt(), "{lower} {higher}");
         }

@@ -16,7 +16,8 @@ use crate::attempts::Attempt;
 use crate::claim_cache::{self, Why};
 use crate::clock;
 use crate::control::{
-    Answer, DetachedAnswer, OutcomeKind, OutcomeWords, OutputWords, Place, RunAnswer, RunRequest, TelemetryWords, VerdictWords,
+    Answer, DetachedAnswer, OutcomeKind, OutcomeWords, OutputWords, Place, RunAnswer, RunRequest, TelemetryWords,
+    VerdictWords,
 };
 use crate::errors::{Failure, Kind};
 use crate::events::{Event, Events};
@@ -106,7 +107,12 @@ impl Node {
     }
 
     /// One attempt from its number to its answer. Whatever comes of it is written down before it ends.
-    async fn work(self: Arc<Self>, request: RunRequest, prepared: PreparedRun, attempt: &Arc<Attempt>) -> Result<RunAnswer, Failure> {
+    async fn work(
+        self: Arc<Self>,
+        request: RunRequest,
+        prepared: PreparedRun,
+        attempt: &Arc<Attempt>,
+    ) -> Result<RunAnswer, Failure> {
         let answer = self.claim_and_present(&request, &prepared, attempt).await;
         self.end_attempt(attempt, answer.as_ref().err());
         answer
@@ -180,7 +186,8 @@ impl Node {
             Failure::new(Kind::BadInput, reason.to_string()).hint("raise the limit in this home's configuration")
         })?;
         let say = say_to(events);
-        let executed = self.execute(&prepared.run, place, &prepared.in_use, request.timeout, &say, &attempt.cancel).await?;
+        let executed =
+            self.execute(&prepared.run, place, &prepared.in_use, request.timeout, &say, &attempt.cancel).await?;
         self.blocking(move |node| {
             let (_, receipt) = node.sign_receipt(&executed.claim, package, executed.telemetry, Retention::Own)?;
             Ok(Claimed { claim: executed.claim, receipt, host: None, known: None })
@@ -192,7 +199,9 @@ impl Node {
     async fn known_claim(self: &Arc<Self>, prepared: &PreparedRun) -> Result<Option<Claimed>, Failure> {
         let id = prepared.id;
         self.blocking(move |node| {
-            let Some(known) = claim_cache::look_up(id, &node.trust, &node.records, &node.store)? else { return Ok(None) };
+            let Some(known) = claim_cache::look_up(id, &node.trust, &node.records, &node.store)? else {
+                return Ok(None);
+            };
             // Without a receipt at hand there is nothing to show for it: the run is executed again.
             let Some(receipt) = node.receipt_of(known.id)? else { return Ok(None) };
             Ok(Some(Claimed { claim: known.claim, receipt, host: None, known: Some(known.why) }))
@@ -244,7 +253,12 @@ impl Node {
     }
 
     /// The words for a claim and its receipt.
-    pub(super) fn run_answer(&self, claimed: &Claimed, plain: bool, verdicts: Vec<VerdictWords>) -> Result<RunAnswer, Failure> {
+    pub(super) fn run_answer(
+        &self,
+        claimed: &Claimed,
+        plain: bool,
+        verdicts: Vec<VerdictWords>,
+    ) -> Result<RunAnswer, Failure> {
         let Claimed { claim, receipt, host, known } = claimed;
         let mut outputs = BTreeMap::new();
         for (name, link) in &claim.outputs {
@@ -280,7 +294,14 @@ impl Node {
             return Err(failure.clone());
         }
         let gone = || {
-            Failure::new(Kind::NotFound, format!("attempt {} ended as {}, and its claim is no longer here", record.number, record.state.as_str()))
+            Failure::new(
+                Kind::NotFound,
+                format!(
+                    "attempt {} ended as {}, and its claim is no longer here",
+                    record.number,
+                    record.state.as_str()
+                ),
+            )
         };
         let claim_id = record.claim.ok_or_else(gone)?;
         let claim: Claim = self.store.object(claim_id)?;

@@ -85,7 +85,12 @@ impl Node {
         let envelope = self.store.put_signed(signed)?;
         let object: Cid = signed.object().id().into();
         for cid in [envelope, object] {
-            self.store.pin(&poai_store::Pin { cid, mode: poai_store::PinMode::Direct, name: "verdict".into(), until: None })?;
+            self.store.pin(&poai_store::Pin {
+                cid,
+                mode: poai_store::PinMode::Direct,
+                name: "verdict".into(),
+                until: None,
+            })?;
         }
         let kind = match signed.object().finding() {
             Finding::Same => StatementKind::Same,
@@ -105,7 +110,12 @@ impl Node {
             // A receipt that was collected or damaged meanwhile is no receipt.
             if let Ok(signed) = self.store.signed::<Receipt>(&statement.envelope) {
                 let key = *signed.key();
-                let kept = KeptReceipt { id: statement.object, envelope: statement.envelope, receipt: signed.into_object(), key };
+                let kept = KeptReceipt {
+                    id: statement.object,
+                    envelope: statement.envelope,
+                    receipt: signed.into_object(),
+                    key,
+                };
                 return Ok(Some(kept));
             }
         }

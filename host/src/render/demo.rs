@@ -29,7 +29,8 @@ pub(crate) fn words(report: &DemoReport) -> String {
             row.host, row.name, row.run.claim, row.replay.found
         );
     }
-    let fetched: Vec<_> = report.peers.iter().map(|peer| format!("{} {}", peer.name, bytes(peer.received_bytes))).collect();
+    let fetched: Vec<_> =
+        report.peers.iter().map(|peer| format!("{} {}", peer.name, bytes(peer.received_bytes))).collect();
     let _ = writeln!(text, "Fetched from each other: {}.", fetched.join(", "));
     let _ = writeln!(text, "It took {} without the build.", microseconds(report.took_ms * 1000));
     text.push_str(&further(report));
@@ -69,7 +70,11 @@ fn align<const COLUMNS: usize>(table: &[[String; COLUMNS]]) -> String {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            let cell = if RIGHT.contains(&table[0][column].as_str()) { format!("{cell:>width$}") } else { format!("{cell:width$}") };
+            let cell = if RIGHT.contains(&table[0][column].as_str()) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:width$}")
+            };
             line.push_str(&cell);
             line.push_str("  ");
         }
@@ -85,7 +90,9 @@ fn cids(rows: &[RunRow]) -> String {
     for row in rows {
         let _ = writeln!(text, "{} on {}", row.name, row.host);
         let RunRow { run, replay, .. } = row;
-        for (what, cid) in [("run", &run.run), ("claim", &run.claim), ("receipt", &run.receipt), ("verdict", &replay.signed)] {
+        for (what, cid) in
+            [("run", &run.run), ("claim", &run.claim), ("receipt", &run.receipt), ("verdict", &replay.signed)]
+        {
             let _ = writeln!(text, "  {what:8} {cid}");
         }
         for (name, output) in &run.outputs {

@@ -13,31 +13,51 @@ pub(crate) fn answer(answer: &Answer) -> (String, String) {
         Answer::Published(published) => (publish(published), String::new()),
         Answer::Ran(run) => run_words(run),
         Answer::Detached(detached) => {
-            let notes = format!("follow it with `poai logs -f {0}`, wait for it with `poai wait {0}`", detached.attempt);
+            let notes =
+                format!("follow it with `poai logs -f {0}`, wait for it with `poai wait {0}`", detached.attempt);
             (format!("attempt {}  run {}", detached.attempt, detached.run), notes)
         }
         Answer::Attempts(attempts) => (attempts_words(attempts), String::new()),
         Answer::LogsEnded(_) => (String::new(), String::new()),
-        Answer::Cancelled(cancel) if cancel.cancelled => (format!("attempt {} is cancelled", cancel.attempt), String::new()),
+        Answer::Cancelled(cancel) if cancel.cancelled => {
+            (format!("attempt {} is cancelled", cancel.attempt), String::new())
+        }
         Answer::Cancelled(cancel) => (format!("attempt {} had ended: {}", cancel.attempt, cancel.state), String::new()),
         Answer::Verified(verified) => (verify(verified), String::new()),
         Answer::Shown(shown) => (show(shown), String::new()),
         Answer::Listed(listed) => (list(listed), String::new()),
         Answer::Pulled(pulled) => {
             let place = pulled.output.as_deref().map_or_else(String::new, |output| format!(" to {output}"));
-            (format!("{}  {}{place}, {} of it fetched", pulled.cid, bytes(pulled.bytes), bytes(pulled.fetched_bytes)), String::new())
+            (
+                format!(
+                    "{}  {}{place}, {} of it fetched",
+                    pulled.cid,
+                    bytes(pulled.bytes),
+                    bytes(pulled.fetched_bytes)
+                ),
+                String::new(),
+            )
         }
-        Answer::Pinned(pin) => (format!("{} is {}", pin.cid, if pin.pinned { "pinned" } else { "no longer pinned" }), String::new()),
+        Answer::Pinned(pin) => {
+            (format!("{} is {}", pin.cid, if pin.pinned { "pinned" } else { "no longer pinned" }), String::new())
+        }
         Answer::Collected(collected) => (collect(collected), String::new()),
-        Answer::Exported(exported) => {
-            (format!("{}  {} blocks, {}", exported.output, count(exported.blocks), bytes(exported.bytes)), String::new())
-        }
+        Answer::Exported(exported) => (
+            format!("{}  {} blocks, {}", exported.output, count(exported.blocks), bytes(exported.bytes)),
+            String::new(),
+        ),
         Answer::Imported(imported) => {
             (imported.roots.join("\n"), format!("{} blocks, {}", count(imported.blocks), bytes(imported.bytes)))
         }
         Answer::Key(key) => (key_words(key), String::new()),
         Answer::Delegated(delegated) => (
-            format!("{}\n{} may act for {} until {}", delegated.output, delegated.host, delegated.account, date(delegated.until_s * 1000)),
+            format!(
+                "{}\n{} may act for {} until {}",
+                delegated.output,
+                delegated.host,
+                delegated.account,
+                date(delegated.until_s * 1000)
+            ),
             String::new(),
         ),
         Answer::Status(status) => (status_words(status), String::new()),
@@ -64,7 +84,11 @@ pub(super) fn event(event: &Event, quiet: bool) -> Option<String> {
         Event::Verdict(verdict) => match (&verdict.verdict, &verdict.first_difference) {
             (VerdictWord::Same, _) => format!("replayed by {}: the same claim", verdict.host),
             (VerdictWord::Differs, difference) => {
-                format!("replayed by {}: ANOTHER claim, first difference: {}", verdict.host, difference.as_deref().unwrap_or("unknown"))
+                format!(
+                    "replayed by {}: ANOTHER claim, first difference: {}",
+                    verdict.host,
+                    difference.as_deref().unwrap_or("unknown")
+                )
             }
         },
         Event::Dropped { count } => format!("{count} events were not shown: they came too fast"),
@@ -98,7 +122,8 @@ fn run_words(run: &RunAnswer) -> (String, String) {
         (OutcomeKind::Trapped, _, Some(trap)) => format!("trapped: {trap}"),
         (kind, _, _) => format!("{kind:?}").to_lowercase(),
     };
-    let _ = writeln!(text, "{ending}  {} fuel, {}{}", count(run.fuel), microseconds(run.telemetry.wall_us), origin(run));
+    let _ =
+        writeln!(text, "{ending}  {} fuel, {}{}", count(run.fuel), microseconds(run.telemetry.wall_us), origin(run));
     for (name, output) in &run.outputs {
         let _ = writeln!(text, "  {name}  {}  {}", output.cid, bytes(output.bytes));
     }
@@ -219,11 +244,24 @@ fn status_words(status: &StatusAnswer) -> String {
         let _ = write!(text, "\nlistens  {address}");
     }
     for peer in &status.peers {
-        let _ = write!(text, "\nwith     {}  {}  in {}, out {}", peer.peer, peer.agent, bytes(peer.received_bytes), bytes(peer.sent_bytes));
+        let _ = write!(
+            text,
+            "\nwith     {}  {}  in {}, out {}",
+            peer.peer,
+            peer.agent,
+            bytes(peer.received_bytes),
+            bytes(peer.sent_bytes)
+        );
     }
     for offer in &status.offers {
         let open = if offer.open { "anybody's runs" } else { "named runs only" };
-        let _ = write!(text, "\noffer    {}  {} free, {open}, {} fuel/s", offer.peer, offer.free_slots, count(offer.fuel_per_s));
+        let _ = write!(
+            text,
+            "\noffer    {}  {} free, {open}, {} fuel/s",
+            offer.peer,
+            offer.free_slots,
+            count(offer.fuel_per_s)
+        );
     }
     text
 }

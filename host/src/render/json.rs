@@ -9,7 +9,9 @@ use crate::events::Event;
 /// An answer's own fields: the variant's name is not part of the shape.
 pub(super) fn answer(answer: &Answer) -> String {
     match serde_json::to_value(answer).expect("answers have text keys and no float") {
-        Value::Object(variant) => variant.into_iter().map(|(_, fields)| fields).next().unwrap_or(Value::Null).to_string(),
+        Value::Object(variant) => {
+            variant.into_iter().map(|(_, fields)| fields).next().unwrap_or(Value::Null).to_string()
+        }
         other => other.to_string(),
     }
 }

@@ -24,7 +24,9 @@ impl Bars {
     /// Shows an event as a bar, if it is of that sort. Without a terminal such events are not shown at all.
     pub(super) fn takes(&mut self, event: &Event) -> bool {
         match event {
-            Event::Importing { what, done_bytes, total_bytes } => self.bytes("reading", what, *done_bytes, *total_bytes),
+            Event::Importing { what, done_bytes, total_bytes } => {
+                self.bytes("reading", what, *done_bytes, *total_bytes)
+            }
             Event::Writing { what, done_bytes, total_bytes } => self.bytes("writing", what, *done_bytes, *total_bytes),
             Event::Fetching { cid, done_bytes, total_bytes, from } => {
                 let what = match from {
@@ -67,7 +69,11 @@ impl Bars {
     }
 
     fn units(&mut self, what: &str, done: u64, total: Option<u64>) {
-        let template = if total.is_some() { "{prefix:>9} {bar:24} {pos}/{len} {eta} left  {msg}" } else { "{prefix:>9} {spinner} {pos}  {msg}" };
+        let template = if total.is_some() {
+            "{prefix:>9} {bar:24} {pos}/{len} {eta} left  {msg}"
+        } else {
+            "{prefix:>9} {spinner} {pos}  {msg}"
+        };
         self.bar("task", template, done, total, what);
     }
 

@@ -65,7 +65,14 @@ mod tests {
 
     #[test]
     fn quantities_read_well() {
-        for (value, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (1_600_000, "1.5 MiB"), (u64::MAX, "16384.0 PiB")] {
+        for (value, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (1_600_000, "1.5 MiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
             assert_eq!(bytes(value), text);
         }
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1 000"), (12_345_678, "12 345 678")] {

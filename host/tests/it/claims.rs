@@ -43,12 +43,23 @@ struct Case {
 fn cases(folder: &Path) -> Vec<Case> {
     let text = folder.join("text");
     std::fs::write(&text, "the quick brown fox jumps over the lazy dog\nthe end\n").unwrap();
-    let case = |name, target: PathBuf, arguments: &[String], weights_of| Case { name, target, arguments: arguments.to_vec(), weights_of };
+    let case = |name, target: PathBuf, arguments: &[String], weights_of| Case {
+        name,
+        target,
+        arguments: arguments.to_vec(),
+        weights_of,
+    };
     let input = |name: &str, file: &Path| [String::from("--input"), format!("{name}={}", file.display())];
     let data = |name: &str, file: &str| input(name, &task("digits").join("data").join(file));
-    let train = [&[String::from("--seed"), "1".into()][..], &data("images", "train-images"), &data("labels", "train-labels")].concat();
-    let classify =
-        [&[String::from("--param"), "mode=classify".into()][..], &data("images", "test-images"), &data("labels", "test-labels")].concat();
+    let train =
+        [&[String::from("--seed"), "1".into()][..], &data("images", "train-images"), &data("labels", "train-labels")]
+            .concat();
+    let classify = [
+        &[String::from("--param"), "mode=classify".into()][..],
+        &data("images", "test-images"),
+        &data("labels", "test-labels"),
+    ]
+    .concat();
     vec![
         case("hello", task("hello"), &["--param".into(), "name=Ada".into()], None),
         case("wordfreq", task("wordfreq"), &input("corpus", &text), None),
@@ -77,7 +88,8 @@ fn execute(home: &Home, surroundings: impl Fn(&mut Command)) -> Pins {
     let mut pins = Pins::new();
     let mut weights = BTreeMap::new();
     for case in cases(home.scratch()) {
-        let mut arguments = vec!["--json".to_owned(), "run".into(), case.target.display().to_string(), "--no-cache".into()];
+        let mut arguments =
+            vec!["--json".to_owned(), "run".into(), case.target.display().to_string(), "--no-cache".into()];
         if let Some(earlier) = case.weights_of {
             arguments.extend(["--input".to_owned(), format!("weights={}", weights[earlier])]);
         }
@@ -102,7 +114,8 @@ fn pin_of(ran: &Value) -> Pin {
 
 fn pinned() -> Pins {
     let file = pins_file();
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; {RENEW}=1 makes it", file.display()));
+    let text = std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}; {RENEW}=1 makes it", file.display()));
     serde_json::from_str(&text).unwrap()
 }
 
@@ -113,7 +126,11 @@ fn claims_are_the_pinned_ones() {
         let text = serde_json::to_string_pretty(&found).unwrap();
         return std::fs::write(pins_file(), format!("{text}\n")).unwrap();
     }
-    assert_eq!(found, pinned(), "if this change is meant, raise the engine's version, and renew the pins with {RENEW}=1");
+    assert_eq!(
+        found,
+        pinned(),
+        "if this change is meant, raise the engine's version, and renew the pins with {RENEW}=1"
+    );
 }
 
 #[test]

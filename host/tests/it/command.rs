@@ -163,7 +163,11 @@ pub(crate) fn finish(mut command: Command, scratch: &Path) -> Ended {
             break status;
         }
         if begun.elapsed() > PATIENCE {
-            rustix::process::kill_process_group(rustix::process::Pid::from_child(&child), rustix::process::Signal::KILL).unwrap();
+            rustix::process::kill_process_group(
+                rustix::process::Pid::from_child(&child),
+                rustix::process::Signal::KILL,
+            )
+            .unwrap();
             child.wait().unwrap();
             panic!("{words} hangs: {}", std::fs::read_to_string(&err).unwrap());
         }
@@ -192,7 +196,10 @@ impl Ended {
             word.starts_with(char::is_uppercase)
         });
         assert!(structure.is_none(), "{words}: stderr has a Debug form:\n{stderr}");
-        assert!(!stderr.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{words}: control characters:\n{stderr:?}");
+        assert!(
+            !stderr.chars().any(|c| c.is_control() && c != '\n' && c != '\t'),
+            "{words}: control characters:\n{stderr:?}"
+        );
         assert!((0..=6).contains(&self.exit) || self.exit == 130, "{words}: exit {}\n{stderr}", self.exit);
     }
 }

@@ -29,7 +29,10 @@ fn a_detached_run_is_listed_waited_for_and_cancelled() {
     let (exit, waited) = home.json(["wait", "1", "--timeout", "200ms"]);
     assert_eq!((exit, waited["error"]["kind"].as_str()), (6, Some("timed-out")), "{waited}");
     let (exit, cancelled) = home.json(["cancel", first["run"].as_str().unwrap()]);
-    assert_eq!((exit, &cancelled["cancelled"], cancelled["state"].as_str()), (0, &Value::Bool(true), Some("cancelled")));
+    assert_eq!(
+        (exit, &cancelled["cancelled"], cancelled["state"].as_str()),
+        (0, &Value::Bool(true), Some("cancelled"))
+    );
     assert_eq!(attempts(&home), [(2, "ok".into()), (1, "cancelled".into())]);
     assert_eq!(home.json(["wait", "1"]).0, 130);
     assert_eq!(home.json(["cancel", "9"]).0, 1);
@@ -47,7 +50,8 @@ fn logs_are_kept_and_followed() {
     let endless = home.file("endless.wasm", &crate::programs::talker("still here", "(loop br 0)"));
     let (_, detached) = home.json(["run", endless.to_str().unwrap(), "--detach"]);
     let number = detached["attempt"].to_string();
-    let follower = home.command(["logs", "--follow", &number]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let follower =
+        home.command(["logs", "--follow", &number]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(home.json(["cancel", &number]).0, 0);
     let followed = follower.wait_with_output().unwrap();
@@ -86,7 +90,8 @@ fn a_run_whose_asker_was_killed_does_not_go_on() {
     let home = Home::new();
     let _daemon = home.daemon(NOTHING);
     let endless = home.file("endless.wasm", &plain("(loop br 0)"));
-    let mut child = home.command(["run", endless.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child =
+        home.command(["run", endless.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(700));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -107,7 +112,8 @@ fn a_daemon_stops_when_it_is_told_to() {
     assert!(daemon.child.wait().unwrap().success());
     assert_eq!(attempts(&home), [(1, "cancelled".into())]);
     let mut daemon = home.daemon(NOTHING);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon.child), rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon.child), rustix::process::Signal::TERM)
+        .unwrap();
     assert!(daemon.child.wait().unwrap().success());
     assert!(!home.path().join("control.sock").exists());
 }

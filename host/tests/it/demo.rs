@@ -25,7 +25,8 @@ fn the_demo_tells_the_whole_story_and_cleans_up() {
     assert!(report["took_ms"].as_u64().unwrap() < STORY_MS, "{report}");
 
     let runs = report["runs"].as_array().unwrap();
-    let rows: Vec<_> = runs.iter().map(|row| (text(&row["name"]), text(&row["host"]), text(&row["replay"]["verdict"]))).collect();
+    let rows: Vec<_> =
+        runs.iter().map(|row| (text(&row["name"]), text(&row["host"]), text(&row["replay"]["verdict"]))).collect();
     let expected = [
         ("train 1", "host-1", "same"),
         ("train 2", "host-2", "same"),

@@ -3,8 +3,8 @@
 
 mod claims; // the same run, the same claim
 mod command; // how it is called
-mod demo; // the whole story
 mod daemons; // homes with a daemon: detached runs, their ends
+mod demo; // the whole story
 mod network; // runs between daemons
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs

@@ -29,11 +29,16 @@ fn a_run_goes_to_one_host_is_replayed_by_another_and_comes_back() {
     assert_eq!((exit, &verified["found"], verified["receipt_key"].is_string()), (0, &ran["claim"], true), "{verified}");
     // A stranger who knows the receipt's CID alone does too.
     let stranger = alone();
-    let (exit, verified) = stranger.json(["verify", ran["receipt"].as_str().unwrap(), peers[0], peers[1], peers[2], peers[3]]);
+    let (exit, verified) =
+        stranger.json(["verify", ran["receipt"].as_str().unwrap(), peers[0], peers[1], peers[2], peers[3]]);
     assert_eq!((exit, verified["verdict"].as_str()), (0, Some("same")), "{verified}");
     // And can have a host replay it, and fetch the output.
     let (exit, verified) = stranger.json(["verify", ran["claim"].as_str().unwrap(), "--on", &two.address()]);
-    assert_eq!((exit, verified["verdict"].as_str(), verified["by"].as_str()), (0, Some("same"), Some(two.peer())), "{verified}");
+    assert_eq!(
+        (exit, verified["verdict"].as_str(), verified["by"].as_str()),
+        (0, Some("same"), Some(two.peer())),
+        "{verified}"
+    );
     let out = stranger.scratch().join("greeting");
     let cid = ran["outputs"]["greeting"]["cid"].as_str().unwrap();
     let (exit, pulled) = stranger.json(["pull", cid, "--output", out.to_str().unwrap(), peers[0], peers[1]]);
@@ -82,7 +87,11 @@ fn a_heard_claim_is_not_believed_without_trusted_verdicts() {
     let judge_key = judge_keys["host"].as_str().unwrap();
     let trusting = author.with("POAI_CACHE_TRUSTED_KEYS", judge_key);
     let (_, cached) = trusting.json(run);
-    assert_eq!((&cached["cached"], cached["cached_from"].as_str()), (&Value::Bool(true), Some("1 verdict of a trusted key")), "{cached}");
+    assert_eq!(
+        (&cached["cached"], cached["cached_from"].as_str()),
+        (&Value::Bool(true), Some("1 verdict of a trusted key")),
+        "{cached}"
+    );
     let untrusting = trusting.with("POAI_CACHE_TRUSTED_KEYS", "");
     let (_, executed) = untrusting.json(run);
     assert_eq!((&executed["cached"], &executed["claim"]), (&Value::Bool(false), &ran["claim"]), "{executed}");

@@ -45,7 +45,11 @@ fn hello_goes_from_its_folder_to_a_verified_receipt() {
     assert_eq!(std::fs::read_to_string(out.join("greeting")).unwrap(), "Hello, Ada!\n");
     assert_eq!(ran["outputs"]["greeting"]["bytes"], 12);
     let (exit, verified) = home.json(["verify", ran["receipt"].as_str().unwrap()]);
-    assert_eq!((exit, verified["verdict"].as_str(), &verified["claim"]), (0, Some("same"), &ran["claim"]), "{verified}");
+    assert_eq!(
+        (exit, verified["verdict"].as_str(), &verified["claim"]),
+        (0, Some("same"), &ran["claim"]),
+        "{verified}"
+    );
 
     // The archive alone is enough for a stranger.
     let car = home.scratch().join("receipt.car");
@@ -53,7 +57,11 @@ fn hello_goes_from_its_folder_to_a_verified_receipt() {
     assert_eq!(exit, 0, "{exported}");
     let stranger = Home::new();
     let (exit, verified) = stranger.json(["verify".as_ref(), car.as_os_str()]);
-    assert_eq!((exit, verified["verdict"].as_str(), &verified["claim"]), (0, Some("same"), &ran["claim"]), "{verified}");
+    assert_eq!(
+        (exit, verified["verdict"].as_str(), &verified["claim"]),
+        (0, Some("same"), &ran["claim"]),
+        "{verified}"
+    );
     assert!(verified["receipt_key"].is_string(), "the archive has the signature: {verified}");
 }
 

@@ -70,7 +70,8 @@ fn a_host_acts_for_the_account_that_says_so() {
 fn the_machine_is_looked_at() {
     let (exit, doctor) = Home::new().json(["doctor"]);
     assert_eq!(exit, 0, "{doctor}");
-    let names: Vec<&str> = doctor["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        doctor["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     for name in ["sandbox: landlock", "sandbox: seccomp", "disk", "keys", "policy", "compiler"] {
         assert!(names.contains(&name), "{name}: {names:?}");
     }

@@ -91,7 +91,10 @@ fn errors_name_what_was_wrong_and_what_to_do() {
         ("no_daemon", vec!["stop"]),
     ] {
         let home = Home::new().with("POAI_NETWORK_MDNS", "false").with("POAI_NETWORK_PATIENCE_S", "1");
-        insta::assert_snapshot!(name, without_figures(&said(&home, &arguments)).replace(trap.parent().unwrap().to_str().unwrap(), "[folder]"));
+        insta::assert_snapshot!(
+            name,
+            without_figures(&said(&home, &arguments)).replace(trap.parent().unwrap().to_str().unwrap(), "[folder]")
+        );
     }
 }
 

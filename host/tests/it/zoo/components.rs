@@ -22,7 +22,14 @@ enum End {
 use End::{Failed, Ok, Refused, Trapped};
 
 fn run(home: &Home, file: &Path) -> (i32, Value) {
-    home.json(["run".as_ref(), file.as_os_str(), "--fuel".as_ref(), FUEL.as_ref(), "--memory-bytes".as_ref(), MEMORY.as_ref()])
+    home.json([
+        "run".as_ref(),
+        file.as_os_str(),
+        "--fuel".as_ref(),
+        FUEL.as_ref(),
+        "--memory-bytes".as_ref(),
+        MEMORY.as_ref(),
+    ])
 }
 
 fn expect_end(surprises: &mut Surprises, name: &str, ended: &(i32, Value), expected: &End) {
@@ -37,7 +44,9 @@ fn expect_end(surprises: &mut Surprises, name: &str, ended: &(i32, Value), expec
         Trapped(trap) => (4, "trapped", outcome["trap"] == *trap && value["outputs"] == serde_json::json!({})),
         Refused(words) => return surprises.expect_failure(name, ended, (1, "refused", words)),
     };
-    surprises.expect(*exit == code && outcome["kind"] == kind && rest, || format!("{name}: not {kind}: exit {exit}: {value}"));
+    surprises.expect(*exit == code && outcome["kind"] == kind && rest, || {
+        format!("{name}: not {kind}: exit {exit}: {value}")
+    });
 }
 
 #[test]
@@ -88,25 +97,45 @@ fn bombs_are_refused_before_they_are_compiled() {
     let module = |inside: &str| format!("(module (memory (export \"memory\") 1) (func (export \"_start\")) {inside})");
     let component = |inside: &str| format!("(component {inside})");
     let times = |count: usize, text: &str| text.repeat(count);
-    let jumps = |targets: usize| format!("(func (param i32) (block (br_table {} 0 (local.get 0))))", times(targets, "0 "));
+    let jumps =
+        |targets: usize| format!("(func (param i32) (block (br_table {} 0 (local.get 0))))", times(targets, "0 "));
     for (name, text, expected) in [
         ("locals", module(&format!("(func (local {}))", times(4_097, "i64 "))), Refused("locals")),
-        ("deep blocks", module(&format!("(func {} {})", times(4_097, "(block "), times(4_097, ")"))), Refused("block-nesting")),
+        (
+            "deep blocks",
+            module(&format!("(func {} {})", times(4_097, "(block "), times(4_097, ")"))),
+            Refused("block-nesting"),
+        ),
         ("long body", module(&format!("(func {})", times(600_000, "(drop (i32.const 0))"))), Refused("body-bytes")),
         ("jump table", module(&jumps(65_521)), Refused("jump-targets")),
         ("largest jump table", module(&jumps(65_520)), Ok),
         ("functions", module(&times(200_000, "(func)")), Refused("functions")),
         ("tables", module(&times(9, "(table 1 funcref)")), Refused("tables")),
         ("globals", module(&times(4_097, "(global i32 (i32.const 0))")), Refused("globals")),
-        ("instances", component(&format!("(core module $m) {} {}", times(65, "(core instance (instantiate $m))"), ENTRY)), Refused("core-instances")),
-        ("memories", component(&format!("(core module $n (memory 1)) {} {}", times(9, "(core instance (instantiate $n))"), ENTRY)), Refused("memories")),
-        ("nesting", component(&format!("{}{}{ENTRY}", times(9, "(component "), times(9, ")"))), Refused("component-nesting")),
+        (
+            "instances",
+            component(&format!("(core module $m) {} {}", times(65, "(core instance (instantiate $m))"), ENTRY)),
+            Refused("core-instances"),
+        ),
+        (
+            "memories",
+            component(&format!(
+                "(core module $n (memory 1)) {} {}",
+                times(9, "(core instance (instantiate $n))"),
+                ENTRY
+            )),
+            Refused("memories"),
+        ),
+        (
+            "nesting",
+            component(&format!("{}{}{ENTRY}", times(9, "(component "), times(9, ")"))),
+            Refused("component-nesting"),
+        ),
     ] {
         let file = home.file("program.wasm", &wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")));
         expect_end(&mut surprises, name, &run(&home, &file), &expected);
     }
 }
-
 
 #[test]
 fn the_entry_alone_is_a_good_task() {

@@ -24,7 +24,11 @@ fn configuration_that_cannot_be_used_is_named() {
     std::fs::create_dir_all(home.path().join("config.toml")).unwrap();
     surprises.expect_failure("a folder", &home.json(["status"]), (1, "config", "config.toml"));
     let home = Home::new();
-    surprises.expect_failure("missing", &home.json(["status", "--config", "/nowhere/config.toml"]), (1, "config", "/nowhere/config.toml"));
+    surprises.expect_failure(
+        "missing",
+        &home.json(["status", "--config", "/nowhere/config.toml"]),
+        (1, "config", "/nowhere/config.toml"),
+    );
     let home = Home::new().with("POAI_HOST_SLOT", "1");
     surprises.expect_failure("variable", &home.json(["status"]), (1, "config", "POAI_HOST_SLOT"));
 }
@@ -66,7 +70,11 @@ fn a_quota_that_is_used_up_is_named() {
     let task = home.file("task.wasm", &good_task());
     let big = home.file("big", &vec![7; 3 << 20]);
     let input = format!("big={}", big.display());
-    surprises.expect_failure("quota", &home.json(["run", task.to_str().unwrap(), "--input", &input]), (6, "disk-full", "200000"));
+    surprises.expect_failure(
+        "quota",
+        &home.json(["run", task.to_str().unwrap(), "--input", &input]),
+        (6, "disk-full", "200000"),
+    );
     // What was there before still works.
     assert_eq!(home.json(["run", task.to_str().unwrap()]).0, 0);
 }
@@ -117,7 +125,11 @@ struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     fn mount(folder: &'a Path) -> Self {
-        let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(folder).status().unwrap();
+        let status = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
+            .arg(folder)
+            .status()
+            .unwrap();
         assert!(status.success(), "root cannot mount a small file system");
         Self(folder)
     }

@@ -64,7 +64,8 @@ fn inputs_that_are_no_files_are_refused() {
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
     let folder = home.scratch().join("folder");
     std::fs::create_dir(&folder).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, folder.join("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, folder.join("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     for (path, words) in [(fifo.as_path(), "fifo"), (folder.as_path(), "fifo"), ("/dev/zero".as_ref(), "/dev/zero")] {
         let input = format!("a={}", path.display());
         let ended = home.json(["run", task.to_str().unwrap(), "--input", &input]);

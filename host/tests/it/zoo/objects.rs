@@ -81,7 +81,11 @@ fn forged_and_replayed_signatures_are_refused() {
         archive.replace(at, bytes);
         let victim = impatient();
         let file = victim.file("receipt.car", &archive.write());
-        surprises.expect_failure(name, &victim.json(["verify".as_ref(), file.as_os_str()]), (1, "forged-signature", "signature"));
+        surprises.expect_failure(
+            name,
+            &victim.json(["verify".as_ref(), file.as_os_str()]),
+            (1, "forged-signature", "signature"),
+        );
     }
 }
 
@@ -223,8 +227,12 @@ impl Archive {
 
     /// The receipt's envelope, and where it is.
     fn envelope(&self) -> (usize, Envelope) {
-        let found = self.blocks.iter().enumerate().filter_map(|(at, (_, block))| Some((at, Envelope::from_bytes(block).ok()?)));
-        found.into_iter().find(|(_, envelope)| envelope.payload_kind == "poai/receipt").expect("an archive of a receipt has its envelope")
+        let found =
+            self.blocks.iter().enumerate().filter_map(|(at, (_, block))| Some((at, Envelope::from_bytes(block).ok()?)));
+        found
+            .into_iter()
+            .find(|(_, envelope)| envelope.payload_kind == "poai/receipt")
+            .expect("an archive of a receipt has its envelope")
     }
 
     /// Puts another block in a block's place, and lets the roots name it.

@@ -59,7 +59,11 @@ fn a_peer_that_is_somebody_else_is_not_trusted() {
     let address = daemon.address().replace(daemon.peer(), NOBODY);
     let home = impatient();
     let task = home.file("task.wasm", &good_task());
-    surprises.expect_failure("another id", &home.json(["run", task.to_str().unwrap(), "--on", &address]), (1, "no-peer", ""));
+    surprises.expect_failure(
+        "another id",
+        &home.json(["run", task.to_str().unwrap(), "--on", &address]),
+        (1, "no-peer", ""),
+    );
 }
 
 #[test]
