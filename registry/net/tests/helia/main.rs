@@ -16,6 +16,7 @@ use cid::Cid;
 use node::Helia;
 use poai_net::{Identity, Net, NetConfig, Sources};
 use poai_store::{Store, StoreLimits, car, unixfs};
+use serde_json::json;
 
 const MEBIBYTE: usize = 1 << 20;
 /// Helia is slow at times; a transfer that takes longer has stopped.
