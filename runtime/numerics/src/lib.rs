@@ -9,6 +9,7 @@
 //! the environment, or talks to a terminal.
 
 mod buffer; // memory on cache lines
+mod convolution; // channels-last, as products of patches
 mod elementwise; // one or two numbers at a time
 mod error; // what can be wrong with a call
 pub mod float_environment; // the control word that all of this assumes
@@ -18,20 +19,25 @@ mod isa; // instruction sets, and the inner loops
 mod matmul; // products of floats
 pub mod oracle; // the definition
 mod pool; // warm threads
+mod pooling; // pooling and resizing of images
 mod processor; // the choice of kernels
 mod quantise; // between floats and bytes
 mod reduce; // sums in sixteen lanes, softmax, normalisation
 pub mod step; // the fused step, and what counts as zero
+mod window; // sliding windows
 
 pub use buffer::Aligned;
+pub use convolution::{ConvolutionEpilogue, Direction, Filter, convolution_places};
 pub use elementwise::{Binary, RANK_LIMIT, Strided, Unary};
 pub use error::NumericsError;
 pub use integer::{Bytes, PackedIntegers, ZeroPoints};
 pub use matmul::{Epilogue, Matrices, Packed};
 pub use pool::THREADS_LIMIT;
+pub use pooling::{Pooling, Resampling, Tap};
 pub use processor::{Kernels, Processor};
 pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale};
 pub use reduce::{Affine, LANES, Normalisation, Reduction};
+pub use window::{Axis, Window};
 
 /// The name of the rules that this crate keeps.
 pub const NUMERICS: &str = "poai-numerics/1";

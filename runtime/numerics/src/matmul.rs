@@ -12,9 +12,9 @@ use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
 use crate::isa::tile::PANEL;
 use crate::processor::Processor;
-use block::Product;
+pub(crate) use block::Product;
 pub use epilogue::Epilogue;
-pub(crate) use left::LeftRows;
+pub(crate) use left::{LeftRows, Patches};
 pub use packed::Packed;
 
 /// The most rows of a block: with 384 columns, what a second-level cache keeps beside a panel.
@@ -122,7 +122,14 @@ impl Processor {
         let products: Vec<Product<'_>> = pairs
             .iter()
             .enumerate()
-            .map(|(i, (left, right))| Product { left: *left, right, rows, start: i * rows * columns, stride: columns })
+            .map(|(i, (left, right))| Product {
+                left: *left,
+                right,
+                rows,
+                start: i * rows * columns,
+                stride: columns,
+                first_column: 0,
+            })
             .collect();
         self.run_products(&products, epilogue, out);
         Ok(())

@@ -8,7 +8,8 @@ use crate::integer::{Bytes, ZeroPoints};
 use crate::matmul::{Epilogue, Matrices};
 use crate::reduce::{Affine, LANES, Normalisation, Reduction};
 use crate::step::{Soft, canonical, element, greater, lesser, operand, soft_fused, stored};
-use crate::{Binary, Unary};
+use crate::window::Window;
+use crate::{Binary, ConvolutionEpilogue, Direction, Pooling, Resampling, Unary};
 
 /// One chain of fused steps from +0 over pairs of operands, in order.
 pub fn chain(pairs: impl IntoIterator<Item = (f32, f32)>) -> f32 {
@@ -160,4 +161,108 @@ pub fn normalise(how: Normalisation, affine: Option<Affine<'_>>, row: &[f32]) ->
         Some(Affine { scale, shift: Some(shift) }) => soft_fused(element(normal), element(scale[i]), element(shift[i])),
     };
     centred.iter().enumerate().map(|(i, &x)| stored(affine_of(i, element(x) * inverse))).collect()
+}
+
+/// Every index of a result of images, in order: image, y, x, channel.
+fn indices(images: usize, places: [usize; 2], channels: usize) -> impl Iterator<Item = [usize; 4]> {
+    let [height, width] = places;
+    (0..images * height * width * channels).map(move |i| {
+        let place = i / channels;
+        [place / (height * width), place / width % height, place % width, i % channels]
+    })
+}
+
+/// The pixel under a tap of the window at a place; none in padding.
+fn under(window: &Window, direction: Direction, [y, x]: [usize; 2], tap: usize) -> Option<[usize; 2]> {
+    let (down, across) = (tap / window.width.kernel, tap % window.width.kernel);
+    let (y, x) = match direction {
+        Direction::Gather => (window.height.gathered(y, down)?, window.width.gathered(x, across)?),
+        Direction::Spread { .. } => (window.height.spread_from(y, down)?, window.width.spread_from(x, across)?),
+    };
+    Some([y, x])
+}
+
+fn pixel(window: &Window, image: usize, [y, x]: [usize; 2]) -> usize {
+    ((image * window.height.input + y) * window.width.input + x) * window.channels
+}
+
+/// A convolution: chains in the order (kh, kw, c_in), terms in padding skipped. `weights` are (kh·kw, c_in of a group,
+/// c_out).
+pub fn convolve(
+    (window, direction, places): (&Window, Direction, [usize; 2]),
+    (weights, results, groups): (&[f32], usize, usize),
+    epilogue: ConvolutionEpilogue<'_>,
+    input: &[f32],
+) -> Vec<f32> {
+    let group_channels = window.channels / groups;
+    let ConvolutionEpilogue { bias, residual, activation } = epilogue;
+    let epilogue = Epilogue { scale: None, bias, residual, activation };
+    let mut out = Vec::new();
+    for [image, y, x, result] in indices(window.images, places, results) {
+        let first = result / (results / groups) * group_channels;
+        let taps = (0..window.height.kernel * window.width.kernel)
+            .filter_map(|tap| under(window, direction, [y, x], tap).map(|source| (tap, source)));
+        let pairs = taps.flat_map(|(tap, source)| {
+            (0..group_channels).map(move |channel| {
+                let value = input[pixel(window, image, source) + first + channel];
+                (value, weights[(tap * group_channels + channel) * results + result])
+            })
+        });
+        let sum = chain(pairs);
+        out.push(finished(sum, &epilogue, out.len(), result));
+    }
+    out
+}
+
+/// Pooling, in the order (kh, kw).
+pub fn pool(pooling: Pooling, window: &Window, places: [usize; 2], input: &[f32]) -> Vec<f32> {
+    let mut out = Vec::new();
+    for [image, y, x, channel] in indices(window.images, places, window.channels) {
+        let taps = window.height.kernel * window.width.kernel;
+        let values: Vec<f32> = (0..taps)
+            .filter_map(|tap| under(window, Direction::Gather, [y, x], tap))
+            .map(|source| element(input[pixel(window, image, source) + channel]))
+            .collect();
+        let total = values.iter().fold(0.0, |sum, value| sum + value);
+        let on_image_or_padding = (0..taps).filter(|tap| {
+            let (down, across) = (tap / window.width.kernel, tap % window.width.kernel);
+            y * window.height.stride + down * window.height.dilation
+                < window.height.before + window.height.input + window.height.behind
+                && x * window.width.stride + across * window.width.dilation
+                    < window.width.before + window.width.input + window.width.behind
+        });
+        out.push(stored(match pooling {
+            Pooling::Max => values.iter().copied().fold(f32::NEG_INFINITY, greater),
+            Pooling::Average => total / values.len() as f32,
+            Pooling::AverageWithPadding => total / on_image_or_padding.count() as f32,
+        }));
+    }
+    out
+}
+
+/// `a + weight · (b - a)`, or `a` where the weight is 0.
+fn mix(a: f32, b: f32, weight: f32) -> f32 {
+    if weight == 0.0 {
+        return canonical(a);
+    }
+    stored(soft_fused(weight, element(b) - element(a), element(a)))
+}
+
+/// Resizing: across first, then down.
+pub fn resize(
+    images: usize,
+    channels: usize,
+    (height_input, height): (usize, &Resampling),
+    (width_input, width): (usize, &Resampling),
+    input: &[f32],
+) -> Vec<f32> {
+    let places = [height.taps().len(), width.taps().len()];
+    indices(images, places, channels)
+        .map(|[image, y, x, channel]| {
+            let (down, across) = (height.taps()[y], width.taps()[x]);
+            let at = |y: usize, x: usize| input[((image * height_input + y) * width_input + x) * channels + channel];
+            let row = |y: usize| mix(at(y, across.first), at(y, across.second), across.weight);
+            mix(row(down.first), row(down.second), down.weight)
+        })
+        .collect()
 }

@@ -19,6 +19,8 @@ pub(crate) struct Product<'a> {
     pub rows: usize,
     pub start: usize,
     pub stride: usize,
+    /// Which column of the bias the first is.
+    pub first_column: usize,
 }
 
 impl Product<'_> {
@@ -120,7 +122,7 @@ impl Tiles<'_> {
                 let start = self.product.at(row, column);
                 // SAFETY: this part alone owns these rows and panels, and no tile is being written now.
                 let values = unsafe { self.out.slice(start..start + width) };
-                self.epilogue.finish::<I>(values, start, column);
+                self.epilogue.finish::<I>(values, start, self.product.first_column + column);
             }
         }
     }
@@ -208,7 +210,7 @@ impl Tiles<'_> {
             // SAFETY: this part alone owns this row's panels.
             let values = unsafe { self.out.slice(start..start + width) };
             values.copy_from_slice(&sums[..width]);
-            self.epilogue.finish::<I>(values, start, column);
+            self.epilogue.finish::<I>(values, start, self.product.first_column + column);
             panel += group;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Matrices;
 use crate::step::operand;
+use crate::window::Window;
 
 /// Where the rows of a left operand come from.
 #[derive(Clone, Copy)]
@@ -44,63 +45,77 @@ fn copy_operands(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// One axis of a sliding window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axis {
-    pub input: usize,
-    pub output: usize,
-    pub kernel: usize,
-    pub stride: usize,
-    pub dilation: usize,
-    /// Elements of padding before the first.
-    pub before: usize,
-    /// The window spreads outputs rather than gathers inputs.
-    pub transposed: bool,
-}
-
-impl Axis {
-    /// The input under `tap` of the window at `output`; none in padding and between a transposed window's steps.
-    #[inline(always)]
-    pub(crate) fn source(&self, output: usize, tap: usize) -> Option<usize> {
-        let (from, index) = if self.transposed {
-            let place = (output + self.before).checked_sub(tap * self.dilation)?;
-            (place % self.stride, place / self.stride)
-        } else {
-            (0, (output * self.stride + tap * self.dilation).checked_sub(self.before)?)
-        };
-        (from == 0 && index < self.input).then_some(index)
-    }
-}
-
 /// The patches of one channels-last image: a row for each output, in it (kh, kw, c), zeros for what is skipped.
 ///
 /// A fused step with a zero leaves a chain as it is if the weight is finite; other weights do not come this way.
 #[derive(Clone, Copy)]
 pub(crate) struct Patches<'a> {
-    /// The image, height × width × `channels`.
+    /// Height × width × channels.
     pub image: &'a [f32],
-    pub channels: usize,
+    pub window: &'a Window,
+    /// The window spreads rather than gathers.
+    pub transposed: bool,
+    /// Places of a row of the result.
+    pub columns: usize,
     /// The channels that the filter sees.
     pub first_channel: usize,
     pub group_channels: usize,
-    pub height: Axis,
-    pub width: Axis,
 }
 
 impl Patches<'_> {
     #[inline(always)]
-    fn copy(&self, row: usize, from: usize, mut to: &mut [f32]) {
-        let (y, x) = (row / self.width.output, row % self.width.output);
+    fn copy(&self, row: usize, from: usize, to: &mut [f32]) {
+        let (y, x) = (row / self.columns, row % self.columns);
+        let whole = self.group_channels == self.window.channels && self.window.width.dilation == 1;
+        if whole && !self.transposed {
+            self.copy_rows(y, x, from, to);
+        } else {
+            self.copy_taps(y, x, from, to);
+        }
+    }
+
+    /// Where the taps of a filter's row lie side by side in the image, padding cut off at both ends.
+    #[inline(always)]
+    fn copy_rows(&self, y: usize, x: usize, from: usize, mut to: &mut [f32]) {
+        let Window { channels, height, width, .. } = self.window;
+        let (row, line) = (width.kernel * channels, width.input * channels);
+        let (mut down, mut first) = (from / row, from % row);
+        while !to.is_empty() {
+            let (piece, rest) = to.split_at_mut((row - first).min(to.len()));
+            match height.gathered(y, down) {
+                Some(y) => {
+                    // Both count from the beginning of the padding.
+                    let (begin, padding) = (x * width.stride * channels + first, width.before * channels);
+                    let before = padding.saturating_sub(begin).min(piece.len());
+                    let start = (begin + before).saturating_sub(padding);
+                    let inside = line.saturating_sub(start).min(piece.len() - before);
+                    piece[..before].fill(0.0);
+                    let source = &self.image[y * line + start.min(line)..][..inside];
+                    copy_operands(source, &mut piece[before..before + inside]);
+                    piece[before + inside..].fill(0.0);
+                }
+                None => piece.fill(0.0),
+            }
+            (down, first, to) = (down + 1, 0, rest);
+        }
+    }
+
+    #[inline(always)]
+    fn copy_taps(&self, y: usize, x: usize, from: usize, mut to: &mut [f32]) {
+        let Window { channels, height, width, .. } = self.window;
         let (mut tap, mut channel) = (from / self.group_channels, from % self.group_channels);
         while !to.is_empty() {
-            let length = (self.group_channels - channel).min(to.len());
-            let (piece, rest) = to.split_at_mut(length);
-            let source_y = self.height.source(y, tap / self.width.kernel);
-            let source_x = self.width.source(x, tap % self.width.kernel);
-            match source_y.zip(source_x) {
+            let (piece, rest) = to.split_at_mut((self.group_channels - channel).min(to.len()));
+            let (down, across) = (tap / width.kernel, tap % width.kernel);
+            let source = if self.transposed {
+                height.spread_from(y, down).zip(width.spread_from(x, across))
+            } else {
+                height.gathered(y, down).zip(width.gathered(x, across))
+            };
+            match source {
                 Some((y, x)) => {
-                    let start = (y * self.width.input + x) * self.channels + self.first_channel + channel;
-                    copy_operands(&self.image[start..start + length], piece);
+                    let start = (y * width.input + x) * channels + self.first_channel + channel;
+                    copy_operands(&self.image[start..start + piece.len()], piece);
                 }
                 None => piece.fill(0.0),
             }

@@ -1,0 +1,207 @@
+//! Pooling and resizing of channels-last images.
+
+use crate::error::{NumericsError, count, expect_length, expect_positive};
+use crate::isa::{Isa, Work};
+use crate::processor::Processor;
+use crate::step::{Fused, canonical, element, greater, stored};
+use crate::window::Window;
+
+/// What a window makes of the elements under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// The greatest, by integer keys; NaN if any is; -∞ of none.
+    Max,
+    /// The sum in the order (kh, kw), from +0, divided by how many there are.
+    Average,
+    /// The same, divided by all taps that lie on the image or its padding.
+    AverageWithPadding,
+}
+
+struct PoolRow<'a> {
+    pooling: Pooling,
+    window: &'a Window,
+    input: &'a [f32],
+    image: usize,
+    y: usize,
+    out: &'a mut [f32],
+}
+
+impl Work for PoolRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { pooling, window, input, image, y, out } = self;
+        let channels = window.channels;
+        let start = if pooling == Pooling::Max { f32::NEG_INFINITY } else { 0.0 };
+        for (x, sums) in out.chunks_mut(channels).enumerate() {
+            sums.fill(start);
+            let mut met = 0;
+            for (down, across) in (0..window.height.kernel).flat_map(|d| (0..window.width.kernel).map(move |a| (d, a)))
+            {
+                let source = window.height.gathered(y, down).zip(window.width.gathered(x, across));
+                let Some((y, x)) = source else { continue };
+                met += 1;
+                let start = ((image * window.height.input + y) * window.width.input + x) * channels;
+                let values = &input[start..start + channels];
+                if pooling == Pooling::Max {
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum = greater(*sum, element(*value)));
+                } else {
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += element(*value));
+                }
+            }
+            let divisor = match pooling {
+                Pooling::Max => 1.0,
+                Pooling::Average => met as f32,
+                Pooling::AverageWithPadding => (within(&window.height, y) * within(&window.width, x)) as f32,
+            };
+            sums.iter_mut().for_each(|sum| *sum = stored(*sum / divisor));
+        }
+    }
+}
+
+/// Taps at `place` that lie on the padded image.
+fn within(axis: &crate::window::Axis, place: usize) -> usize {
+    let padded = axis.before + axis.input + axis.behind;
+    (0..axis.kernel).filter(|tap| place * axis.stride + tap * axis.dilation < padded).count()
+}
+
+impl Processor {
+    /// Pools `input` (images, height, width, channels) into `out` (images, `places`, channels).
+    ///
+    /// `places` are usually those of the window's axes; one more a side is what ONNX's `ceil_mode` may add.
+    pub fn pool_images(
+        &self,
+        pooling: Pooling,
+        window: &Window,
+        places: [usize; 2],
+        input: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        for (axis, places) in [(window.height, places[0]), (window.width, places[1])] {
+            let most = axis.places()? + 1;
+            if places > most {
+                return Err(NumericsError::Parameter { what: "a side's places", value: places, rule: "is too many" });
+            }
+        }
+        expect_length("the images", input.len(), window.elements()?)?;
+        let elements = count("the result", &[window.images, places[0], places[1], window.channels])?;
+        expect_length("the result", out.len(), elements)?;
+        self.pool().chunks(out, (places[1] * window.channels).max(1), |index, out| {
+            let (image, y) = (index / places[0], index % places[0]);
+            self.run(PoolRow { pooling, window, input, image, y, out });
+        });
+        Ok(())
+    }
+
+    /// Resizes `input` (images, height, width, channels) along both axes.
+    pub fn resize(
+        &self,
+        images: usize,
+        channels: usize,
+        height: &Resampling,
+        width: &Resampling,
+        input: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        expect_positive("the number of channels", channels)?;
+        let elements = count("the images", &[images, height.input, width.input, channels])?;
+        expect_length("the images", input.len(), elements)?;
+        let elements = count("the result", &[images, height.taps.len(), width.taps.len(), channels])?;
+        expect_length("the result", out.len(), elements)?;
+        self.pool().chunks(out, (width.taps.len() * channels).max(1), |index, out| {
+            let (image, y) = (index / height.taps.len(), index % height.taps.len());
+            self.run(ResizeRow { image, down: height.taps[y], height: height.input, width, channels, input, out });
+        });
+        Ok(())
+    }
+}
+
+/// Two neighbours of a place in the input, and how much the second counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tap {
+    /// The neighbour at or before it.
+    pub first: usize,
+    /// The neighbour behind it.
+    pub second: usize,
+    /// 0 is all of the first, 1 all of the second.
+    pub weight: f32,
+}
+
+/// For each place along an axis of a result, where it lies in the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resampling {
+    input: usize,
+    taps: Vec<Tap>,
+}
+
+impl Resampling {
+    /// From coordinates in the input, as ONNX's modes give them: linear between the neighbours, the edge beyond.
+    pub fn linear(input: usize, coordinates: &[f64]) -> Result<Self, NumericsError> {
+        expect_positive("the input", input)?;
+        let last = (input - 1) as f64;
+        let taps = coordinates.iter().map(|&coordinate| {
+            // NaN goes to 0 by the order of these comparisons.
+            let inside = if coordinate > 0.0 { coordinate.min(last) } else { 0.0 };
+            let first = inside.floor() as usize;
+            Tap { first, second: (first + 1).min(input - 1), weight: (inside - inside.floor()) as f32 }
+        });
+        Ok(Self { input, taps: taps.collect() })
+    }
+
+    /// From the index of the nearest element, for each place.
+    pub fn nearest(input: usize, indices: &[usize]) -> Result<Self, NumericsError> {
+        if let Some(&value) = indices.iter().find(|&&index| index >= input) {
+            return Err(NumericsError::Parameter { what: "an index", value, rule: "lies outside the input" });
+        }
+        Ok(Self { input, taps: indices.iter().map(|&i| Tap { first: i, second: i, weight: 0.0 }).collect() })
+    }
+
+    /// For each place of the result, where it lies.
+    pub fn taps(&self) -> &[Tap] {
+        &self.taps
+    }
+}
+
+/// `a + weight · (b - a)`, the multiply-add fused; `a` itself, all its bits, where the weight is 0.
+#[inline(always)]
+pub(crate) fn between<F: Fused>(a: f32, b: f32, weight: f32) -> f32 {
+    let mixed = stored(F::fused(weight, element(b) - element(a), element(a)));
+    if weight == 0.0 { canonical(a) } else { mixed }
+}
+
+struct ResizeRow<'a> {
+    image: usize,
+    down: Tap,
+    height: usize,
+    width: &'a Resampling,
+    channels: usize,
+    input: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Work for ResizeRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { image, down, height, width, channels, input, out } = self;
+        let pixel = |y: usize, x: usize| {
+            let start = ((image * height + y) * width.input + x) * channels;
+            &input[start..start + channels]
+        };
+        for (out, across) in out.chunks_mut(channels).zip(&width.taps) {
+            let corners = [
+                pixel(down.first, across.first),
+                pixel(down.first, across.second),
+                pixel(down.second, across.first),
+                pixel(down.second, across.second),
+            ];
+            for (c, out) in out.iter_mut().enumerate() {
+                let top = between::<I::Fused>(corners[0][c], corners[1][c], across.weight);
+                let bottom = between::<I::Fused>(corners[2][c], corners[3][c], across.weight);
+                *out = between::<I::Fused>(top, bottom, down.weight);
+            }
+        }
+    }
+}
