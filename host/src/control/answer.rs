@@ -143,6 +143,8 @@ pub(crate) struct VerdictWords {
     pub(crate) first_difference: Option<String>,
     /// The claim that the replay made.
     pub(crate) found: String,
+    /// The signed verdict's CID.
+    pub(crate) signed: String,
 }
 
 /// What a replay comes to.

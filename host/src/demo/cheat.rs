@@ -54,7 +54,7 @@ impl Sink for AlteringSink<'_> {
 /// The least bit of a number in the middle: a lie so small that nobody would see it in the accuracy.
 fn with_one_bit_changed(bytes: &[u8]) -> Vec<u8> {
     let mut altered = bytes.to_vec();
-    let middle = altered.len() / 2 & !3;
+    let middle = (altered.len() / 2) & !3;
     altered[middle] ^= 1;
     altered
 }

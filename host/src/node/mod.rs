@@ -13,6 +13,7 @@ mod executor; // who has the workers execute
 mod fetch; // content that is not here yet
 mod history; // ps, logs, wait, cancel
 mod hosting; // runs of others
+mod hosts; // whom to ask for one run
 mod inspect; // show, ls
 mod machine; // processor and memory
 mod network; // this node as a peer
@@ -26,6 +27,7 @@ mod resolve; // names
 mod run; // one attempt from request to answer
 mod statements; // receipts and verdicts: signing, keeping, finding
 mod status; // how it does
+mod verdicts; // replays by other hosts
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};

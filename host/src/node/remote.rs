@@ -1,109 +1,35 @@
 //! Runs on other hosts: whom to ask, what they say, and what their word is worth.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use poai_net::{
     Ask, DeclineReason, NetError, PeerId, ReceiptAnswer, RunEvent, SignedBytes, Stage, VerdictAnswer, peer_of,
 };
-use poai_objects::{Claim, EngineName, Object, Offer, Package, Run, RunId, Signed};
-use tokio::time::Instant;
+use poai_objects::{Claim, Object, Package, RunId, Signed};
 use tokio_util::sync::CancellationToken;
 
+use super::hosts::Hosts;
 use super::network::{Network, address};
 use super::prepare::PreparedRun;
 use super::run::Claimed;
 use super::statements::Retention;
 use super::{Node, interrupted};
 use crate::attempts::Attempt;
-use crate::control::{Place, RunRequest, VerdictWord, VerdictWords};
+use crate::control::{Place, RunRequest};
 use crate::errors::{Failure, Kind};
 use crate::events::{Event, Events, LogLevel};
 use crate::shelf::Shelf;
 
 /// Hosts that may fault on a run before it is held to be the run's doing.
 const MAX_FAULTS: usize = 3;
-/// How long one waits for new offers before asking busy hosts again.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the last word of a host was.
-enum LastWord {
+pub(super) enum LastWord {
     Receipt(ReceiptAnswer),
     Verdict(VerdictAnswer),
     Declined { reason: String, busy: bool, refused: bool },
     Faulted(String),
-}
-
-/// The hosts of one request: who was asked, and how it went.
-struct Hosts<'a> {
-    network: &'a Network,
-    /// One host alone, if the request names it.
-    only: Option<PeerId>,
-    memory_bytes: u64,
-    out: BTreeSet<PeerId>,
-    said: BTreeMap<PeerId, String>,
-    faults: usize,
-    deadline: Instant,
-}
-
-impl Hosts<'_> {
-    /// The best host that was not asked yet; waits for one until the request's patience ends.
-    async fn next(&mut self, cancel: &CancellationToken) -> Result<PeerId, Failure> {
-        loop {
-            if let Some(host) = self.best() {
-                return Ok(host);
-            }
-            let asked_out = self.only.is_some_and(|only| self.out.contains(&only));
-            if asked_out || Instant::now() >= self.deadline {
-                return Err(self.nobody());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE.min(self.deadline - Instant::now())) => {}
-                () = self.offer_seen() => {}
-                () = cancel.cancelled() => return Err(interrupted()),
-            }
-        }
-    }
-
-    async fn offer_seen(&self) {
-        let mut events = self.network.net.events();
-        while !matches!(events.recv().await, Ok(poai_net::NetEvent::OfferSeen { .. }) | Err(_)) {}
-    }
-
-    fn best(&self) -> Option<PeerId> {
-        if let Some(only) = self.only {
-            return (!self.out.contains(&only)).then_some(only);
-        }
-        let offers = self.network.net.offers();
-        let fits = |signed: &&Signed<Offer>| {
-            let offer = signed.object();
-            offer.engine == EngineName::CURRENT
-                && offer.memory_bytes >= self.memory_bytes
-                && !self.out.contains(&peer_of(signed.key()))
-        };
-        // Free before busy, then cheap before dear, then fast before slow.
-        let merit = |signed: &&Signed<Offer>| {
-            let offer = signed.object();
-            (offer.free_slots == 0, offer.price, std::cmp::Reverse(offer.fuel_per_s), peer_of(signed.key()))
-        };
-        offers.iter().filter(fits).min_by_key(merit).map(|signed| peer_of(signed.key()))
-    }
-
-    /// Takes a host out, and says why.
-    fn give_up(&mut self, host: PeerId, reason: String, events: &Events) {
-        events.send(Event::HostFailed { host: host.to_string(), reason: reason.clone() });
-        self.out.insert(host);
-        self.said.insert(host, reason);
-    }
-
-    fn nobody(&self) -> Failure {
-        if self.said.is_empty() {
-            return Failure::new(Kind::NoPeer, "no host offers to take the run");
-        }
-        let said: Vec<String> = self.said.iter().map(|(host, reason)| format!("{host}: {reason}")).collect();
-        Failure::new(Kind::Declined, format!("no host took the run ({})", said.join("; ")))
-    }
 }
 
 impl Node {
@@ -131,6 +57,7 @@ impl Node {
     ) -> Result<Claimed, Failure> {
         let ask = self.ask_for_run(prepared)?;
         let mut hosts = self.hosts_for(request, prepared, events, cancel).await?;
+        let mut faults = 0;
         loop {
             let host = hosts.next(cancel).await?;
             events.send(Event::Started { on: host.to_string() });
@@ -147,22 +74,18 @@ impl Node {
                 Ok(LastWord::Declined { refused: true, reason, .. }) => {
                     return Err(Failure::new(Kind::Refused, reason));
                 }
-                Ok(LastWord::Declined { busy: true, reason, .. }) if Instant::now() < hosts.deadline => {
-                    // It may have a slot in a moment; others come first meanwhile.
-                    hosts.said.insert(host, reason);
-                    tokio::time::sleep(PAUSE).await;
-                }
+                Ok(LastWord::Declined { busy: true, reason, .. }) => hosts.is_busy(host, reason),
                 Ok(LastWord::Declined { reason, .. }) => hosts.give_up(host, reason, events),
                 Ok(LastWord::Faulted(reason)) => {
                     hosts.give_up(host, reason, events);
-                    hosts.faults += 1;
+                    faults += 1;
                 }
                 Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
                 Err(failure) => hosts.give_up(host, failure.message, events),
             }
-            if hosts.faults >= MAX_FAULTS {
+            if faults >= MAX_FAULTS {
                 let message =
-                    format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.nobody().message);
+                    format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.what_was_said());
                 return Err(Failure::new(Kind::HostFault, message)
                     .hint("the run itself may be what breaks them: try it with --on local"));
             }
@@ -170,7 +93,7 @@ impl Node {
     }
 
     /// What is asked of a host: the run, and the signed package by which it is known.
-    fn ask_for_run(&self, prepared: &PreparedRun) -> Result<Ask, Failure> {
+    pub(super) fn ask_for_run(&self, prepared: &PreparedRun) -> Result<Ask, Failure> {
         let mut ask = Ask::for_run(&prepared.run);
         if let Some((_, Some(envelope))) = &prepared.resolved.package {
             ask.package = Some(SignedBytes::of(&self.store.signed::<Package>(envelope)?));
@@ -178,7 +101,7 @@ impl Node {
         Ok(ask)
     }
 
-    async fn hosts_for(
+    pub(super) async fn hosts_for(
         self: &Arc<Self>,
         request: &RunRequest,
         prepared: &PreparedRun,
@@ -196,15 +119,7 @@ impl Node {
             () = cancel.cancelled() => return Err(interrupted()),
         };
         let patience = Duration::from_secs(self.config.network.patience_s);
-        Ok(Hosts {
-            network,
-            only,
-            memory_bytes: prepared.run.limits.memory_bytes,
-            out: [network.net.peer()].into(),
-            said: BTreeMap::new(),
-            faults: 0,
-            deadline: Instant::now() + patience,
-        })
+        Ok(Hosts::new(network, only, prepared.run.limits.memory_bytes, patience))
     }
 
     /// A host that a request names: by its peer id, or by an address that ends in one.
@@ -219,7 +134,7 @@ impl Node {
     }
 
     /// Asks one host, passes on what it says, and gives its last word. Dropping the stream cancels.
-    async fn ask_host(
+    pub(super) async fn ask_host(
         self: &Arc<Self>,
         network: &Network,
         host: PeerId,
@@ -280,114 +195,6 @@ impl Node {
         })
         .await
     }
-
-    /// Has other hosts replay a claim, as many as the request wants.
-    pub(super) async fn verify_elsewhere(
-        self: &Arc<Self>,
-        request: &RunRequest,
-        prepared: &PreparedRun,
-        claimed: &Claimed,
-        events: &Events,
-        cancel: &CancellationToken,
-    ) -> Result<Vec<VerdictWords>, Failure> {
-        let wanted = request.verify as usize;
-        if wanted == 0 {
-            return Ok(Vec::new());
-        }
-        let elsewhere = RunRequest { on: Place::Network, ..request.clone() };
-        let mut hosts = self.hosts_for(&elsewhere, prepared, events, cancel).await?;
-        // Nobody replays its own claim.
-        hosts.out.extend(claimed.host.or_else(|| self.host_of_receipt(claimed)));
-        let mut ask = self.ask_for_run(prepared)?;
-        ask.purpose = Ask::for_verdict(&prepared.run, &claimed.claim).purpose;
-        // What the task says was heard when it was run.
-        ask.want_log = false;
-        let mut verdicts = Vec::new();
-        while verdicts.len() < wanted {
-            let host =
-                hosts.next(cancel).await.map_err(|failure| too_few(wanted, verdicts.len(), &claimed.claim, failure))?;
-            match self.verdict_of(&hosts, host, ask.clone(), &claimed.claim, events, cancel).await {
-                Ok(words) => {
-                    hosts.out.insert(host);
-                    events.send(Event::Verdict(words.clone()));
-                    verdicts.push(words);
-                }
-                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
-                Err(failure) => hosts.give_up(host, failure.message, events),
-            }
-        }
-        Ok(verdicts)
-    }
-
-    fn host_of_receipt(&self, claimed: &Claimed) -> Option<PeerId> {
-        Some(peer_of(&claimed.receipt.key))
-    }
-
-    async fn verdict_of(
-        self: &Arc<Self>,
-        hosts: &Hosts<'_>,
-        host: PeerId,
-        ask: Ask,
-        seen: &Claim,
-        events: &Events,
-        cancel: &CancellationToken,
-    ) -> Result<VerdictWords, Failure> {
-        match self.ask_host(hosts.network, host, ask, events, cancel).await? {
-            LastWord::Verdict(answer) => self.take_verdict(host, seen, &answer).await,
-            LastWord::Receipt(_) => Err(Failure::new(Kind::Network, "it answered something else than was asked")),
-            LastWord::Declined { reason, .. } | LastWord::Faulted(reason) => Err(Failure::new(Kind::Declined, reason)),
-        }
-    }
-
-    /// Checks a host's verdict on a claim, and keeps it.
-    async fn take_verdict(
-        self: &Arc<Self>,
-        host: PeerId,
-        seen: &Claim,
-        answer: &VerdictAnswer,
-    ) -> Result<VerdictWords, Failure> {
-        let (verdict, found) = answer.open()?;
-        check_signer(&verdict, host)?;
-        if verdict.object().seen != seen.id() {
-            return Err(Failure::new(Kind::Network, format!("{host} judged another claim than it was asked about")));
-        }
-        check_run(&found, seen.run)?;
-        let difference = verdict.object().first_difference.as_ref().map(super::replay::difference_words);
-        let words = VerdictWords {
-            host: host.to_string(),
-            verdict: if difference.is_none() { VerdictWord::Same } else { VerdictWord::Differs },
-            first_difference: difference,
-            found: found.id().to_string(),
-        };
-        self.blocking(move |node| {
-            node.store.put_object(&found)?;
-            node.keep_verdict(&verdict)
-        })
-        .await?;
-        Ok(words)
-    }
-
-    /// Has hosts replay a claim for `verify --on`.
-    pub(super) async fn verdict_from(
-        self: &Arc<Self>,
-        request: &RunRequest,
-        run: &Run,
-        claimed: &Claimed,
-        events: &Events,
-        cancel: &CancellationToken,
-    ) -> Result<VerdictWords, Failure> {
-        let prepared = self.prepared_again(run)?;
-        let ask = Ask { want_log: false, ..Ask::for_verdict(run, &claimed.claim) };
-        let mut hosts = self.hosts_for(request, &prepared, events, cancel).await?;
-        loop {
-            let host = hosts.next(cancel).await?;
-            match self.verdict_of(&hosts, host, ask.clone(), &claimed.claim, events, cancel).await {
-                Ok(words) => return Ok(words),
-                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
-                Err(failure) => hosts.give_up(host, failure.message, events),
-            }
-        }
-    }
 }
 
 /// Connects to a host, at the addresses of its offer if no other is known. Asking says what is wrong if that fails.
@@ -406,7 +213,7 @@ async fn reach(network: &Network, host: PeerId) {
     }
 }
 
-fn check_signer<T: Object>(signed: &Signed<T>, host: PeerId) -> Result<(), Failure> {
+pub(super) fn check_signer<T: Object>(signed: &Signed<T>, host: PeerId) -> Result<(), Failure> {
     let signer = peer_of(signed.key());
     if signer == host {
         return Ok(());
@@ -414,19 +221,11 @@ fn check_signer<T: Object>(signed: &Signed<T>, host: PeerId) -> Result<(), Failu
     Err(Failure::new(Kind::ForgedSignature, format!("{host} gave something that {signer} signed")))
 }
 
-fn check_run(claim: &Claim, run: RunId) -> Result<(), Failure> {
+pub(super) fn check_run(claim: &Claim, run: RunId) -> Result<(), Failure> {
     if claim.run == run {
         return Ok(());
     }
     Err(Failure::new(Kind::Network, format!("the claim is about the run {}, not about {run}", claim.run)))
-}
-
-fn too_few(wanted: usize, got: usize, claim: &Claim, failure: Failure) -> Failure {
-    if failure.kind == Kind::Interrupted {
-        return failure;
-    }
-    let message = format!("{got} of {wanted} replays were made of the claim {}: {}", claim.id(), failure.message);
-    Failure { message, ..failure }.hint("the run itself is done, and kept: `poai verify CLAIM` replays it here")
 }
 
 fn pass_on(event: RunEvent, events: &Events) {

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use super::prepare::PreparedRun;
-use super::run::{Claimed, say_to};
-use super::statements::{KeptReceipt, Retention};
+use super::run::say_to;
+use super::statements::Retention;
 use crate::control::{Answer, Place, RunRequest, Target, VerdictWord, VerifyAnswer, VerifyTarget};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
@@ -96,17 +96,14 @@ impl Node {
     ) -> Result<Answer, Failure> {
         let request =
             RunRequest { on, peers: peers.to_vec(), ..RunRequest::plain(Target::Named(seen.claim.run.to_string())) };
-        let receipt = self.receipt_or_none(seen.id)?;
-        let claimed = Claimed { claim: seen.claim, receipt, host: None, known: None };
-        let words = self.verdict_from(&request, run, &claimed, events, cancel).await?;
-        let statement = self.records.statements(seen.id)?.into_iter().next_back();
+        let words = self.verdict_from(&request, run, &seen.claim, events, cancel).await?;
         Ok(Answer::Verified(VerifyAnswer {
             claim: seen.id.to_string(),
             verdict: words.verdict,
             first_difference: words.first_difference,
             found: words.found,
-            run: claimed.claim.run.to_string(),
-            signed: statement.map(|statement| statement.envelope.to_string()).unwrap_or_default(),
+            run: seen.claim.run.to_string(),
+            signed: words.signed,
             receipt_key: seen.signer.map(|key| key.to_string()),
             by: Some(words.host),
         }))
@@ -207,12 +204,6 @@ impl Node {
         in_use.hold_dag(id.cid());
         let resolved = self.resolve(&run.program.to_string())?;
         Ok(PreparedRun { resolved, run: run.clone(), id, in_use })
-    }
-
-    /// A receipt to go with a claim that is judged elsewhere; one that is not known is this host's to guess.
-    fn receipt_or_none(&self, claim: ClaimId) -> Result<KeptReceipt, Failure> {
-        self.receipt_of(claim)?
-            .ok_or_else(|| Failure::new(Kind::NotFound, format!("no receipt of the claim {claim} is here")))
     }
 }
 
