@@ -17,7 +17,7 @@ use std::io;
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 
-use poai_sandbox::Layer;
+use poai_sandbox::{Layer, OptLevel};
 use poai_sandbox::worker::{confine, forbid_new_code, serve};
 use rustix::process::DumpableBehavior;
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         // Whatever follows only marks the process, so that a test knows its own.
-        ["worker", ..] => match serve() {
+        ["worker", ..] => match serve(OptLevel::Speed) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");

@@ -16,7 +16,7 @@ use super::confine::{confine, forbid_new_code};
 use super::protocol::{FromWorker, PROTOCOL_VERSION, ToWorker};
 use super::remote::{Line, RemoteContent, RemoteSink};
 use crate::layers::Layer;
-use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, Stage, prepare};
+use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, OptLevel, Stage, prepare};
 
 /// Why a worker ended other than by the daemon's going away.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,14 @@ impl From<ChannelError> for ServeError {
 
 /// Serves the daemon at the other end of standard input, until it goes away or has compiled something.
 ///
+/// How hard the compiler tries changes no claim; all workers of a home must try equally hard.
+///
 /// To be called first of all in a process that has one thread: it closes every descriptor that it
 /// was not meant to have, and restricts the process for good.
 ///
 /// # Errors
 /// If the process was not started as a worker, or cannot go on.
-pub fn serve() -> Result<(), ServeError> {
+pub fn serve(opt_level: OptLevel) -> Result<(), ServeError> {
     let stdin = io::stdin();
     if stdin.is_terminal() || socket_type(stdin.as_fd()).ok() != Some(SocketType::STREAM) {
         return Err(ServeError::NotAWorker);
@@ -57,7 +59,7 @@ pub fn serve() -> Result<(), ServeError> {
     let socket = stdin.as_fd().try_clone_to_owned()?;
     end_with_the_daemon(socket.try_clone()?)?;
     let line = Line::new(Channel::new(socket));
-    let engine = Engine::new(&EngineConfig::default())?;
+    let engine = Engine::new(&EngineConfig { opt_level, ..EngineConfig::default() })?;
     line.say(&FromWorker::Hello {
         protocol: PROTOCOL_VERSION,
         engine: EngineName::CURRENT,
