@@ -49,7 +49,8 @@ const UNITS_CAP: u32 = i32::MAX as u32 / 2;
 
 fn frame_units(facts: &FunctionFacts, costs: &CostTable) -> u32 {
     let slots = facts.locals.saturating_add(facts.operands);
-    costs.frame.saturating_add(costs.slot.saturating_mul(slots)).min(UNITS_CAP)
+    let values = facts.values / costs.frame_values;
+    costs.frame.saturating_add(costs.slot.saturating_mul(slots)).saturating_add(values).min(UNITS_CAP)
 }
 
 /// Per function, the units of the deepest chain of functions below it that do not test the stack themselves.

@@ -1,9 +1,9 @@
 //! The static rules, tested on the original component.
 
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, Encoding,
-    ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Instance, Operator, Parser,
-    Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    BlockType, CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef,
+    Encoding, ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody, Instance, Operator,
+    Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use crate::features::parser;
@@ -89,6 +89,8 @@ struct ModuleFacts {
     memories: u64,
     memory_pages: u64,
     tables: u64,
+    /// How many parameters each of its types has.
+    type_params: Vec<u64>,
 }
 
 struct Checker<'r> {
@@ -213,8 +215,16 @@ impl<'r> Checker<'r> {
             let offset = ops.original_position();
             let op = ops.read()?;
             validator.op(offset, &op)?;
-            if let Operator::BrTable { targets } = &op {
-                limit(StaticRule::JumpTargets, targets.len().into(), rules.jump_targets)?;
+            match &op {
+                Operator::BrTable { targets } => {
+                    limit(StaticRule::JumpTargets, targets.len().into(), rules.jump_targets)?;
+                }
+                Operator::Block { blockty: BlockType::FuncType(ty) }
+                | Operator::Loop { blockty: BlockType::FuncType(ty) }
+                | Operator::If { blockty: BlockType::FuncType(ty) } => {
+                    limit(StaticRule::Results, self.module().type_params[*ty as usize], rules.results)?;
+                }
+                _ => {}
             }
             // The function itself is the outermost frame.
             let nesting = u64::from(validator.control_stack_height()).saturating_sub(1);
@@ -285,11 +295,12 @@ impl<'r> Checker<'r> {
         self.modules.last_mut().expect("a module's sections come after its version")
     }
 
-    fn gather_types(&self, section: &wasmparser::TypeSectionReader<'_>) -> Result<(), Refused> {
+    fn gather_types(&mut self, section: &wasmparser::TypeSectionReader<'_>) -> Result<(), Refused> {
         for ty in section.clone().into_iter_err_on_gc_types() {
             let ty = ty?;
-            let longest = ty.params().len().max(ty.results().len()) as u64;
-            limit(StaticRule::Signature, longest, self.rules.signature)?;
+            limit(StaticRule::Signature, ty.params().len() as u64, self.rules.signature)?;
+            limit(StaticRule::Results, ty.results().len() as u64, self.rules.results)?;
+            self.module().type_params.push(ty.params().len() as u64);
         }
         Ok(())
     }

@@ -41,6 +41,9 @@ pub struct CostTable {
     pub frame: u32,
     /// Stack units of each parameter, local and operand of a call's frame.
     pub slot: u32,
+    /// Values that a function computes, for one more unit of its frame: the compiler may keep any of them over a call,
+    /// though the program does not.
+    pub frame_values: u32,
 }
 
 impl CostTable {
@@ -63,6 +66,7 @@ impl CostTable {
         leaf: 64,
         frame: 64,
         slot: 16,
+        frame_values: 2,
     };
 
     /// Bytes that a bulk operation moves for one unit of fuel.
@@ -85,7 +89,7 @@ mod tests {
     fn the_first_table_is_pinned() {
         let pinned = "CostTable { simple: 1, memory: 2, divide: 8, branch: 1, branch_table: 3, call: 4, \
             call_indirect: 8, table: 4, bulk: 16, bulk_bytes_shift: 3, table_element: 1, page: 1024, host_call: 64, \
-            instance: 1024, leaf: 64, frame: 64, slot: 16 }";
+            instance: 1024, leaf: 64, frame: 64, slot: 16, frame_values: 2 }";
         assert_eq!(format!("{:?}", CostTable::VERSION_1), pinned);
         assert_eq!(CostTable::default(), CostTable::VERSION_1);
         assert_eq!(CostTable::VERSION_1.bulk_bytes(), 8);

@@ -73,7 +73,7 @@ pub use refusal::{Refused, StaticRule};
 pub use rules::StaticRules;
 
 /// Version of the instrumentation: part of the key of compiled code, raised with any change of its output.
-pub const METER_VERSION: u32 = 1;
+pub const METER_VERSION: u32 = 2;
 
 /// The instance that an instrumented component imports from the host.
 pub const HOST_INTERFACE: &str = "poai:meter/host@0.1.0";

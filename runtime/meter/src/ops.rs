@@ -23,6 +23,40 @@ pub(crate) fn cost_of(op: &Operator<'_>, costs: &CostTable) -> u64 {
     u64::from(cost)
 }
 
+/// Whether the instruction makes a value that was not there before.
+pub(crate) fn computes(op: &Operator<'_>) -> bool {
+    use Operator::*;
+    !matches!(
+        op,
+        Block { .. }
+            | Loop { .. }
+            | If { .. }
+            | Else
+            | End
+            | Nop
+            | Drop
+            | Unreachable
+            | Br { .. }
+            | BrIf { .. }
+            | BrTable { .. }
+            | Return
+            | Call { .. }
+            | ReturnCall { .. }
+            | CallIndirect { .. }
+            | ReturnCallIndirect { .. }
+            | LocalGet { .. }
+            | LocalSet { .. }
+            | LocalTee { .. }
+            | GlobalGet { .. }
+            | GlobalSet { .. }
+            | I32Const { .. }
+            | I64Const { .. }
+            | F32Const { .. }
+            | F64Const { .. }
+            | V128Const { .. }
+    )
+}
+
 /// Whether the instruction can end the run by itself. A direct call cannot: its callee stores before it traps.
 pub(crate) fn can_trap(op: &Operator<'_>) -> bool {
     use Operator::*;

@@ -119,6 +119,8 @@ static_rules! {
     Types = "types",
     /// [`StaticRules::signature`](crate::StaticRules::signature)
     Signature = "signature",
+    /// [`StaticRules::results`](crate::StaticRules::results)
+    Results = "results",
     /// [`StaticRules::imports`](crate::StaticRules::imports)
     Imports = "imports",
     /// [`StaticRules::exports`](crate::StaticRules::exports)

@@ -18,8 +18,11 @@ pub struct StaticRules {
     pub core_instances: u64,
     /// Types in one core module.
     pub types: u64,
-    /// Parameters, and likewise results, of one core function type.
+    /// Parameters of one core function type.
     pub signature: u64,
+    /// Results of one core function type, and parameters of one block: a branch or a return costs the same however
+    /// many values it carries, and the machine moves each of them.
+    pub results: u64,
     /// Imports of one core module.
     pub imports: u64,
     /// Exports of one core module.
@@ -57,6 +60,7 @@ impl Default for StaticRules {
             core_instances: 64,
             types: 20_000,
             signature: 256,
+            results: 16,
             imports: 4_096,
             exports: 50_000,
             functions: 200_000,
@@ -87,6 +91,7 @@ mod tests {
             core_instances: 64,
             types: 20_000,
             signature: 256,
+            results: 16,
             imports: 4_096,
             exports: 50_000,
             functions: 200_000,

@@ -3,7 +3,7 @@
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources};
 
 use crate::nan::CanonicalPoints;
-use crate::ops::{can_trap, cost_of, is_bulk};
+use crate::ops::{can_trap, computes, cost_of, is_bulk};
 use crate::reach::Reachability;
 use crate::{CostTable, Refused};
 
@@ -14,6 +14,8 @@ pub(crate) struct FunctionFacts {
     pub(crate) locals: u32,
     /// The greatest height of the operand stack.
     pub(crate) operands: u32,
+    /// How many values it computes.
+    pub(crate) values: u32,
     /// Sum of the static costs of its instructions.
     pub(crate) cost: u64,
     /// Defined functions that it calls directly, without repeats, numbered from the first defined one.
@@ -84,6 +86,7 @@ pub(crate) fn scan(
 impl FunctionFacts {
     fn note(&mut self, op: &Operator<'_>, imported: u32, costs: &CostTable) {
         self.cost += cost_of(op, costs);
+        self.values += u32::from(computes(op));
         self.can_trap |= can_trap(op);
         self.has_bulk |= is_bulk(op);
         match op {

@@ -73,6 +73,7 @@ fn live(loaded: &Loaded, run: Run, host: Host) -> Result<Finished, Fault> {
 fn call(loaded: &Loaded, store: &mut Store<Guest>) -> wasmtime::Result<Ending> {
     store.data_mut().begin()?;
     let instance = loaded.instance.instantiate(&mut *store)?;
+    store.data_mut().limiter.born();
     let outcome = match loaded.entry {
         Entry::Task(run) => {
             let run = instance.get_typed_func::<(), (Result<(), String>,)>(&mut *store, run)?;

@@ -180,7 +180,7 @@ impl Survey {
         let mut validator = function.into_validator(FuncValidatorAllocations::default());
         validator.read_locals(&mut body.get_binary_reader()).unwrap();
         let mut facts = Facts::default();
-        let mut height = 0;
+        let (mut height, mut values) = (0, 0);
         let live = live_ops(body);
         for (op, is_live) in &live {
             validator.op(1, op).unwrap();
@@ -189,6 +189,7 @@ impl Survey {
             }
             height = height.max(validator.operand_stack_height());
             facts.cost += cost(op);
+            values += i64::from(computes(op));
             facts.loops_or_bulk |= matches!(op, Operator::Loop { .. }) || bulk_kind(op).is_some();
             match op {
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
@@ -203,7 +204,7 @@ impl Survey {
             }
         }
         facts.locals = validator.len_locals();
-        facts.frame = 64 + 16 * i64::from(validator.len_locals() + height);
+        facts.frame = 64 + 16 * i64::from(validator.len_locals() + height) + values / 2;
         facts
     }
 
@@ -281,6 +282,18 @@ fn live_ops<'a>(body: &FunctionBody<'a>) -> Vec<(Operator<'a>, bool)> {
 
 fn name(op: &Operator<'_>) -> String {
     format!("{op:?}").split([' ', '{', '(']).next().unwrap().to_owned()
+}
+
+/// Whether an instruction makes a value that was not there before.
+fn computes(op: &Operator<'_>) -> bool {
+    use Operator::*;
+    match op {
+        LocalGet { .. } | LocalSet { .. } | LocalTee { .. } | GlobalGet { .. } | GlobalSet { .. } => false,
+        I32Const { .. } | I64Const { .. } | F32Const { .. } | F64Const { .. } | V128Const { .. } => false,
+        Br { .. } | BrIf { .. } | BrTable { .. } | If { .. } | Return => false,
+        Call { .. } | ReturnCall { .. } | CallIndirect { .. } | ReturnCallIndirect { .. } => false,
+        op => cost(op) > 0,
+    }
 }
 
 fn cost(op: &Operator<'_>) -> i64 {

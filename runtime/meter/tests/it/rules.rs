@@ -47,6 +47,7 @@ fn limits_are_kept_to_the_unit() {
             core_instances: 2,
             types: 2,
             signature: 2,
+            results: 1,
             imports: 2,
             exports: 2,
             functions: 2,
@@ -71,6 +72,7 @@ fn limits_are_kept_to_the_unit() {
         (StaticRule::CoreInstances, |rules| rules.core_instances = 1),
         (StaticRule::Types, |rules| rules.types = 1),
         (StaticRule::Signature, |rules| rules.signature = 1),
+        (StaticRule::Results, |rules| rules.results = 0),
         (StaticRule::Imports, |rules| rules.imports = 1),
         (StaticRule::Exports, |rules| rules.exports = 1),
         (StaticRule::Functions, |rules| rules.functions = 1),
@@ -139,7 +141,7 @@ fn names_of_rules_are_stable() {
     assert_eq!(
         names.join(" "),
         "component valid features component-bytes component-items component-nesting modules core-instances types \
-         signature imports exports functions body-bytes locals block-nesting jump-targets globals tables table-elements memories \
+         signature results imports exports functions body-bytes locals block-nesting jump-targets globals tables table-elements memories \
          segments nested-code module-linking reserved-name"
     );
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());

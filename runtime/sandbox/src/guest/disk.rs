@@ -11,7 +11,7 @@ use std::sync::Arc;
 use poai_objects::OutputName;
 
 use super::bindings::wasi::filesystem::types::ErrorCode;
-use super::memory::Memory;
+use super::memory::{Memory, Reserved};
 
 /// Bytes that a file or folder takes of the memory limit, whatever is in it: its name and the host's record of it.
 const ENTRY_BYTES: u64 = 2_048;
@@ -149,6 +149,11 @@ impl Disk {
         children.map(|(child, entry)| (child[skip..].to_owned(), entry.clone())).collect()
     }
 
+    /// Sets memory of the run aside for what is made of the disk, until that is dropped.
+    pub(crate) fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        Reserved::of(&self.memory, bytes)
+    }
+
     /// How many entries the disk has: what listing or moving a folder may look at.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -249,7 +254,13 @@ impl DiskFile {
             return Err(ErrorCode::InsufficientSpace);
         }
         let size = usize::try_from(size_bytes).map_err(|_| ErrorCode::FileTooLarge)?;
-        self.bytes.borrow_mut().resize(size, 0);
+        let mut bytes = self.bytes.borrow_mut();
+        bytes.resize(size, 0);
+        // What is given back to the run is given back to the machine.
+        if size < bytes.capacity() / 2 {
+            bytes.shrink_to_fit();
+        }
+        drop(bytes);
         self.memory.give_back(old.saturating_sub(size_bytes));
         Ok(())
     }
@@ -326,6 +337,7 @@ mod tests {
         assert_eq!(file.write(u64::MAX, b"7"), Err(ErrorCode::FileTooLarge));
         assert_eq!(file.set_size(u64::MAX), Err(ErrorCode::InsufficientSpace));
         file.set_size(0).unwrap();
+        assert_eq!(file.bytes.borrow().capacity(), 0);
         file.write(0, b"1234567890").unwrap();
         disk.remove_file("f").unwrap();
         assert!(disk.memory.take(ENTRY_BYTES) && !disk.memory.take(1), "an open file keeps its bytes");

@@ -8,11 +8,15 @@ use cid::Cid;
 use poai_objects::{InputName, Link};
 
 use super::host::Host;
+use super::meter::{Meter, cost};
 use super::stop::Stop;
 use crate::{BlockFile, Chunk, Fault, FolderEntry, Node};
 
-/// Nodes kept after a look-up; beyond it all are forgotten and asked for again.
+/// Nodes kept after a look-up; beyond it all are forgotten and asked for again. What is kept decides what a look-up
+/// costs, so this and the next two are part of the engine.
 const NODES_KEPT: usize = 1_024;
+/// Entries and chunks of all nodes kept: each takes some 200 bytes.
+const PARTS_KEPT: usize = 1 << 19;
 /// Blocks kept open: each is a descriptor.
 const BLOCKS_KEPT: usize = 16;
 
@@ -46,18 +50,21 @@ pub(crate) struct Listed {
 pub(crate) struct Inputs {
     named: BTreeMap<InputName, Link>,
     nodes: HashMap<Link, Place>,
+    /// Entries and chunks of `nodes`.
+    parts_kept: usize,
     blocks: Blocks,
 }
 
 impl Inputs {
     pub(crate) fn new(named: BTreeMap<InputName, Link>) -> Self {
-        Self { named, nodes: HashMap::new(), blocks: Blocks::default() }
+        Self { named, nodes: HashMap::new(), parts_kept: 0, blocks: Blocks::default() }
     }
 
     /// What a path of checked parts names.
     pub(crate) fn look_up<'a>(
         &mut self,
         host: &Host,
+        meter: &mut Meter,
         parts: impl Iterator<Item = &'a str>,
     ) -> Result<Result<Place, Missing>, Stop> {
         let mut place = Place::Root;
@@ -68,26 +75,33 @@ impl Inputs {
                 Place::File(_) => return Ok(Err(Missing::NotFolder)),
             };
             let Some(link) = link else { return Ok(Err(Missing::NoEntry)) };
-            place = self.node(host, link)?;
+            place = self.node(host, meter, link)?;
         }
         Ok(Ok(place))
     }
 
     /// A folder's entries, ordered by the bytes of their names; none of a file.
-    pub(crate) fn list(&mut self, host: &Host, place: &Place) -> Result<Option<Vec<Listed>>, Stop> {
+    pub(crate) fn list(&mut self, host: &Host, meter: &mut Meter, place: &Place) -> Result<Option<Vec<Listed>>, Stop> {
         match place {
             Place::File(_) => Ok(None),
             Place::Folder(entries) => Ok(Some(entries.iter().map(Listed::from).collect())),
             Place::Root => {
                 let named: Vec<_> = self.named.iter().map(|(name, link)| (name.to_string(), *link)).collect();
-                let listed = named.into_iter().map(|(name, link)| Ok(Listed::of(name, &self.node(host, link)?)));
+                let listed = named.into_iter().map(|(name, link)| Ok(Listed::of(name, &self.node(host, meter, link)?)));
                 listed.collect::<Result<_, _>>().map(Some)
             }
         }
     }
 
     /// The bytes from `offset`, as many as are asked for and left.
-    pub(crate) fn read(&mut self, host: &Host, file: &InputFile, offset: u64, length: u64) -> Result<Vec<u8>, Stop> {
+    pub(crate) fn read(
+        &mut self,
+        host: &Host,
+        meter: &mut Meter,
+        file: &InputFile,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, Stop> {
         let end = offset.saturating_add(length).min(file.size_bytes);
         let mut bytes = Vec::with_capacity(usize::try_from(end.saturating_sub(offset)).unwrap_or(0));
         let mut at = offset;
@@ -96,7 +110,7 @@ impl Inputs {
             let more = (chunk.bytes - inside).min(end - at);
             let begin = bytes.len();
             bytes.resize(begin + usize::try_from(more).expect("a read fits memory"), 0);
-            let block = self.blocks.open(host, chunk)?;
+            let block = self.blocks.open(host, meter, chunk)?;
             block
                 .file
                 .read_exact_at(&mut bytes[begin..], block.offset + inside)
@@ -106,20 +120,29 @@ impl Inputs {
         Ok(bytes)
     }
 
-    fn node(&mut self, host: &Host, link: Link) -> Result<Place, Stop> {
+    fn node(&mut self, host: &Host, meter: &mut Meter, link: Link) -> Result<Place, Stop> {
         if let Some(place) = self.nodes.get(&link) {
             return Ok(place.clone());
         }
-        let place = match host.open(link)? {
-            Node::File(layout) => Place::File(Rc::new(InputFile::new(link, layout.chunks))),
+        meter.charge(cost::OPEN)?;
+        let (place, parts) = match host.open(link)? {
+            Node::File(layout) => {
+                let parts = layout.chunks.len();
+                (Place::File(Rc::new(InputFile::new(link, layout.chunks))), parts)
+            }
             Node::Folder(mut entries) => {
                 entries.sort_by(|a, b| a.name.cmp(&b.name));
-                Place::Folder(entries.into())
+                let parts = entries.len();
+                (Place::Folder(entries.into()), parts)
             }
         };
-        if self.nodes.len() == NODES_KEPT {
+        // This host found, checked and sent each of them.
+        meter.charge(cost::ENTRY.saturating_mul(parts as u64))?;
+        if self.nodes.len() == NODES_KEPT || self.parts_kept + parts > PARTS_KEPT {
             self.nodes.clear();
+            self.parts_kept = 0;
         }
+        self.parts_kept += parts;
         self.nodes.insert(link, place.clone());
         Ok(place)
     }
@@ -189,11 +212,14 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn open(&mut self, host: &Host, chunk: Chunk) -> Result<&BlockFile, Stop> {
+    fn open(&mut self, host: &Host, meter: &mut Meter, chunk: Chunk) -> Result<&BlockFile, Stop> {
         if let Some(index) = self.open.iter().position(|(cid, _)| *cid == chunk.cid) {
             let block = self.open.remove(index);
             self.open.push(block);
         } else {
+            // The whole block is read and hashed for it, however little the guest reads.
+            meter.charge(cost::OPEN)?;
+            meter.charge_bytes(chunk.bytes)?;
             let block = host.block(chunk.cid)?;
             if block.bytes != chunk.bytes {
                 return Err(unreadable("a block is not as long as its file says"));

@@ -44,17 +44,45 @@ impl Memory {
     }
 }
 
+/// Memory that something of the host takes for the guest, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Reserved {
+    /// None if there is not as much.
+    pub(crate) fn of(memory: &Arc<Memory>, bytes: u64) -> Option<Self> {
+        memory.take(bytes).then(|| Self { memory: Arc::clone(memory), bytes })
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.memory.give_back(self.bytes);
+    }
+}
+
 /// Answers wasmtime's questions about growth.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     memory: Arc<Memory>,
+    /// All memories and tables are there: what is refused from now on is growth.
+    is_born: bool,
     /// Something that had no size yet was refused: if that ends the run, it was too large to begin with.
     refused_at_birth: bool,
 }
 
 impl Limiter {
     pub(crate) fn new(memory: Arc<Memory>) -> Self {
-        Self { memory, refused_at_birth: false }
+        Self { memory, is_born: false, refused_at_birth: false }
+    }
+
+    /// All memories and tables are there.
+    pub(crate) fn born(&mut self) {
+        self.is_born = true;
+        self.refused_at_birth = false;
     }
 
     /// Whether a memory or table may have been too large to begin with.
@@ -65,7 +93,7 @@ impl Limiter {
     fn grow(&mut self, current: usize, desired: usize, maximum: usize, unit_bytes: u64) -> bool {
         let more = (desired.saturating_sub(current) as u64).saturating_mul(unit_bytes);
         let granted = desired <= maximum && self.memory.take(more);
-        self.refused_at_birth |= current == 0 && !granted;
+        self.refused_at_birth |= !self.is_born && current == 0 && !granted;
         granted
     }
 }

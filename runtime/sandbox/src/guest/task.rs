@@ -30,7 +30,7 @@ impl Guest {
             return Ok(Err(inputs::Error::InvalidPath));
         }
         let place =
-            self.inputs.look_up(&self.host, path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)))?;
+            self.inputs.look_up(&self.host, &mut self.meter, path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)))?;
         Ok(place.map_err(|missing| match missing {
             Missing::NoEntry | Missing::NotFolder => inputs::Error::NotFound,
         }))
@@ -43,7 +43,7 @@ impl inputs::Host for Guest {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(listed) = self.inputs.list(&self.host, &place)? else { return Ok(Err(inputs::Error::IsFile)) };
+        let Some(listed) = self.inputs.list(&self.host, &mut self.meter, &place)? else { return Ok(Err(inputs::Error::IsFile)) };
         let name_bytes: usize = listed.iter().map(|entry| entry.name.len()).sum();
         self.meter.charge(cost::ENTRY.saturating_mul(listed.len() as u64))?;
         self.meter.charge_bytes(name_bytes as u64)?;
@@ -74,7 +74,7 @@ impl inputs::HostFile for Guest {
         let file = Rc::clone(&self.handles.get(&file)?.0);
         let length = u64::from(length).min(READ_BYTES).min(file.size_bytes.saturating_sub(offset));
         self.meter.charge_bytes(length)?;
-        Ok(self.inputs.read(&self.host, &file, offset, length)?)
+        Ok(self.inputs.read(&self.host, &mut self.meter, &file, offset, length)?)
     }
 
     fn drop(&mut self, file: Resource<OpenInput>) -> wasmtime::Result<()> {

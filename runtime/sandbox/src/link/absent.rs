@@ -7,6 +7,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Type, Val};
 
 use crate::guest::Guest;
+use crate::guest::meter::{Meter, cost};
 use crate::guest::stop::Stop;
 use crate::guest::wasi::{InputStream, IoError, OutputStream, Pollable};
 use crate::guest_text::one_line;
@@ -48,16 +49,33 @@ fn link_member(
         ComponentItem::ComponentFunc(function) => {
             let refusable = can_say_not_supported(function);
             let name = one_line(&format!("{interface}#{member}"));
-            instance.func_new(member, move |_, _, _, results| match results {
-                [result] if refusable => {
-                    *result = Val::Result(Err(Some(Box::new(Val::Enum(NOT_SUPPORTED.into())))));
-                    Ok(())
+            instance.func_new(member, move |mut store, _, arguments, results| {
+                let meter = &mut store.data_mut().meter;
+                arguments.iter().try_for_each(|argument| charge(meter, argument))?;
+                match results {
+                    [result] if refusable => {
+                        *result = Val::Result(Err(Some(Box::new(Val::Enum(NOT_SUPPORTED.into())))));
+                        Ok(())
+                    }
+                    _ => Err(Stop::Absent { function: name.clone() }.into()),
                 }
-                _ => Err(Stop::Absent { function: name.clone() }.into()),
             })
         }
         // What an absent function would have made is never there to be dropped.
         ComponentItem::Resource(_) => instance.resource(member, resource_type(member), |_, _| Ok(())),
+        _ => Ok(()),
+    }
+}
+
+/// Charges for an argument that was lifted value by value, since its type is whatever the component says.
+fn charge(meter: &mut Meter, value: &Val) -> Result<(), Stop> {
+    meter.charge(cost::ENTRY)?;
+    match value {
+        Val::String(text) => meter.charge_bytes(text.len() as u64),
+        Val::List(values) | Val::Tuple(values) => values.iter().try_for_each(|value| charge(meter, value)),
+        Val::Record(fields) => fields.iter().try_for_each(|(_, value)| charge(meter, value)),
+        Val::Variant(_, Some(value)) | Val::Option(Some(value)) => charge(meter, value),
+        Val::Result(Ok(Some(value)) | Err(Some(value))) => charge(meter, value),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adversary; // guests that mean harm
 mod components; // guests in text
 mod content; // inputs of the tests
 mod endings; // every way in which a run ends

@@ -14,12 +14,16 @@ use super::super::bindings::wasi::filesystem::types::{
 };
 use super::super::disk::{DiskFile, Entry};
 use super::super::inputs::{InputFile, Missing, Place};
+use super::super::memory::Reserved;
 use super::super::meter::cost;
 use super::paths;
 use super::{FsError, InputStream, IoError, OutputStream};
 
 /// Bytes of one read.
 const READ_BYTES: u64 = 1 << 20;
+
+/// Bytes that an entry of a snapshot counts for, without its name.
+const LISTED_BYTES: u64 = 64;
 
 /// The folder of inputs, as programs see it.
 const IN: &str = "/in";
@@ -35,12 +39,24 @@ pub enum Descriptor {
     DiskFile { path: String, file: Rc<DiskFile>, flags: DescriptorFlags },
 }
 
-/// A snapshot of a folder's entries that were not read yet.
-pub struct Listing(VecDeque<(String, DescriptorType)>);
+/// A snapshot of a folder's entries that were not read yet. It counts against the run's memory limit.
+pub struct Listing {
+    entries: VecDeque<(String, DescriptorType)>,
+    _reserved: Reserved,
+}
 
 type Fs<T> = Result<T, FsError>;
 
 impl Descriptor {
+    fn path(&self) -> &str {
+        match self {
+            Self::InputFolder { path }
+            | Self::InputFile { path, .. }
+            | Self::DiskFolder { path }
+            | Self::DiskFile { path, .. } => path,
+        }
+    }
+
     fn kind(&self) -> DescriptorType {
         match self {
             Self::InputFolder { .. } | Self::DiskFolder { .. } => DescriptorType::Directory,
@@ -109,19 +125,19 @@ impl Guest {
         Ok(self.handles.get(handle)?.clone())
     }
 
-    fn charge_path(&mut self, path: &str) -> Fs<()> {
-        let parts = path.split('/').count() as u64;
+    /// Charges for a path below an open folder, whatever comes of it: a look-up begins at the tree's root.
+    fn charge_path(&mut self, base: &Descriptor, path: &str) -> Fs<()> {
+        let parts = [base.path(), path].map(|path| path.split('/').count() as u64);
         self.meter.charge_bytes(path.len() as u64)?;
-        Ok(self.meter.charge(cost::PATH_PART.saturating_mul(parts))?)
+        Ok(self.meter.charge(cost::PATH_PART.saturating_mul(parts[0] + parts[1]))?)
     }
 
     /// What a path below a folder names, opened as a file of `/out` would be.
     fn find(&mut self, base: &Descriptor, path: &str, flags: DescriptorFlags) -> Fs<Descriptor> {
-        self.charge_path(path)?;
         match base {
             Descriptor::InputFolder { path: base } => {
                 let path = paths::below(base, path)?;
-                match self.inputs.look_up(&self.host, paths::parts(&path))? {
+                match self.inputs.look_up(&self.host, &mut self.meter, paths::parts(&path))? {
                     Ok(Place::Root | Place::Folder(_)) => Ok(Descriptor::InputFolder { path }),
                     Ok(Place::File(file)) => Ok(Descriptor::InputFile { path, file }),
                     Err(Missing::NoEntry) => Err(ErrorCode::NoEntry.into()),
@@ -192,8 +208,12 @@ impl Guest {
                 entries.map(|(name, entry)| (name, kind(matches!(entry, Entry::Folder)))).collect()
             }
             Descriptor::InputFolder { path } => {
-                let place = self.inputs.look_up(&self.host, paths::parts(path))?.map_err(|_| ErrorCode::NoEntry)?;
-                let entries = self.inputs.list(&self.host, &place)?.ok_or(ErrorCode::NotDirectory)?.into_iter();
+                let place = self
+                    .inputs
+                    .look_up(&self.host, &mut self.meter, paths::parts(path))?
+                    .map_err(|_| ErrorCode::NoEntry)?;
+                let entries =
+                    self.inputs.list(&self.host, &mut self.meter, &place)?.ok_or(ErrorCode::NotDirectory)?.into_iter();
                 entries.map(|entry| (entry.name, kind(entry.is_folder))).collect()
             }
             Descriptor::InputFile { .. } | Descriptor::DiskFile { .. } => return Err(ErrorCode::NotDirectory.into()),
@@ -290,7 +310,9 @@ impl HostDescriptor for Guest {
         let length = length.min(READ_BYTES).min(left);
         self.meter.charge_bytes(length)?;
         let bytes = match &descriptor {
-            Descriptor::InputFile { file, .. } => self.inputs.read(&self.host, file, offset, length)?,
+            Descriptor::InputFile { file, .. } => {
+                self.inputs.read(&self.host, &mut self.meter, file, offset, length)?
+            }
             Descriptor::DiskFile { file, flags, .. } if flags.contains(DescriptorFlags::READ) => {
                 file.read(offset, length)
             }
@@ -301,10 +323,10 @@ impl HostDescriptor for Guest {
     }
 
     fn write(&mut self, handle: Resource<Descriptor>, bytes: Vec<u8>, offset: u64) -> Fs<u64> {
+        self.meter.charge_bytes(bytes.len() as u64)?;
         let descriptor = self.descriptor(&handle)?;
         let file = descriptor.writable()?;
-        let gap = file.growth_to(offset)?;
-        self.meter.charge_bytes(gap.saturating_add(bytes.len() as u64))?;
+        self.meter.charge_bytes(file.growth_to(offset)?)?;
         file.write(offset, &bytes)?;
         Ok(bytes.len() as u64)
     }
@@ -312,13 +334,17 @@ impl HostDescriptor for Guest {
     fn read_directory(&mut self, handle: Resource<Descriptor>) -> Fs<Resource<Listing>> {
         let folder = self.descriptor(&handle)?;
         self.meter.charge(cost::OPEN)?;
+        self.charge_path(&folder, "")?;
         let entries = self.list_folder(&folder)?;
-        Ok(self.handles.push(Listing(entries.into()))?)
+        let bytes = entries.iter().map(|(name, _)| LISTED_BYTES + name.len() as u64).sum();
+        let reserved = self.disk.reserve(bytes).ok_or(ErrorCode::InsufficientMemory)?;
+        Ok(self.handles.push(Listing { entries: entries.into(), _reserved: reserved })?)
     }
 
     fn create_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Fs<()> {
-        self.charge_path(&path)?;
-        let path = self.descriptor(&handle)?.changeable(&path)?;
+        let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
+        let path = base.changeable(&path)?;
         self.require_free_output(&path)?;
         Ok(self.disk.create_folder(&path)?)
     }
@@ -329,6 +355,7 @@ impl HostDescriptor for Guest {
 
     fn stat_at(&mut self, handle: Resource<Descriptor>, _: PathFlags, path: String) -> Fs<DescriptorStat> {
         let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
         Ok(self.find(&base, &path, DescriptorFlags::empty())?.stat())
     }
 
@@ -341,6 +368,7 @@ impl HostDescriptor for Guest {
         _: NewTimestamp,
     ) -> Fs<()> {
         let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
         base.changeable(&path)?;
         self.find(&base, &path, DescriptorFlags::empty()).map(drop)
     }
@@ -349,10 +377,11 @@ impl HostDescriptor for Guest {
         &mut self,
         _: Resource<Descriptor>,
         _: PathFlags,
-        _: String,
+        from: String,
         _: Resource<Descriptor>,
-        _: String,
+        to: String,
     ) -> Fs<()> {
+        self.meter.charge_bytes(from.len() as u64 + to.len() as u64)?;
         Err(ErrorCode::Unsupported.into())
     }
 
@@ -366,19 +395,22 @@ impl HostDescriptor for Guest {
     ) -> Fs<Resource<Descriptor>> {
         self.meter.charge(cost::OPEN)?;
         let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
         let opened = self.open(&base, &path, open, flags)?;
         Ok(self.handles.push(opened)?)
     }
 
     fn readlink_at(&mut self, handle: Resource<Descriptor>, path: String) -> Fs<String> {
         let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
         self.find(&base, &path, DescriptorFlags::empty())?;
         Err(ErrorCode::Invalid.into())
     }
 
     fn remove_directory_at(&mut self, handle: Resource<Descriptor>, path: String) -> Fs<()> {
-        self.charge_path(&path)?;
-        let path = self.descriptor(&handle)?.changeable(&path)?;
+        let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
+        let path = base.changeable(&path)?;
         Ok(self.disk.remove_folder(&path)?)
     }
 
@@ -389,23 +421,26 @@ impl HostDescriptor for Guest {
         to_handle: Resource<Descriptor>,
         to: String,
     ) -> Fs<()> {
-        self.charge_path(&from)?;
-        self.charge_path(&to)?;
+        let [base, to_base] = [self.descriptor(&handle)?, self.descriptor(&to_handle)?];
+        self.charge_path(&base, &from)?;
+        self.charge_path(&to_base, &to)?;
         // Moving a folder looks at everything on the disk.
         self.meter.charge(cost::ENTRY.saturating_mul(self.disk.len() as u64))?;
-        let from = self.descriptor(&handle)?.changeable(&from)?;
-        let to = self.descriptor(&to_handle)?.changeable(&to)?;
+        let from = base.changeable(&from)?;
+        let to = to_base.changeable(&to)?;
         self.require_free_output(&to)?;
         Ok(self.disk.rename(&from, &to)?)
     }
 
-    fn symlink_at(&mut self, _: Resource<Descriptor>, _: String, _: String) -> Fs<()> {
+    fn symlink_at(&mut self, _: Resource<Descriptor>, from: String, to: String) -> Fs<()> {
+        self.meter.charge_bytes(from.len() as u64 + to.len() as u64)?;
         Err(ErrorCode::Unsupported.into())
     }
 
     fn unlink_file_at(&mut self, handle: Resource<Descriptor>, path: String) -> Fs<()> {
-        self.charge_path(&path)?;
-        let path = self.descriptor(&handle)?.changeable(&path)?;
+        let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
+        let path = base.changeable(&path)?;
         Ok(self.disk.remove_file(&path)?)
     }
 
@@ -427,6 +462,7 @@ impl HostDescriptor for Guest {
 
     fn metadata_hash_at(&mut self, handle: Resource<Descriptor>, _: PathFlags, path: String) -> Fs<MetadataHashValue> {
         let base = self.descriptor(&handle)?;
+        self.charge_path(&base, &path)?;
         Ok(self.find(&base, &path, DescriptorFlags::empty())?.metadata_hash())
     }
 
@@ -437,7 +473,7 @@ impl HostDescriptor for Guest {
 
 impl HostDirectoryEntryStream for Guest {
     fn read_directory_entry(&mut self, handle: Resource<Listing>) -> Fs<Option<DirectoryEntry>> {
-        let Some((name, type_)) = self.handles.get_mut(&handle)?.0.pop_front() else { return Ok(None) };
+        let Some((name, type_)) = self.handles.get_mut(&handle)?.entries.pop_front() else { return Ok(None) };
         self.meter.charge_bytes(name.len() as u64)?;
         Ok(Some(DirectoryEntry { type_, name }))
     }

@@ -28,7 +28,9 @@ pub(super) fn below(base: &str, path: &str) -> Result<String, ErrorCode> {
         }
     }
     let base = Some(base).filter(|base| !base.is_empty());
-    Ok(base.into_iter().chain(parts).collect::<Vec<_>>().join("/"))
+    let whole = base.into_iter().chain(parts).collect::<Vec<_>>().join("/");
+    // From the root too: whoever opened a folder may go on from there.
+    if whole.len() > MAX_BYTES { Err(ErrorCode::NameTooLong) } else { Ok(whole) }
 }
 
 /// The parts of a path that [`below`] gave.
@@ -57,5 +59,6 @@ mod tests {
             assert_eq!(below(base, path), expected.map(str::to_owned), "{base} {path}");
         }
         assert_eq!(below("", &"x".repeat(MAX_BYTES + 1)), Err(ErrorCode::NameTooLong));
+        assert_eq!(below("b", &"x".repeat(MAX_BYTES - 1)), Err(ErrorCode::NameTooLong));
     }
 }

@@ -77,7 +77,7 @@ impl Guest {
         self.meter.charge_bytes(length)?;
         let bytes = match &stream {
             InputStream::Empty => Vec::new(),
-            InputStream::Input { file, offset } => self.inputs.read(&self.host, file, *offset, length)?,
+            InputStream::Input { file, offset } => self.inputs.read(&self.host, &mut self.meter, file, *offset, length)?,
             InputStream::Disk { file, offset } => file.read(*offset, length),
         };
         self.handles.get_mut(handle)?.advance(length);
