@@ -136,7 +136,7 @@ impl Tiles<'_> {
         let weights = &panels[begin..begin + steps.len() * PANEL];
         // Each tile of rows fetches a part of the next panel.
         let ahead = begin + right.depth() * PANEL + turn * steps.len() / 4 * 16;
-        let next = panels.get(ahead).map_or(ptr::null(), |weight| ptr::from_ref(weight));
+        let next = panels.get(ahead).map_or(ptr::null(), ptr::from_ref);
         let width = (right.columns() - panel * PANEL).min(PANEL);
         let mut edge = [0.0; 16 * PANEL];
         assert!(rows.len() <= I::ROWS && left.len() >= (rows.len() - 1) * LEFT_STRIDE + steps.len());
