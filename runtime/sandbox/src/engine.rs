@@ -188,3 +188,6 @@ fn pool(runs: u32) -> PoolingAllocationConfig {
         .max_memory_size(MEMORY_BYTES);
     pool
 }
+
+#[cfg(test)]
+mod tests;
