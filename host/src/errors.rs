@@ -142,6 +142,11 @@ impl Failure {
         self
     }
 
+    /// An address of this machine that could not be listened on.
+    pub(crate) fn address(who: &str, address: std::net::SocketAddr, error: &io::Error) -> Self {
+        Self::new(Kind::Network, format!("the {who} cannot listen on {address}: {}", plain(error)))
+    }
+
     /// A file that could not be read or written.
     pub(crate) fn file(doing: &str, path: &std::path::Path, error: &io::Error) -> Self {
         let kind = match error.kind() {

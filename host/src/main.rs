@@ -14,6 +14,7 @@ mod control; // requests and answers, in-process and over the socket
 mod demo; // the whole story, between real processes
 mod errors; // kinds of failure, exit codes, hints
 mod events; // what happens, as data
+mod gateway; // blocks over HTTP, for those who check them
 mod home; // where everything lies, and who owns it
 mod keys; // account, host, this disk's secret
 mod nearest; // near misses of names

@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// A peer to connect to
     #[arg(long = "peer", value_name = "MULTIADDR", value_parser = multiaddr)]
     peers: Vec<String>,
+    /// Serve this home's blocks over HTTP at this IP:PORT; port 0 means any free one
+    #[arg(long, value_name = "ADDR")]
+    gateway: Option<String>,
     /// Runs that execute at once
     #[arg(long, value_name = "N")]
     slots: Option<u32>,
@@ -55,6 +58,9 @@ pub(super) async fn run_with(
     if let Some(slots) = args.slots {
         layers.add_flag("--slots", "host.slots", i64::from(slots))?;
     }
+    if let Some(address) = args.gateway {
+        layers.add_flag("--gateway", "gateway.listen", address)?;
+    }
     if args.no_mdns {
         layers.add_flag("--no-mdns", "network.mdns", false)?;
     }
@@ -78,13 +84,18 @@ async fn serve(
     stop: &tokio_util::sync::CancellationToken,
     invocation: &mut Invocation<'_>,
 ) -> Result<(), Failure> {
+    let gateway = node.start_gateway().await?;
     let (peer, addresses) = node.start_hosting().await?;
     let listener = control::listen(home)?;
-    let value = json!({ "peer": peer, "addresses": addresses });
-    let words = format!(
+    let mut value = json!({ "peer": peer, "addresses": addresses });
+    let mut words = format!(
         "peer  {peer}\n{}",
         addresses.iter().map(|address| format!("listens on  {address}\n")).collect::<String>()
     );
+    if let Some(gateway) = gateway {
+        words.push_str(&format!("gateway at  {gateway}\n"));
+        value["gateway"] = gateway.into();
+    }
     invocation.screen.value(&value, &words);
     control::serve(node.clone(), home, listener, stop.clone()).await
 }

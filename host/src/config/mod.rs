@@ -5,6 +5,8 @@
 
 mod layers;
 
+use std::net::SocketAddr;
+
 use serde::Deserialize;
 
 pub(crate) use layers::Layers;
@@ -20,6 +22,7 @@ pub(crate) const DEFAULT_TOML: &str = include_str!("default.toml");
 pub(crate) struct Config {
     pub(crate) host: HostConfig,
     pub(crate) network: NetworkConfig,
+    pub(crate) gateway: GatewayConfig,
     pub(crate) store: StoreConfig,
     pub(crate) cache: CacheConfig,
     pub(crate) log: LogConfig,
@@ -35,6 +38,7 @@ pub(crate) struct HostConfig {
     pub(crate) memory_bytes: u64,
     pub(crate) run_memory_bytes: u64,
     pub(crate) run_timeout_s: u64,
+    pub(crate) optimise: bool,
     pub(crate) accept: Vec<String>,
     pub(crate) price: u64,
 }
@@ -48,6 +52,29 @@ pub(crate) struct NetworkConfig {
     pub(crate) mdns: bool,
     pub(crate) patience_s: u64,
     pub(crate) silence_s: u64,
+}
+
+/// Blocks over HTTP, for those who check them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayConfig {
+    pub(crate) listen: String,
+}
+
+impl GatewayConfig {
+    /// Where the gateway listens; none if there is to be none.
+    pub(crate) fn address(&self) -> Result<Option<SocketAddr>, Failure> {
+        if self.listen.is_empty() {
+            return Ok(None);
+        }
+        self.listen.parse().map(Some).map_err(|_| {
+            Failure::new(
+                Kind::Config,
+                format!("gateway.listen is {:?}, but must be an IP address and a port", self.listen),
+            )
+            .hint("write it as 127.0.0.1:8080 or [::1]:8080; port 0 means any free one")
+        })
+    }
 }
 
 /// What is kept on disk, and how long.
@@ -87,6 +114,7 @@ impl Config {
 
     /// What the values' types alone cannot say.
     fn check(&self) -> Result<(), Failure> {
+        self.gateway.address()?;
         let trusted = self.cache.trusted_keys.len();
         if trusted > 0 && !(1..=trusted).contains(&self.cache.verdicts) {
             let message = format!(
@@ -134,6 +162,7 @@ mod tests {
         for (text, words) in [
             ("[cache]\ntrusted_keys = [\"a\"]\nverdicts = 2", "cache.verdicts is 2"),
             ("[host]\nrun_timeout_s = 0", "host.run_timeout_s is 0"),
+            ("[gateway]\nlisten = \"8080\"", "gateway.listen is \"8080\""),
             ("[host]\nslots = -1", "the configuration: invalid value: integer `-1`, expected usize"),
         ] {
             let mut layers = Layers::default();

@@ -341,6 +341,9 @@ pub(crate) struct StatusAnswer {
     pub(crate) daemon: Option<u32>,
     pub(crate) peer: String,
     pub(crate) addresses: Vec<String>,
+    /// Where blocks are served over HTTP, if they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) gateway: Option<String>,
     pub(crate) peers: Vec<PeerWords>,
     pub(crate) offers: Vec<OfferWords>,
     pub(crate) running: u64,

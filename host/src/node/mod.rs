@@ -11,6 +11,7 @@ mod doctor; // what this machine enforces
 mod execute; // one execution here, to its claim
 mod executor; // who has the workers execute
 mod fetch; // content that is not here yet
+mod gateway; // blocks over HTTP
 mod history; // ps, logs, wait, cancel
 mod hosting; // runs of others
 mod hosts; // whom to ask for one run
@@ -45,6 +46,7 @@ use crate::config::Config;
 use crate::control::{Answer, Request, StopAnswer};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
+use crate::gateway::Gateway;
 use crate::home::{Home, HomeLock};
 use crate::keys::Keys;
 use crate::policy::Policy;
@@ -75,6 +77,7 @@ pub(crate) struct Node {
     executor: Box<dyn Executor>,
     workers: OnceCell<Arc<Workers>>,
     network: OnceCell<Network>,
+    gateway: OnceLock<Gateway>,
     /// Set once this node is a daemon.
     hosting: OnceLock<()>,
     /// Dropped last: nobody else opens the home before everything above is closed.
@@ -116,6 +119,7 @@ impl Node {
             executor,
             workers: OnceCell::new(),
             network: OnceCell::new(),
+            gateway: OnceLock::new(),
             hosting: OnceLock::new(),
             _lock: lock,
         })
@@ -186,6 +190,9 @@ impl Node {
         if let Err(failure) = self.records.flush() {
             tracing::warn!(%failure, "the latest attempts are not written down");
         }
+        if let Some(gateway) = self.gateway.get() {
+            gateway.close().await;
+        }
         if let Some(network) = self.network.get() {
             network.close().await;
         }
@@ -213,7 +220,7 @@ impl Node {
         let executable = std::env::current_exe().map_err(|error| {
             Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}"))
         })?;
-        let arguments = vec![crate::cli::WORKER_COMMAND.into()];
+        let arguments = crate::cli::worker::arguments(self.config.host.optimise);
         let mut config =
             WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
         let limits = self.scheduler.limits();

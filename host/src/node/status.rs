@@ -40,6 +40,7 @@ impl Node {
             daemon: self.is_daemon().then(std::process::id),
             peer: peer_of(&self.keys.host.public()).to_string(),
             addresses,
+            gateway: self.gateway_url(),
             peers: peers.into_iter().map(peer_words).collect(),
             offers: offers.iter().map(offer_words).collect(),
             running: running as u64,

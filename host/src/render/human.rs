@@ -243,6 +243,9 @@ fn status_words(status: &StatusAnswer) -> String {
     for address in &status.addresses {
         let _ = write!(text, "\nlistens  {address}");
     }
+    if let Some(gateway) = &status.gateway {
+        let _ = write!(text, "\ngateway  {gateway}");
+    }
     for peer in &status.peers {
         let _ = write!(
             text,

@@ -8,7 +8,7 @@ mod demo; // the whole story
 mod network; // runs between daemons
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs
-mod tasks; // the tasks' own workspace
 mod settings; // keys, configuration, files and their rights
+mod tasks; // the tasks' own workspace
 mod words; // what people read
 mod zoo; // bad input

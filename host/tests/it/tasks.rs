@@ -13,7 +13,8 @@ fn succeed(command: &mut Command) {
             command.env_remove(name);
         }
     }
-    let output = command.current_dir(task("")).output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let output =
+        command.current_dir(task("")).output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success(), "{command:?}:\n{words}");
 }
