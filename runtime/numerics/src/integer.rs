@@ -10,9 +10,11 @@ use crate::error::{NumericsError, count, expect_length};
 use crate::isa::tile::PANEL;
 use crate::processor::Processor;
 use block::{IntegerPart, SharedSums};
+pub use convolution::IntegerFilter;
 pub use packed::PackedIntegers;
 
 mod block;
+mod convolution;
 mod packed;
 
 /// The most rows of a part.

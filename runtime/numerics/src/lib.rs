@@ -8,6 +8,7 @@
 //! Tensors are plain slices here. Shapes, graphs and memory plans belong to `poai-graph`; nothing here reads files or
 //! the environment, or talks to a terminal.
 
+mod block_dot; // products with weights in blocks of few bits
 mod buffer; // memory on cache lines
 mod convolution; // channels-last, as products of patches
 mod elementwise; // one or two numbers at a time
@@ -26,11 +27,12 @@ mod reduce; // sums in sixteen lanes, softmax, normalisation
 pub mod step; // the fused step, and what counts as zero
 mod window; // sliding windows
 
+pub use block_dot::{BLOCK_LIMIT, PackedBlocks, round_row};
 pub use buffer::Aligned;
 pub use convolution::{ConvolutionEpilogue, Direction, Filter, convolution_places};
 pub use elementwise::{Binary, RANK_LIMIT, Strided, Unary};
 pub use error::NumericsError;
-pub use integer::{Bytes, PackedIntegers, ZeroPoints};
+pub use integer::{Bytes, IntegerFilter, PackedIntegers, ZeroPoints};
 pub use matmul::{Epilogue, Matrices, Packed};
 pub use pool::THREADS_LIMIT;
 pub use pooling::{Pooling, Resampling, Tap};

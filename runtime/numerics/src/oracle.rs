@@ -76,6 +76,46 @@ pub fn matmul_integer(
     out
 }
 
+/// The exact convolution of bytes, padding skipped. `weights` are (kh·kw, c_in of a group, c_out).
+pub fn convolve_integer(
+    window: &Window,
+    places: [usize; 2],
+    (weights, weight_zeros, results, groups): (Bytes<'_>, ZeroPoints<'_>, usize, usize),
+    (input, zero): (Bytes<'_>, i32),
+) -> Vec<i32> {
+    let group_channels = window.channels / groups;
+    let sum_at = |[image, y, x, result]: [usize; 4]| {
+        let first = result / (results / groups) * group_channels;
+        let mut sum = 0i32;
+        for tap in 0..window.height.kernel * window.width.kernel {
+            let Some(source) = under(window, Direction::Gather, [y, x], tap) else { continue };
+            for channel in 0..group_channels {
+                let value = input.at(pixel(window, image, source) + first + channel) - zero;
+                let weight = weights.at((tap * group_channels + channel) * results + result) - weight_zeros.at(result);
+                sum = sum.wrapping_add(value.wrapping_mul(weight));
+            }
+        }
+        sum
+    };
+    indices(window.images, places, results).map(sum_at).collect()
+}
+
+/// The product of a row, rounded block by block, with one column of blocks of integers and their scales.
+pub fn block_dot(row: &[f32], block: usize, weights: &[i32], scales: &[f32]) -> f32 {
+    let mut chain = 0.0;
+    for ((values, weights), scale) in row.chunks(block).zip(weights.chunks(block)).zip(scales) {
+        let largest = values.iter().fold(0.0, |largest, &x| greater(largest, element(x).abs()));
+        let row_scale = canonical(element(largest / 127.0));
+        let round = |x: f32| {
+            let usable = row_scale > 0.0 && row_scale.is_finite();
+            if usable { (element(x) / row_scale).round_ties_even() as i32 } else { 0 }
+        };
+        let sum: i32 = values.iter().zip(weights).map(|(&x, weight)| round(x) * weight).sum();
+        chain = soft_fused(sum as f32, element(row_scale * scale), chain);
+    }
+    canonical(chain)
+}
+
 /// Folds into [`LANES`] lanes, element i into lane i mod 16, and joins lanes i and i + 8, then 4, 2, 1.
 fn lanes(values: &[f32], start: f32, step: fn(f32, f32) -> f32, join: fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [start; LANES];

@@ -1,6 +1,6 @@
 //! Between floats and 8-bit integers, and weights in blocks of 4 or 8 bits.
 
-use crate::error::{NumericsError, count, expect_length};
+use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::integer::Bytes;
 use crate::isa::{Isa, Work};
 use crate::matmul::{Matrices, Packed};
@@ -166,7 +166,7 @@ impl Processor {
         sums: &[i32],
         out: &mut [u8],
     ) -> Result<(), NumericsError> {
-        crate::error::expect_positive("the number of columns", scales.len())?;
+        expect_positive("the number of columns", scales.len())?;
         expect_length("the result", out.len(), sums.len())?;
         expect_length("the sums", sums.len() % scales.len(), 0)?;
         let piece = self.piece(out.len(), scales.len(), PIECE);
@@ -193,25 +193,23 @@ pub struct BlockWeights<'a> {
 }
 
 impl BlockWeights<'_> {
-    /// The weight at `k` of `column`: `(quant - zero) · scale`, one rounding.
-    fn at(&self, blocks: usize, k: usize, column: usize) -> f32 {
+    /// `quant - zero` at `k` of `column`.
+    pub(crate) fn integer(&self, blocks: usize, k: usize, column: usize) -> i32 {
         let block = column * blocks + k / self.block;
         let place = block * self.block + k % self.block;
         let (quant, half) = match self.bits {
             4 => ((self.quants[place / 2] >> (place % 2 * 4)) & 15, 8),
             _ => (self.quants[place], 128),
         };
-        let zero = self.zeros.map_or(half, |zeros| i32::from(zeros[block]));
-        dequantise(i32::from(quant), self.scales[block], zero)
+        i32::from(quant) - self.zeros.map_or(half, |zeros| i32::from(zeros[block]))
     }
 
-    /// Dequantises a `depth` × `columns` matrix into the layout of the float kernels: the product with it is the chain
-    /// of `Packed`, on weights that are what DequantizeLinear would store.
-    pub fn packed(&self, depth: usize, columns: usize) -> Result<Packed, NumericsError> {
+    /// Checks the lengths for a `depth` × `columns` matrix, and gives the blocks of a column.
+    pub(crate) fn check(&self, depth: usize, columns: usize) -> Result<usize, NumericsError> {
         if self.bits != 4 && self.bits != 8 {
             return Err(NumericsError::Parameter { what: "bits", value: self.bits as usize, rule: "is not 4 or 8" });
         }
-        crate::error::expect_positive("the block", self.block)?;
+        expect_positive("the block", self.block)?;
         if self.bits == 4 && !self.block.is_multiple_of(2) {
             return Err(NumericsError::Parameter { what: "the block", value: self.block, rule: "is not even" });
         }
@@ -220,12 +218,22 @@ impl BlockWeights<'_> {
         let weights = count("the weights", &[all, self.block])?;
         expect_length("the quants", self.quants.len(), weights * self.bits as usize / 8)?;
         expect_length("the scales", self.scales.len(), all)?;
-        if let Some(zeros) = self.zeros {
-            expect_length("the zero points", zeros.len(), all)?;
+        let zeros = self.zeros.unwrap_or_default();
+        expect_length("the zero points", zeros.len(), self.zeros.map_or(0, |_| all))?;
+        if let Some(&zero) = zeros.iter().find(|&&zero| self.bits == 4 && zero > 15) {
+            return Err(NumericsError::Parameter { what: "a zero point", value: zero.into(), rule: "is above 15" });
         }
-        let dense: Vec<f32> =
-            (0..columns).flat_map(|column| (0..depth).map(move |k| self.at(blocks, k, column))).collect();
-        let starts = [0];
-        Packed::new(depth, columns, Matrices { data: &dense, starts: &starts, row_stride: 1, column_stride: depth })
+        Ok(blocks)
+    }
+
+    /// Dequantises a `depth` × `columns` matrix into the layout of the float kernels: the product with it is the chain
+    /// of [`Packed`], on weights that are what DequantizeLinear would store.
+    pub fn packed(&self, depth: usize, columns: usize) -> Result<Packed, NumericsError> {
+        let blocks = self.check(depth, columns)?;
+        let weight = |column: usize, k: usize| {
+            dequantise(self.integer(blocks, k, column), self.scales[column * blocks + k / self.block], 0)
+        };
+        let dense: Vec<f32> = (0..columns).flat_map(|column| (0..depth).map(move |k| weight(column, k))).collect();
+        Packed::new(depth, columns, Matrices { data: &dense, starts: &[0], row_stride: 1, column_stride: depth })
     }
 }

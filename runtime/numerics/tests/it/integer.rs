@@ -1,6 +1,6 @@
 //! Products of bytes: exact for every kernel, kind and zero point.
 
-use poai_numerics::{Bytes, NumericsError, PackedIntegers, ZeroPoints, oracle};
+use poai_numerics::{Axis, Bytes, IntegerFilter, NumericsError, PackedIntegers, Window, ZeroPoints, oracle};
 
 use super::values::{Stream, processors};
 
@@ -61,4 +61,42 @@ fn wrong_lengths_are_refused() {
     assert_eq!(found, Err(length("the left operand", 4, 3)));
     let found = processor.matmul_integer(2, Bytes::Signed(&[0; 4]), zero, &packed, &mut [0; 5]);
     assert_eq!(found, Err(length("the result", 6, 5)));
+}
+
+#[test]
+fn convolutions_are_exact_and_padding_adds_nothing() {
+    let mut stream = Stream(12);
+    let axis = |input, kernel, stride, before, behind| Axis { stride, before, behind, ..Axis::new(input, kernel) };
+    for (height, width, channels, results, groups) in [
+        (axis(9, 3, 1, 1, 1), axis(30, 3, 1, 1, 1), 5, 50, 1),
+        (axis(9, 3, 2, 1, 0), axis(8, 2, 1, 3, 3), 6, 4, 2),
+        (axis(5, 3, 1, 1, 1), axis(5, 3, 1, 1, 1), 7, 7, 7),
+        (Axis::POINT, Axis { dilation: 2, ..axis(30, 5, 1, 4, 4) }, 4, 8, 1),
+    ] {
+        let window = Window { images: 2, channels, height, width };
+        let places = [height.places().unwrap(), width.places().unwrap()];
+        let taps = height.kernel * width.kernel;
+        let input = stream.bytes(2 * height.input * width.input * channels);
+        let weights = stream.bytes(taps * channels / groups * results);
+        let (input_signed, weights_signed): (Vec<i8>, Vec<i8>) =
+            (input.iter().map(|x| x.cast_signed()).collect(), weights.iter().map(|x| x.cast_signed()).collect());
+        let zeros: Vec<i32> = (0..results).map(|i| i as i32 - 3).collect();
+        let zeros = ZeroPoints::Each(&zeros);
+        for (input, zero) in [(Bytes::Unsigned(&input), 200), (Bytes::Signed(&input_signed), -100)] {
+            for weights in [Bytes::Unsigned(&weights), Bytes::Signed(&weights_signed)] {
+                let filter = IntegerFilter::new(taps, channels, results, groups, weights, zeros).unwrap();
+                let expected =
+                    oracle::convolve_integer(&window, places, (weights, zeros, results, groups), (input, zero));
+                for processor in &processors() {
+                    let mut out = vec![-1; expected.len()];
+                    processor.convolve_integer(&window, &filter, input, zero, &mut out).unwrap();
+                    assert_eq!(out, expected, "{window:?} by {}", processor.kernels());
+                }
+                let beyond =
+                    processors()[0].convolve_integer(&window, &filter, input, 300, &mut vec![0; expected.len()]);
+                let rule = "is no value of the input";
+                assert_eq!(beyond, Err(NumericsError::Parameter { what: "the zero point", value: 300, rule }));
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Every kernel against the oracle, bit for bit; accuracy of the functions; pinned results.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod block_dot;
 mod convolution;
 mod elementwise;
 mod functions;

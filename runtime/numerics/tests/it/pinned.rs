@@ -3,8 +3,8 @@
 //! To renew them after a change of the definition, run with `RENEW=1` and put in what is printed.
 
 use poai_numerics::{
-    Axis, Binary, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Matrices, Normalisation, PackedIntegers,
-    Processor, Reduction, Strided, Window, ZeroPoints,
+    Axis, Binary, BlockWeights, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Matrices, Normalisation,
+    PackedBlocks, PackedIntegers, Processor, Reduction, Strided, Window, ZeroPoints,
 };
 
 use super::elementwise::UNARY;
@@ -20,6 +20,7 @@ const PINNED: &[(&str, u64)] = &[
     ("reductions", 0xb2d5_7834_f578_7b94),
     ("softmax", 0xf3ec_c510_bd96_f750),
     ("layer norm", 0xac95_9333_f2d8_1c00),
+    ("block dot", 0x9962_94c2_9476_2f41),
     ("convolution", 0x8aa6_b358_a322_3b60),
 ];
 
@@ -102,6 +103,16 @@ fn convolution(processor: &Processor) -> u64 {
     bits(&out)
 }
 
+fn block_dot(processor: &Processor) -> u64 {
+    let mut stream = Stream(57);
+    let (left, quants, scales) = (stream.floats(2 * 96), stream.bytes(50 * 48), stream.floats(50 * 3));
+    let source = BlockWeights { bits: 4, block: 32, quants: &quants, scales: &scales, zeros: None };
+    let packed = PackedBlocks::new(96, 50, source).unwrap();
+    let mut out = vec![0.0; 2 * 50];
+    processor.matmul_blocks(2, &left, &packed, &Epilogue::default(), &mut out).unwrap();
+    bits(&out)
+}
+
 fn compute(group: &str, processor: &Processor) -> u64 {
     match group {
         "matmul" => product(processor, [25, 500, 77]),
@@ -114,6 +125,7 @@ fn compute(group: &str, processor: &Processor) -> u64 {
         "layer norm" => {
             rows(|values| processor.normalise(Normalisation::Layer { epsilon: 1e-5 }, None, 77, values).unwrap())
         }
+        "block dot" => block_dot(processor),
         "convolution" => convolution(processor),
         other => panic!("no group {other}"),
     }

@@ -70,7 +70,7 @@ fn blocks_of_weights_are_the_matrix_that_they_stand_for() {
     let blocks = 3;
     let mut stream = Stream(13);
     let scales: Vec<f32> = (0..columns * blocks).map(|_| stream.unit()).collect();
-    let zeros: Vec<u8> = (0..columns * blocks).map(|i| i as u8).collect();
+    let zeros: Vec<u8> = (0..columns * blocks).map(|i| i as u8).collect(); // 0 to 14
     let row = stream.floats(depth);
     for bits in [4u32, 8] {
         for zeros in [None, Some(&zeros[..])] {
