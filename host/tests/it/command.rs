@@ -93,9 +93,15 @@ impl Home {
 
     /// Starts this home's daemon and waits until it is ready.
     pub(crate) fn daemon<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Daemon {
+        self.daemon_by(&["host"], arguments)
+    }
+
+    /// The same by another command than `poai host`.
+    pub(crate) fn daemon_by<A: AsRef<OsStr>>(&self, by: &[&str], arguments: impl IntoIterator<Item = A>) -> Daemon {
         let log = File::create(self.scratch().join("daemon.log")).unwrap();
-        let mut command = self.command(["--json", "host", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
-        command.args(arguments).stdout(Stdio::piped()).stderr(log).process_group(0);
+        let mut command = self.command(["--json"]);
+        command.args(by).args(["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]).args(arguments);
+        command.stdout(Stdio::piped()).stderr(log).process_group(0);
         let mut child = command.spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let mut line = Vec::new();

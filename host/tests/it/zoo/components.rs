@@ -99,6 +99,18 @@ fn bombs_are_refused_before_they_are_compiled() {
     let times = |count: usize, text: &str| text.repeat(count);
     let jumps =
         |targets: usize| format!("(func (param i32) (block (br_table {} 0 (local.get 0))))", times(targets, "0 "));
+    let loops = |loops: usize, locals: usize| {
+        let one = |at: usize| {
+            let (to, from, last) = (at % locals, (at + 1) % locals, at * 7 % locals);
+            format!(
+                "(loop (local.set {to} (i64.add (local.get {from}) (i64.const 1)))
+                    (br_if 0 (i32.wrap_i64 (local.get {last}))))"
+            )
+        };
+        let all: String = (0..loops).map(one).collect();
+        let ends: String = (0..locals).map(|at| format!("(i64.store (i32.const 0) (local.get {at}))")).collect();
+        module(&format!("(func $loops (local {}) {all} {ends}) (start $loops)", times(locals, "i64 ")))
+    };
     for (name, text, expected) in [
         ("locals", module(&format!("(func (local {}))", times(4_097, "i64 "))), Refused("locals")),
         (
@@ -109,6 +121,8 @@ fn bombs_are_refused_before_they_are_compiled() {
         ("long body", module(&format!("(func {})", times(600_000, "(drop (i32.const 0))"))), Refused("body-bytes")),
         ("jump table", module(&jumps(65_521)), Refused("jump-targets")),
         ("largest jump table", module(&jumps(65_520)), Ok),
+        // Each variable must be followed through every loop: much work, within what a compilation may take.
+        ("loops and locals", loops(5_000, 1_000), Trapped("out-of-fuel")),
         ("functions", module(&times(200_000, "(func)")), Refused("functions")),
         ("tables", module(&times(9, "(table 1 funcref)")), Refused("tables")),
         ("globals", module(&times(4_097, "(global i32 (i32.const 0))")), Refused("globals")),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Surprises;
 use crate::command::Home;
-use crate::programs::good_task;
+use crate::programs::{good_task, task};
 
 /// The id of a peer that nobody is.
 const NOBODY: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
@@ -75,6 +75,39 @@ fn a_host_takes_only_what_its_operator_named() {
     let task = home.file("task.wasm", &good_task());
     let ended = home.json(["run", task.to_str().unwrap(), "--on", &daemon.address()]);
     surprises.expect_failure("closed host", &ended, (1, "declined", ""));
+}
+
+/// The demo's cheat changes one bit of the weights that its guests write.
+#[test]
+fn a_host_that_lies_is_caught_by_another() {
+    let (liar, judge) = (Home::new(), Home::new());
+    let lying = liar.daemon_by(&["demo", "cheating-host"], ["--accept", "any"]);
+    let judging = judge.daemon(["--accept", "any"]);
+    let home = Home::new().with("POAI_NETWORK_MDNS", "false");
+    let data = task("digits").join("data");
+    let input = |name: &str, file: &str| format!("{name}={}", data.join(file).display());
+    let digits = task("digits");
+    let (exit, ran) = home.json([
+        "run",
+        digits.to_str().unwrap(),
+        "--param",
+        "epochs=1",
+        "--input",
+        &input("images", "train-images"),
+        "--input",
+        &input("labels", "train-labels"),
+        "--on",
+        &lying.address(),
+        "--peer",
+        &judging.address(),
+        "--verify",
+        "1",
+    ]);
+    assert_eq!(exit, 5, "{ran}");
+    let verdict = &ran["verdicts"][0];
+    assert_eq!(verdict["verdict"], "differs", "{ran}");
+    assert_eq!(verdict["first_difference"], "output weights", "{ran}");
+    assert_eq!(verdict["host"], judging.peer(), "{ran}");
 }
 
 /// Whoever floods a host's port does not keep it from its work.
