@@ -1,6 +1,8 @@
-//! What the kernels reach: products against the processor's own fused-multiply-add peak, measured in the same run.
+//! The kernels beside ONNX Runtime: products, rows of products, softmax, layer norm, functions; one thread and two.
 //!
-//! Prints a table and writes `target/bench/numerics.json`. An argument is a filter on names; `--kernels NAME` chooses.
+//! `cargo bench -p poai-numerics [-- FILTER] [--kernels NAME] [--peer]` prints a table and writes
+//! `target/bench/numerics.json`. With `--peer`, ONNX Runtime from PyPI (put by pip into `target/bench-peer`) does the
+//! same work in turn with ours, so that other work on the machine disturbs neither. Medians count.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,86 +10,144 @@
 )]
 
 use std::hint::black_box;
-use std::path::Path;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
-use poai_numerics::{Epilogue, Kernels, Matrices, Packed, Processor, Unary};
+use poai_numerics::{
+    Affine, Bytes, Epilogue, Kernels, Matrices, Normalisation, Packed, PackedIntegers, Processor, Unary, ZeroPoints,
+};
 
-/// Times that each is measured; the median counts.
-const ROUNDS: usize = 5;
+/// Times that each is measured.
+const ROUNDS: usize = 9;
 /// The least time of one measurement, in seconds.
 const SPAN: f64 = 0.02;
+/// Rows of what works by rows.
+const ROWS: usize = 256;
 
-/// The median time of a call, in seconds.
-fn time(mut work: impl FnMut()) -> f64 {
-    work();
-    let start = Instant::now();
-    work();
-    let repeats = (SPAN / start.elapsed().as_secs_f64()).ceil().clamp(1.0, 1e5) as usize;
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            (0..repeats).for_each(|_| work());
-            start.elapsed().as_secs_f64() / repeats as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+/// ONNX Runtime in a Python process; see `peer.py`.
+struct Peer {
+    child: Child,
+    asked: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    fn start() -> Self {
+        let packages = target().join("bench-peer");
+        if !packages.join("onnxruntime").exists() {
+            let pip = ["-m", "pip", "install", "--quiet", "--target"];
+            let status =
+                Command::new("python3").args(pip).arg(&packages).args(["onnxruntime", "onnx", "numpy"]).status();
+            assert!(status.unwrap().success(), "pip gave no ONNX Runtime");
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peer.py");
+        let mut child = Command::new("python3")
+            .arg(script)
+            .env("PYTHONPATH", packages)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (asked, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, asked, answers }
+    }
+
+    fn ask(&mut self, request: &str) -> String {
+        writeln!(self.asked, "{request}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        assert!(!answer.is_empty(), "the peer ended at {request:?}");
+        answer.trim().into()
+    }
+}
+
+/// Seconds of one call, on the average of a span.
+fn seconds_of(work: &mut impl FnMut()) -> f64 {
+    let (start, mut count) = (Instant::now(), 0);
+    loop {
+        work();
+        count += 1;
+        let elapsed = start.elapsed().as_secs_f64();
+        if elapsed >= SPAN {
+            return elapsed / f64::from(count);
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What is measured: a name, what the peer calls it, and how much work a call is.
+struct Subject<'a> {
+    kind: &'a str,
+    size: usize,
+    unit: &'a str,
+    work: f64,
+    goal: Option<f64>,
 }
 
 struct Report {
     filter: String,
+    peer: Option<Peer>,
     lines: Vec<String>,
 }
 
 impl Report {
-    /// Measures `work` units a call, unless the filter leaves it out.
-    fn measure(&mut self, name: &str, unit: &str, work: f64, peer: Option<(&str, f64)>, run: impl FnMut()) -> f64 {
-        let name = format!("numerics/{name}");
+    fn measure(&mut self, processor: &Processor, subject: &Subject<'_>, mut run: impl FnMut()) {
+        let Subject { kind, size, unit, work, goal } = subject;
+        let threads = processor.threads();
+        let name = format!("numerics/{kind}/{size}/{}/{threads}", processor.kernels());
         if !name.contains(&self.filter) {
-            return 0.0;
+            return;
         }
-        let value = work / time(run);
-        let (peer, peer_value, ratio) = match peer.filter(|(_, peer)| *peer > 0.0) {
-            Some((peer, peer_value)) => {
-                (format!("{peer:?}"), format!("{peer_value:.3}"), format!("{:.3}", value / peer_value))
+        run();
+        if let Some(peer) = &mut self.peer {
+            assert_eq!(peer.ask(&format!("make {kind} {size} {threads}")), "ok");
+        }
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(seconds_of(&mut run));
+            if let Some(peer) = &mut self.peer {
+                theirs.push(peer.ask(&format!("time {SPAN}")).parse::<f64>().unwrap());
             }
-            None => ("null".into(), "null".into(), "null".into()),
+        }
+        let value = work / median(ours);
+        let (peer, peer_value, ratio) = if theirs.is_empty() {
+            ("null", "null".into(), "null".into())
+        } else {
+            let peer = work / median(theirs);
+            ("\"onnxruntime\"", format!("{peer:.4}"), format!("{:.3}", value / peer))
         };
-        println!("{name:<40} {value:>9.2} {unit:<8} {ratio}");
+        let goal = goal.map_or("null".into(), |goal| goal.to_string());
+        println!("{name:<36} {value:>9.2} {unit:<8} peer {peer_value:>10}  ratio {ratio}");
         self.lines.push(format!(
-            r#"{{"name": "{name}", "value": {value:.4}, "unit": "{unit}", "better": "higher", "peer": {peer}, "peer_value": {peer_value}, "ratio": {ratio}, "goal": null}}"#
+            r#"{{"name": "{name}", "value": {value:.4}, "unit": "{unit}", "better": "higher", "peer": {peer}, "peer_value": {peer_value}, "ratio": {ratio}, "goal": {goal}}}"#
         ));
-        value
     }
 }
 
-/// A product so small that it never leaves the first-level cache: what the multiply-add units give.
-fn peak(report: &mut Report, processor: &Processor) -> f64 {
-    let (rows, depth, columns) = (72, 64, 48);
-    let a = vec![0.5; rows * depth];
-    let packed = Packed::new(depth, columns, Matrices::one(&vec![0.5; depth * columns], columns)).unwrap();
-    let mut out = vec![0.0; rows * columns];
-    let flops = 2.0 * (rows * depth * columns) as f64 / 1e9;
-    report.measure("matmul/in-cache", "GFLOP/s", flops, None, || {
-        processor.matmul_packed(rows, Matrices::one(&a, depth), &packed, &Epilogue::default(), &mut out).unwrap();
-        black_box(&mut out);
-    })
+fn ramp(length: usize) -> Vec<f32> {
+    (0..length).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect()
 }
 
-fn products(report: &mut Report, processor: &Processor, name: &str, peak: f64) {
-    for size in [128, 512, 1024] {
+fn floats(report: &mut Report, processor: &Processor) {
+    let goal = if processor.kernels() == Kernels::Avx512 { 1.1 } else { 1.0 };
+    for size in [128, 256, 512, 1024, 2048] {
         let (a, b) = (ramp(size * size), ramp(size * size));
         let packed = Packed::new(size, size, Matrices::one(&b, size)).unwrap();
         let mut out = vec![0.0; size * size];
-        let flops = 2.0 * (size as f64).powi(3) / 1e9;
-        report.measure(&format!("matmul/f32/{size}/{name}"), "GFLOP/s", flops, Some(("in-cache", peak)), || {
+        let work = 2.0 * (size as f64).powi(3) / 1e9;
+        report.measure(processor, &Subject { kind: "matmul", size, unit: "GFLOP/s", work, goal: Some(goal) }, || {
             processor.matmul_packed(size, Matrices::one(&a, size), &packed, &Epilogue::default(), &mut out).unwrap();
             black_box(&mut out);
         });
-        let bytes = (size * size * 4) as f64 / 1e9;
-        report.measure(&format!("gemv/f32/{size}/{name}"), "GB/s", bytes, None, || {
+        let work = (size * size * 4) as f64 / 1e9;
+        report.measure(processor, &Subject { kind: "gemv", size, unit: "GB/s", work, goal: Some(1.2) }, || {
             let row = Matrices::one(&a[..size], size);
             processor.matmul_packed(1, row, &packed, &Epilogue::default(), &mut out[..size]).unwrap();
             black_box(&mut out);
@@ -95,22 +155,48 @@ fn products(report: &mut Report, processor: &Processor, name: &str, peak: f64) {
     }
 }
 
-fn functions(report: &mut Report, processor: &Processor, name: &str) {
-    let input = ramp(1 << 16);
-    let mut out = vec![0.0; input.len()];
-    for function in
-        [Unary::Exp, Unary::Log, Unary::Tanh, Unary::Sigmoid, Unary::Erf, Unary::Gelu, Unary::Silu, Unary::Sin]
-    {
-        let label = format!("{function:?}/{name}").to_lowercase();
-        report.measure(&label, "Gelem/s", input.len() as f64 / 1e9, None, || {
+fn integers(report: &mut Report, processor: &Processor) {
+    for size in [128, 512, 1024] {
+        let unsigned: Vec<u8> = (0..size * size).map(|i| (i % 251) as u8).collect();
+        let signed: Vec<i8> = unsigned.iter().map(|&x| x.wrapping_sub(125).cast_signed()).collect();
+        let zero = ZeroPoints::One(0);
+        let packed = PackedIntegers::new(size, size, Bytes::Signed(&signed), zero).unwrap();
+        let mut out = vec![0; size * size];
+        let work = 2.0 * (size as f64).powi(3) / 1e9;
+        for (kind, left, goal) in [("u8s8", Bytes::Unsigned(&unsigned), 1.2), ("s8s8", Bytes::Signed(&signed), 20.0)] {
+            report.measure(processor, &Subject { kind, size, unit: "GOP/s", work, goal: Some(goal) }, || {
+                processor.matmul_integer(size, left, zero, &packed, &mut out).unwrap();
+                black_box(&mut out);
+            });
+        }
+    }
+}
+
+fn rows(report: &mut Report, processor: &Processor) {
+    let size = 768;
+    let input = ramp(ROWS * size);
+    let (scale, shift) = (vec![1.0; size], vec![1.0; size]);
+    let affine = Some(Affine { scale: &scale, shift: Some(&shift) });
+    let mut out = input.clone();
+    let work = input.len() as f64 / 1e9;
+    let subject = |kind| Subject { kind, size, unit: "Gelem/s", work, goal: None };
+    report.measure(processor, &subject("softmax"), || {
+        out.copy_from_slice(&input);
+        processor.softmax(size, &mut out).unwrap();
+        black_box(&mut out);
+    });
+    report.measure(processor, &subject("layernorm"), || {
+        out.copy_from_slice(&input);
+        processor.normalise(Normalisation::Layer { epsilon: 1e-5 }, affine, size, &mut out).unwrap();
+        black_box(&mut out);
+    });
+    let functions = [("gelu", Unary::Gelu), ("sigmoid", Unary::Sigmoid), ("tanh", Unary::Tanh), ("exp", Unary::Exp)];
+    for (kind, function) in functions {
+        report.measure(processor, &subject(kind), || {
             processor.unary(function, &input, &mut out).unwrap();
             black_box(&mut out);
         });
     }
-}
-
-fn ramp(length: usize) -> Vec<f32> {
-    (0..length).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect()
 }
 
 fn main() {
@@ -120,22 +206,29 @@ fn main() {
         kernels = arguments.remove(at + 1).parse().unwrap();
         arguments.remove(at);
     }
-    let mut report = Report { filter: arguments.first().cloned().unwrap_or_default(), lines: Vec::new() };
-    let single = Processor::new(kernels, 1).unwrap();
-    let peak = peak(&mut report, &single);
+    let peer = arguments.iter().position(|argument| argument == "--peer").map(|at| arguments.remove(at));
+    let filter = arguments.first().cloned().unwrap_or_default();
+    let mut report = Report { filter, peer: peer.map(|_| Peer::start()), lines: Vec::new() };
     for threads in [1, 2] {
         let processor = Processor::new(kernels, threads).unwrap();
-        let name = format!("{}x{threads}", processor.kernels());
-        products(&mut report, &processor, &name, peak);
-        functions(&mut report, &processor, &name);
+        floats(&mut report, &processor);
+        integers(&mut report, &processor);
+        rows(&mut report, &processor);
+    }
+    if let Some(Peer { mut child, asked, .. }) = report.peer {
+        drop(asked);
+        child.wait().unwrap();
     }
     write_json(&report.lines);
 }
 
+fn target() -> PathBuf {
+    let folder = env::var_os("CARGO_TARGET_DIR");
+    folder.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into)
+}
+
 fn write_json(lines: &[String]) {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Into::into);
-    let folder = target.join("bench");
+    let folder = target().join("bench");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("numerics.json"), format!("[\n  {}\n]\n", lines.join(",\n  "))).unwrap();
 }
