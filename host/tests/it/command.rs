@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long any command of a test may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long any command of a test may take: the first ones build guests from nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// A home in a folder of its own, removed at the end.

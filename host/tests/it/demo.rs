@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::{Home, finish};
+use crate::command::{Home, PATIENCE, finish};
 use crate::programs::task;
 
 /// How long the story may take once everything is built.
@@ -50,7 +50,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     let mut command = home.command(["demo", "--task"]);
     command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
     let mut demo = command.spawn().unwrap();
-    wait_until(Duration::from_secs(60), || peers_of(&places) >= 5);
+    wait_until(PATIENCE, || peers_of(&places) >= 5);
     rustix::process::kill_process(rustix::process::Pid::from_child(&demo), rustix::process::Signal::INT).unwrap();
     assert_eq!(demo.wait().unwrap().code(), Some(130));
     assert_eq!(peers_of(&places), 0);

@@ -79,17 +79,16 @@ fn a_quota_that_is_used_up_is_named() {
     assert_eq!(home.json(["run", task.to_str().unwrap()]).0, 0);
 }
 
-/// On a file system of three megabytes: only root may mount one.
+/// On a file system of six megabytes, where the tests may mount one.
 #[test]
 fn a_full_disk_is_said_in_words_and_survived() {
     let mut surprises = Surprises::default();
     let home = Home::new();
-    if !rustix::process::geteuid().is_root() {
-        return a_full_disk_is_said_by_a_write(&home);
-    }
     std::fs::create_dir(home.path()).unwrap();
     let folder = home.path();
-    let small = SmallDisk::mount(&folder);
+    let Some(small) = SmallDisk::mount(&folder) else {
+        return eprintln!("no small file system may be mounted here; a full stdout is tested all the same");
+    };
     let task = home.file("task.wasm", &good_task());
     let big = home.file("big", &noise(16 << 20));
     let input = format!("big={}", big.display());
@@ -100,8 +99,10 @@ fn a_full_disk_is_said_in_words_and_survived() {
     drop(small);
 }
 
-/// Without root: the one file of every system that is always full.
-fn a_full_disk_is_said_by_a_write(home: &Home) {
+/// The one file of every system that is always full.
+#[test]
+fn a_full_stdout_is_said_in_words() {
+    let home = Home::new();
     let text = home.file("text", b"words");
     let (_, imported) = home.json(["import", text.to_str().unwrap()]);
     let cid = imported["roots"][0].as_str().unwrap().to_owned();
@@ -124,14 +125,10 @@ fn noise(count: usize) -> Vec<u8> {
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    fn mount(folder: &'a Path) -> Self {
-        let status = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-            .arg(folder)
-            .status()
-            .unwrap();
-        assert!(status.success(), "root cannot mount a small file system");
-        Self(folder)
+    fn mount(folder: &'a Path) -> Option<Self> {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(folder).stderr(std::process::Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(folder))
     }
 }
 
