@@ -37,12 +37,11 @@ fn with_sign_of(magnitude: f32, sign: f32) -> f32 {
 /// eˣ; +0 below x = -70.
 #[inline(always)]
 pub(crate) fn exp<F: Fused>(x: f32) -> f32 {
-    let floored = if x < -70.0 { -70.0 } else { x };
-    let bounded = if floored > 89.0 { 89.0 } else { floored };
-    let rounded = F::fused(bounded, std::f32::consts::LOG2_E, ROUNDER);
+    // What lies outside the range becomes nonsense here, and is replaced below.
+    let rounded = F::fused(x, std::f32::consts::LOG2_E, ROUNDER);
     let power = (rounded.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32);
     let whole = rounded - ROUNDER;
-    let rest = F::fused(whole, -LN2_LOW, F::fused(whole, -LN2_HIGH, bounded));
+    let rest = F::fused(whole, -LN2_LOW, F::fused(whole, -LN2_HIGH, x));
     let tail = polynomial::<F, 5>(
         rest,
         [
@@ -55,8 +54,8 @@ pub(crate) fn exp<F: Fused>(x: f32) -> f32 {
     );
     let value = scaled(F::fused(F::fused(tail, rest, 1.0), rest, 1.0), power);
     let value = if x < -70.0 { 0.0 } else { value };
-    let value = if x > f32::from_bits(0x42b1_7217) { f32::INFINITY } else { value };
-    if x.is_nan() { x } else { value }
+    // Infinity, or NaN of NaN.
+    if x <= f32::from_bits(0x42b1_7217) { value } else { x + f32::INFINITY }
 }
 
 /// A positive normal number as mantissa in [√½, √2) and exponent.

@@ -19,6 +19,8 @@ mod x86;
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// How it multiplies and adds.
     type Fused: Fused;
+    /// Floats of a register.
+    const LANES: usize;
     /// The most rows of a float tile.
     const ROWS: usize;
     /// Columns of a float tile: a divisor of the panel's 48.
@@ -28,11 +30,12 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Columns of an integer tile: a divisor of the panel's 48.
     const INTEGER_COLUMNS: usize;
 
-    /// Advances a tile of `rows` × [`Self::COLUMNS`] chains.
+    /// Advances a tile of `rows` × `registers` of chains.
     ///
     /// # Safety
-    /// `tile`'s pointers are good for its sizes, and `rows` is 1 to [`Self::ROWS`].
-    unsafe fn tile(rows: usize, tile: &Tile);
+    /// `tile`'s pointers are good for its sizes, `rows` is 1 to [`Self::ROWS`], and so many `registers` are at least one
+    /// and at most [`Self::COLUMNS`] wide.
+    unsafe fn tile(rows: usize, registers: usize, tile: &Tile);
 
     /// Advances one row over four panels (192 columns): the same chains, for memory's bandwidth.
     ///

@@ -172,8 +172,8 @@ pub fn reduce(reduction: Reduction, values: &[f32]) -> f32 {
 pub fn softmax(row: &[f32]) -> Vec<f32> {
     let top = greatest(row);
     let powers: Vec<f32> = row.iter().map(|&x| element(exp::<Soft>(element(x) - top))).collect();
-    let total = sum(&powers);
-    powers.iter().map(|power| stored(power / total)).collect()
+    let share = 1.0 / sum(&powers);
+    powers.iter().map(|power| stored(power * share)).collect()
 }
 
 /// The logarithm of the softmax of a row.

@@ -7,7 +7,7 @@ use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::functions::{exp, log};
 use crate::isa::{Isa, Work};
 use crate::processor::Processor;
-use crate::step::{Fused, canonical, element, greater, lesser, operand, stored};
+use crate::step::{Fused, canonical, element, key, of_key, operand, stored};
 
 /// Lanes of a reduction; part of the definition.
 pub const LANES: usize = 16;
@@ -84,14 +84,33 @@ fn sum_of_squares<F: Fused>(values: &[f32]) -> f32 {
     fold(values, 0.0, |lane, x| F::fused(operand(x), operand(x), lane), add)
 }
 
+/// The greatest by integer keys, which order NaN above all: the same as folding [`greater`](crate::step::greater), in
+/// one integer instruction an element.
 #[inline(always)]
 fn greatest(values: &[f32]) -> f32 {
-    fold(values, f32::NEG_INFINITY, |lane, x| greater(lane, element(x)), greater)
+    extreme(values, key(f32::NEG_INFINITY), |x| key(canonical(element(x))), i32::max)
+}
+
+/// The least by integer keys; NaN comes below all of them.
+#[inline(always)]
+fn least(values: &[f32]) -> f32 {
+    let below_all = |x: f32| if x.is_nan() { i32::MIN } else { key(element(x)) };
+    extreme(values, key(f32::INFINITY), below_all, i32::min)
 }
 
 #[inline(always)]
-fn least(values: &[f32]) -> f32 {
-    fold(values, f32::INFINITY, |lane, x| lesser(lane, element(x)), lesser)
+fn extreme(values: &[f32], start: i32, key: impl Fn(f32) -> i32, join: impl Fn(i32, i32) -> i32) -> f32 {
+    let mut lanes = [start; LANES];
+    let (whole, rest) = values.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = join(*lane, key(value));
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane = join(*lane, key(value));
+    }
+    canonical(of_key(lanes.into_iter().fold(start, join)))
 }
 
 impl Reduction {
@@ -122,7 +141,7 @@ impl Reduction {
     }
 }
 
-/// `values` to `eˣ⁻ᵐ / Σ eˣ⁻ᵐ`, m the greatest; with `log`, to `(x - m) - ln Σ eˣ⁻ᵐ`.
+/// `values` to `eˣ⁻ᵐ · (1 / Σ eˣ⁻ᵐ)`, m the greatest; with `log`, to `(x - m) - ln Σ eˣ⁻ᵐ`.
 #[inline(always)]
 pub(crate) fn softmax<F: Fused>(values: &mut [f32], as_log: bool) {
     let top = greatest(values);
@@ -133,8 +152,8 @@ pub(crate) fn softmax<F: Fused>(values: &mut [f32], as_log: bool) {
         return;
     }
     values.iter_mut().for_each(|x| *x = element(exp::<F>(element(*x) - top)));
-    let total = sum(values);
-    values.iter_mut().for_each(|x| *x = stored(*x / total));
+    let share = 1.0 / sum(values);
+    values.iter_mut().for_each(|x| *x = stored(*x * share));
 }
 
 /// Scales and shifts after normalising, a number for each element of a row.

@@ -87,6 +87,12 @@ pub(crate) fn key(x: f32) -> i32 {
     bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
+/// The number of a key.
+#[inline(always)]
+pub(crate) fn of_key(key: i32) -> f32 {
+    f32::from_bits((key ^ ((key >> 31) as u32 >> 1) as i32) as u32)
+}
+
 /// The greater by integer keys; NaN if either is.
 #[inline(always)]
 pub fn greater(a: f32, b: f32) -> f32 {

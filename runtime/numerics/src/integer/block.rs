@@ -82,9 +82,8 @@ impl IntegerPart<'_> {
         let mut sums = [0i32; MOST_ROWS * PANEL];
         for r in 0..count {
             let zero = self.left_zeros.at(self.rows.start + first + r).wrapping_add(self.left.lift());
-            for (c, sum) in sums[r * PANEL..r * PANEL + width].iter_mut().enumerate() {
-                *sum = right.initial(panel * PANEL + c, sums_of_rows[first + r], zero);
-            }
+            let sums = &mut sums[r * PANEL..r * PANEL + width];
+            right.begin(panel * PANEL, sums_of_rows[first + r], zero, sums);
         }
         for column in (0..width).step_by(I::INTEGER_COLUMNS) {
             let tile = IntegerTile {

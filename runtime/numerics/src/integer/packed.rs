@@ -63,12 +63,14 @@ impl PackedIntegers {
         &self.panels[panel * length..(panel + 1) * length]
     }
 
-    /// What the zero points make of a column's sum before anything is multiplied: with stored bytes a and b,
-    /// `Σ (a - za)(b - zb) = Σ ab - za·Σb - zb·Σa + depth·za·zb`.
+    /// What the zero points make of the sums from `column` on before anything is multiplied: with stored bytes a and
+    /// b, `Σ (a - za)(b - zb) = Σ ab - za·Σb - zb·Σa + depth·za·zb`.
     #[inline(always)]
-    pub(super) fn initial(&self, column: usize, left_sum: i32, left_zero: i32) -> i32 {
-        let zero = self.zeros[column];
+    pub(super) fn begin(&self, column: usize, left_sum: i32, left_zero: i32, sums: &mut [i32]) {
         let both = (self.depth as i32).wrapping_mul(left_zero).wrapping_sub(left_sum);
-        both.wrapping_mul(zero).wrapping_sub(left_zero.wrapping_mul(self.sums[column]))
+        let (zeros, own) = (&self.zeros[column..], &self.sums[column..]);
+        for ((sum, zero), own) in sums.iter_mut().zip(zeros).zip(own) {
+            *sum = both.wrapping_mul(*zero).wrapping_sub(left_zero.wrapping_mul(*own));
+        }
     }
 }

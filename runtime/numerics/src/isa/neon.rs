@@ -13,14 +13,19 @@ pub(super) struct Neon;
 
 impl Isa for Neon {
     type Fused = Hard;
+    const LANES: usize = 4;
     const ROWS: usize = 8;
     const COLUMNS: usize = 12;
     const INTEGER_ROWS: usize = 4;
     const INTEGER_COLUMNS: usize = 8;
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, tile: &Tile) {
-        by_rows!(rows, advance, Quad, 3, tile, 1 2 3 4 5 6 7 8);
+    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+        match registers {
+            1 => by_rows!(rows, advance, Quad, 1, tile, 1 2 3 4 5 6 7 8),
+            2 => by_rows!(rows, advance, Quad, 2, tile, 1 2 3 4 5 6 7 8),
+            _ => by_rows!(rows, advance, Quad, 3, tile, 1 2 3 4 5 6 7 8),
+        }
     }
 
     #[inline(always)]

@@ -12,13 +12,14 @@ const LANES: usize = 8;
 
 impl Isa for Portable {
     type Fused = Soft;
+    const LANES: usize = LANES;
     const ROWS: usize = 4;
     const COLUMNS: usize = LANES;
     const INTEGER_ROWS: usize = 4;
     const INTEGER_COLUMNS: usize = LANES;
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, tile: &Tile) {
+    unsafe fn tile(rows: usize, _: usize, tile: &Tile) {
         by_rows!(rows, advance, Floats, 1, tile, 1 2 3 4);
     }
 

@@ -205,7 +205,7 @@ pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const
     }
 }
 
-/// Calls the tile function of the given number of rows.
+/// Calls the tile function of the given number of rows, and of registers where there is a choice.
 macro_rules! by_rows {
     ($rows:expr, $function:ident, $vector:ty, $columns:literal, $tile:expr, $($count:literal)*) => {
         match $rows {

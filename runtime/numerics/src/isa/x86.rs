@@ -26,14 +26,18 @@ pub(super) struct Avx2;
 
 impl Isa for Avx2 {
     type Fused = Hard;
+    const LANES: usize = 8;
     const ROWS: usize = 6;
     const COLUMNS: usize = 16;
     const INTEGER_ROWS: usize = 4;
     const INTEGER_COLUMNS: usize = 16;
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, tile: &Tile) {
-        by_rows!(rows, advance, Ymm, 2, tile, 1 2 3 4 5 6);
+    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+        match registers {
+            1 => by_rows!(rows, advance, Ymm, 1, tile, 1 2 3 4 5 6),
+            _ => by_rows!(rows, advance, Ymm, 2, tile, 1 2 3 4 5 6),
+        }
     }
 
     #[inline(always)]
@@ -166,14 +170,19 @@ pub(super) struct Avx512;
 
 impl Isa for Avx512 {
     type Fused = Hard;
+    const LANES: usize = 16;
     const ROWS: usize = 9;
     const COLUMNS: usize = 48;
     const INTEGER_ROWS: usize = 9;
     const INTEGER_COLUMNS: usize = 48;
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, tile: &Tile) {
-        by_rows!(rows, advance, Zmm, 3, tile, 1 2 3 4 5 6 7 8 9);
+    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+        match registers {
+            1 => by_rows!(rows, advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
+            2 => by_rows!(rows, advance, Zmm, 2, tile, 1 2 3 4 5 6 7 8 9),
+            _ => by_rows!(rows, advance, Zmm, 3, tile, 1 2 3 4 5 6 7 8 9),
+        }
     }
 
     #[inline(always)]

@@ -11,6 +11,8 @@ use crate::isa::{Isa, Work};
 
 /// Panels that one row walks together.
 const ROW_PANELS: usize = 4;
+/// The most rows of any kernel's tile.
+const MOST_ROWS: usize = 16;
 
 /// `left · right` at `start` in the result, its rows `stride` apart.
 pub(crate) struct Product<'a> {
@@ -138,7 +140,7 @@ impl Tiles<'_> {
         let ahead = begin + right.depth() * PANEL + turn * steps.len() / 4 * 16;
         let next = panels.get(ahead).map_or(ptr::null(), ptr::from_ref);
         let width = (right.columns() - panel * PANEL).min(PANEL);
-        let mut edge = [0.0; 16 * PANEL];
+        const { assert!(I::ROWS <= MOST_ROWS && PANEL.is_multiple_of(I::COLUMNS)) };
         assert!(rows.len() <= I::ROWS && left.len() >= (rows.len() - 1) * LEFT_STRIDE + steps.len());
         for column in (0..width).step_by(I::COLUMNS) {
             let here = (width - column).min(I::COLUMNS);
@@ -146,27 +148,32 @@ impl Tiles<'_> {
             let reach = (rows.len() - 1) * self.product.stride + here;
             // SAFETY: this part alone owns these rows and panels, and no other slice of them is alive.
             let sums = unsafe { self.out.slice(first..first + reach) };
-            let whole = here == I::COLUMNS;
-            if !whole && steps.start > 0 {
-                copy_rows(sums, self.product.stride, &mut edge, PANEL, rows.len(), here);
-            }
-            let tile = Tile {
+            let mut tile = Tile {
                 steps: steps.len(),
                 left: left.as_ptr(),
                 right: weights[column.min(weights.len())..].as_ptr(),
                 panel_stride: 0,
-                sums: if whole { sums.as_mut_ptr() } else { edge.as_mut_ptr() },
-                sums_stride: if whole { self.product.stride } else { PANEL },
+                sums: sums.as_mut_ptr(),
+                sums_stride: self.product.stride,
                 resume: steps.start > 0,
                 last: steps.end == right.depth(),
                 next,
             };
-            // SAFETY: `left` holds the rows at its stride and `weights` all steps of a panel (asserted and sliced
-            // above); `sums` reaches over all rows of a whole tile, and `edge` holds the largest tile there is.
-            unsafe { I::tile(rows.len(), &tile) };
-            if !whole {
-                copy_rows(&edge, PANEL, sums, self.product.stride, rows.len(), here);
+            let registers = here.div_ceil(I::LANES);
+            if here == registers * I::LANES {
+                // SAFETY: `left` holds the rows at its stride and `weights` all steps of a panel (asserted and sliced
+                // above); `sums` reaches over all rows of the tile.
+                unsafe { I::tile(rows.len(), registers, &tile) };
+                continue;
             }
+            let mut edge = [0.0; MOST_ROWS * PANEL];
+            if tile.resume {
+                copy_rows(sums, self.product.stride, &mut edge, PANEL, rows.len(), here);
+            }
+            (tile.sums, tile.sums_stride) = (edge.as_mut_ptr(), PANEL);
+            // SAFETY: as above, and `edge` holds the largest tile there is.
+            unsafe { I::tile(rows.len(), registers, &tile) };
+            copy_rows(&edge, PANEL, sums, self.product.stride, rows.len(), here);
         }
     }
 
@@ -201,7 +208,7 @@ impl Tiles<'_> {
                     tile.right = weights.as_ptr().wrapping_add(column);
                     tile.sums = sums.as_mut_ptr().wrapping_add(column);
                     // SAFETY: as above, with one panel, from a column that leaves a whole tile.
-                    unsafe { I::tile(1, &tile) };
+                    unsafe { I::tile(1, I::COLUMNS / I::LANES, &tile) };
                 }
             }
             let column = panel * PANEL;

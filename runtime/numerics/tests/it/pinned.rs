@@ -18,7 +18,7 @@ const PINNED: &[(&str, u64)] = &[
     ("unary", 0x778d_51dc_7b00_e3bc),
     ("pow", 0x6254_c289_e2d2_b259),
     ("reductions", 0xb2d5_7834_f578_7b94),
-    ("softmax", 0xf3ec_c510_bd96_f750),
+    ("softmax", 0xaf17_3c58_7fcb_dd68),
     ("layer norm", 0xac95_9333_f2d8_1c00),
     ("block dot", 0x9962_94c2_9476_2f41),
     ("convolution", 0x8aa6_b358_a322_3b60),
