@@ -12,7 +12,7 @@ use std::sync::Arc;
 use cid::Cid;
 use node::Helia;
 use poai_net::{Identity, Net, NetConfig, Sources};
-use poai_store::{Blocks, Store, StoreLimits, unixfs};
+use poai_store::{Store, StoreLimits, unixfs};
 use serde::Serialize;
 
 type Failure = Box<dyn std::error::Error>;
