@@ -120,6 +120,7 @@ async fn send(
     if head.method == Method::Head {
         return Ok(());
     }
+    let _place = response.place;
     match response.body {
         Body::Empty => Ok(()),
         Body::Whole(bytes) => send_bytes(stream, &bytes, piece_time).await,

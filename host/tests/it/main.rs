@@ -5,6 +5,10 @@ mod claims; // the same run, the same claim
 mod command; // how it is called
 mod daemons; // homes with a daemon: detached runs, their ends
 mod demo; // the whole story
+mod gateway; // blocks over HTTP
+#[path = "../../../registry/net/tests/helia/node.rs"]
+#[expect(dead_code, reason = "net's tests use the rest")]
+mod helia; // a real Helia node
 mod network; // runs between daemons
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs

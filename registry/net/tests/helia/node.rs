@@ -7,7 +7,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 /// What npm needs to install the same packages again.
-const LOCKED: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "peer.mjs"];
+const LOCK: &[u8] = include_bytes!("package-lock.json");
+const FILES: [(&str, &[u8]); 4] = [
+    ("package.json", include_bytes!("package.json")),
+    ("package-lock.json", LOCK),
+    (".npmrc", include_bytes!(".npmrc")),
+    ("peer.mjs", include_bytes!("peer.mjs")),
+];
 
 pub(crate) struct Helia {
     child: Child,
@@ -83,23 +89,21 @@ fn text(answer: &Value, field: &str) -> String {
 
 /// The folder with the installed packages: made once for each state of the lock file.
 fn installed() -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helia");
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helia");
     std::fs::create_dir_all(&home).expect("the target folder can be written");
     let guard = std::fs::File::create(home.join("install.lock")).expect("the target folder can be written");
     guard.lock().expect("one test installs, the others wait");
-    let lock = std::fs::read(source.join("package-lock.json")).expect("the lock file is there");
-    for name in LOCKED {
-        std::fs::copy(source.join(name), home.join(name)).expect("the peer's files are copied");
+    for (name, bytes) in FILES {
+        std::fs::write(home.join(name), bytes).expect("the target folder can be written");
     }
     let stamp = home.join("installed");
-    if std::fs::read(&stamp).is_ok_and(|done| done == lock) {
+    if std::fs::read(&stamp).is_ok_and(|done| done == LOCK) {
         return home;
     }
     // Scripts stay off (.npmrc): nothing that npm brings runs before a test starts it.
     let status = Command::new("npm").args(["ci", "--loglevel=error"]).current_dir(&home).status();
     let status = status.expect("this test needs npm (Node.js) to install Helia: is it on the PATH?");
-    assert!(status.success(), "npm could not install the packages of {}/package-lock.json", source.display());
-    std::fs::write(&stamp, lock).expect("the target folder can be written");
+    assert!(status.success(), "npm could not install the packages of {}/package-lock.json", home.display());
+    std::fs::write(&stamp, LOCK).expect("the target folder can be written");
     home
 }

@@ -9,6 +9,7 @@ import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { withBitswap } from '@helia/bitswap'
 import { car } from '@helia/car'
+import { withHTTP } from '@helia/http'
 import { withLibp2pLight } from '@helia/libp2p'
 import { unixfs } from '@helia/unixfs'
 import { CarReader } from '@ipld/car'
@@ -63,6 +64,24 @@ const commands = {
     const start = performance.now()
     const bytes = await write(path, files.cat(CID.parse(cid), { signal: AbortSignal.timeout(timeoutMs) }))
     return { bytes, ms: performance.now() - start }
+  },
+  // By a node of its own, which knows no peer: only a trustless gateway.
+  fetchByGateway: async ({ gateway, cid, path, timeoutMs }) => {
+    const reader = withHTTP(createHeliaLight(), {
+      delegatedRouters: [],
+      recursiveGateways: [gateway],
+      allowInsecure: true,
+      allowLocal: true
+    })
+    // Gateways are asked when other routers have ended, which Helia waits for even if there is none.
+    reader.addRouter(() => ({ name: 'nobody', async * findProviders () {} }))
+    await reader.start()
+    try {
+      const signal = AbortSignal.timeout(timeoutMs)
+      return { bytes: await write(path, unixfs(reader).cat(CID.parse(cid), { signal })) }
+    } finally {
+      await reader.stop()
+    }
   },
   exportCar: async ({ cid, path }) => ({ bytes: await write(path, archive.export(CID.parse(cid))) }),
   importCar: async ({ path }) => {
