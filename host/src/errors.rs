@@ -203,7 +203,7 @@ impl From<poai_net::NetError> for Failure {
 }
 
 /// The system's words for an error, without the number that Rust adds.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, plain};
 use crate::package_file::{ComponentSource, Draft, PackageFile};
 
 /// What guests are built for.
@@ -160,7 +160,7 @@ pub(crate) fn has_target(folder: &Path) -> Result<bool, Failure> {
 }
 
 fn no_cargo(error: &std::io::Error) -> Failure {
-    Failure::new(Kind::Build, format!("Rust's cargo cannot be run: {error}"))
+    Failure::new(Kind::Build, format!("Rust's cargo cannot be run: {}", plain(error)))
         .hint("install Rust from https://rustup.rs")
 }
 

@@ -12,7 +12,7 @@ use tokio::process::ChildStdout;
 use super::program::{Program, read};
 use super::stage::Stage;
 use super::tether::Tethered;
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, plain};
 
 /// How long a daemon may take until it listens.
 const READY: Duration = Duration::from_secs(20);
@@ -70,12 +70,12 @@ impl Peer {
             command.args(values.iter().flat_map(|value| [flag, value]));
         }
         let mut process = Tethered::spawn(&mut command)
-            .map_err(|error| Failure::new(Kind::HostFault, format!("{name} cannot be started: {error}")))?;
+            .map_err(|error| Failure::new(Kind::HostFault, format!("{name} cannot be started: {}", plain(&error))))?;
         let mut stdout = BufReader::new(process.child.stdout.take().expect("stdout is piped")).lines();
         let ready: Ready = tokio::time::timeout(READY, stdout.next_line())
             .await
             .map_err(|_| Failure::new(Kind::TimedOut, format!("{name} was not ready within {} s", READY.as_secs())))?
-            .map_err(|error| Failure::new(Kind::HostFault, format!("{name} cannot be heard: {error}")))?
+            .map_err(|error| Failure::new(Kind::HostFault, format!("{name} cannot be heard: {}", plain(&error))))?
             .map_or_else(|| Err(silent_end(&log_path)), |line| read(&line))
             .map_err(|failure| Failure { message: format!("{name}: {}", failure.message), ..failure })?;
         let addresses = ready.addresses.iter().map(|address| with_id(address, &ready.peer)).collect();

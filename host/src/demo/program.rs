@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::tether::Tethered;
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, plain};
 
 /// Variables that begin so would change what the peers of the demo do.
 const OWN_VARIABLES: &str = "POAI_";
@@ -26,8 +26,9 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn this() -> Result<Self, Failure> {
-        let executable = std::env::current_exe()
-            .map_err(|error| Failure::new(Kind::HostFault, format!("this program's own file is not known: {error}")))?;
+        let executable = std::env::current_exe().map_err(|error| {
+            Failure::new(Kind::HostFault, format!("this program's own file is not known: {}", plain(&error)))
+        })?;
         Ok(Self { executable })
     }
 
@@ -63,7 +64,9 @@ impl Program {
             .map_err(|_| {
                 Failure::new(Kind::TimedOut, format!("`poai {name}` took longer than {} s", patience.as_secs()))
             })?
-            .map_err(|error| Failure::new(Kind::HostFault, format!("`poai {name}` cannot be run: {error}")))?;
+            .map_err(|error| {
+                Failure::new(Kind::HostFault, format!("`poai {name}` cannot be run: {}", plain(&error)))
+            })?;
         read(&text).map_err(|failure| Failure { message: format!("`poai {name}`: {}", failure.message), ..failure })
     }
 }

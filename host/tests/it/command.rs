@@ -194,7 +194,9 @@ impl Ended {
     /// No panic, no back trace, no Debug form, no control character: whatever happened.
     fn assert_fit_for_people(&self) {
         let Self { stderr, words, .. } = self;
-        for never in ["panicked", "RUST_BACKTRACE", "unwrap()", "Some(", "Err(", "Ok(", "Os {", "core::", "std::"] {
+        for never in
+            ["panicked", "RUST_BACKTRACE", "unwrap()", "Some(", "Err(", "Ok(", "Os {", "(os error", "core::", "std::"]
+        {
             assert!(!stderr.contains(never), "{words}: stderr has {never:?}:\n{stderr}");
         }
         let structure = stderr.match_indices(" { ").find(|(at, _)| {

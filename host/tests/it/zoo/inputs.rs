@@ -1,8 +1,8 @@
 use std::os::unix::fs::symlink;
 
 use super::Surprises;
-use crate::command::Home;
-use crate::programs::good_task;
+use crate::command::{Home, finish};
+use crate::programs::{good_task, task};
 
 #[test]
 fn names_that_leave_their_place_are_refused() {
@@ -107,6 +107,17 @@ fn package_files_that_are_wrong_are_refused() {
         std::fs::write(folder.join("package.toml"), text).unwrap();
         surprises.expect_failure(name, &home.json(["publish".as_ref(), folder.as_os_str()]), (1, "bad-input", words));
     }
+}
+
+/// Guests need Rust to be built; whoever lacks it is told so.
+#[test]
+fn a_machine_without_rust_is_told_what_to_install() {
+    let mut surprises = Surprises::default();
+    let home = Home::new();
+    let mut command = home.command(["--json", "build"]);
+    command.arg(task("hello")).env("PATH", home.scratch());
+    let ended = finish(command, home.scratch());
+    surprises.expect_failure("no cargo", &(ended.exit, ended.json()), (1, "build", "no such file or directory"));
 }
 
 fn package(name: &str, component: &str) -> String {
