@@ -79,7 +79,7 @@ pub(super) async fn start(
             Err(error) => tracing::warn!(%root, %error, "the gateway broke an archive off"),
         }
     });
-    is_ready.await.unwrap_or_else(|_| Err(NoArchive::Missing(root)))?;
+    is_ready.await.unwrap_or(Err(NoArchive::Missing(root)))?;
     Ok(received)
 }
 
