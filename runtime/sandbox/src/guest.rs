@@ -65,7 +65,7 @@ impl Guest {
             world,
             host,
             handles: Handles::default(),
-            inputs: Inputs::new(run.inputs.clone()),
+            inputs: Inputs::new(run.inputs.clone(), Arc::clone(&memory)),
             outputs: Outputs::new(&run.limits),
             disk: Disk::new(memory),
             random: Random::new(run.seed),

@@ -76,6 +76,7 @@ impl Counters {
 pub(super) fn of_stop(stop: &Stop) -> Result<Outcome, Fault> {
     match stop {
         Stop::OutOfFuel => Ok(trapped(Trap::OutOfFuel)),
+        Stop::MemoryLimit => Ok(trapped(Trap::MemoryLimit)),
         Stop::OutputLimit => Ok(trapped(Trap::OutputLimit)),
         Stop::Abi { .. } => Ok(trapped(Trap::Abi)),
         Stop::Exit { status } => Ok(exit_outcome(*status)),

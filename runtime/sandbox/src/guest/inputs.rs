@@ -1,13 +1,16 @@
 //! The run's inputs: folders that are looked up, files that are read at any offset.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cid::Cid;
 use poai_objects::{InputName, Link};
 
 use super::host::Host;
+use super::memory::{Memory, Reserved};
 use super::meter::{Meter, cost};
 use super::stop::Stop;
 use crate::{BlockFile, Chunk, Fault, FolderEntry, Node};
@@ -19,6 +22,8 @@ const NODES_KEPT: usize = 1_024;
 const PARTS_KEPT: usize = 1 << 19;
 /// Blocks kept open: each is a descriptor.
 const BLOCKS_KEPT: usize = 16;
+/// Bytes of the run's memory limit that each chunk of an open file counts for.
+const CHUNK_BYTES: u64 = 128;
 
 /// What a path names.
 #[derive(Clone)]
@@ -53,11 +58,19 @@ pub(crate) struct Inputs {
     /// Entries and chunks of `nodes`.
     parts_kept: usize,
     blocks: Blocks,
+    memory: Arc<Memory>,
 }
 
 impl Inputs {
-    pub(crate) fn new(named: BTreeMap<InputName, Link>) -> Self {
-        Self { named, nodes: HashMap::new(), parts_kept: 0, blocks: Blocks::default() }
+    pub(crate) fn new(named: BTreeMap<InputName, Link>, memory: Arc<Memory>) -> Self {
+        Self { named, nodes: HashMap::new(), parts_kept: 0, blocks: Blocks::default(), memory }
+    }
+
+    /// Holds a file for the guest; none if the run's memory limit has no room for its layout.
+    pub(crate) fn hold(&self, file: Rc<InputFile>) -> Option<HeldFile> {
+        let bytes = CHUNK_BYTES.saturating_mul(file.chunks.len() as u64);
+        let reserved = Reserved::of(&self.memory, bytes)?;
+        Some(HeldFile { file, _reserved: Rc::new(reserved) })
     }
 
     /// What a path of checked parts names.
@@ -201,6 +214,22 @@ impl InputFile {
         let index = self.starts.partition_point(|&start| start <= offset).checked_sub(1)?;
         let inside = offset - self.starts[index];
         (inside < self.chunks[index].bytes).then_some((self.chunks[index], inside))
+    }
+}
+
+/// A file that the guest holds. Nodes that are kept may be forgotten, and what handles hold may not: so its layout counts
+/// against the run's memory limit, until the last of its clones is dropped.
+#[derive(Clone)]
+pub(crate) struct HeldFile {
+    file: Rc<InputFile>,
+    _reserved: Rc<Reserved>,
+}
+
+impl Deref for HeldFile {
+    type Target = InputFile;
+
+    fn deref(&self) -> &InputFile {
+        &self.file
     }
 }
 

@@ -9,6 +9,9 @@ pub(crate) enum Stop {
     /// The outputs are larger or more than the run allows.
     #[error("more output than the run allows")]
     OutputLimit,
+    /// An input was opened whose layout has no room in the run's memory limit, by a call that has no error for it.
+    #[error("opening an input takes more memory than the run allows")]
+    MemoryLimit,
     /// A rule of an interface was broken that has no error of its own.
     #[error("{rule}")]
     Abi {

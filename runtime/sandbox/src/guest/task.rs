@@ -1,13 +1,11 @@
 //! The interfaces of `poai:task`.
 
-use std::rc::Rc;
-
 use poai_objects::OutputName;
 use wasmtime::component::Resource;
 
 use super::Guest;
 use super::bindings::poai::task::{inputs, job, outputs, telemetry};
-use super::inputs::{InputFile, Listed, Missing, Place};
+use super::inputs::{HeldFile, Listed, Missing, Place};
 use super::meter::cost;
 use super::stop::Stop;
 use crate::Level;
@@ -16,7 +14,7 @@ use crate::Level;
 const READ_BYTES: u64 = 1 << 20;
 
 /// An input file that a task has open.
-pub struct OpenInput(Rc<InputFile>);
+pub struct OpenInput(HeldFile);
 
 /// An output that a task may append to.
 pub struct OpenOutput(OutputName);
@@ -29,8 +27,11 @@ impl Guest {
         if parts > 0 && path.split('/').any(|part| matches!(part, "" | "." | "..") || part.contains('\0')) {
             return Ok(Err(inputs::Error::InvalidPath));
         }
-        let place =
-            self.inputs.look_up(&self.host, &mut self.meter, path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)))?;
+        let place = self.inputs.look_up(
+            &self.host,
+            &mut self.meter,
+            path.split('/').take(usize::try_from(parts).unwrap_or(usize::MAX)),
+        )?;
         Ok(place.map_err(|missing| match missing {
             Missing::NoEntry | Missing::NotFolder => inputs::Error::NotFound,
         }))
@@ -43,7 +44,9 @@ impl inputs::Host for Guest {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(listed) = self.inputs.list(&self.host, &mut self.meter, &place)? else { return Ok(Err(inputs::Error::IsFile)) };
+        let Some(listed) = self.inputs.list(&self.host, &mut self.meter, &place)? else {
+            return Ok(Err(inputs::Error::IsFile));
+        };
         let name_bytes: usize = listed.iter().map(|entry| entry.name.len()).sum();
         self.meter.charge(cost::ENTRY.saturating_mul(listed.len() as u64))?;
         self.meter.charge_bytes(name_bytes as u64)?;
@@ -58,7 +61,10 @@ impl inputs::Host for Guest {
 
     fn open(&mut self, path: String) -> wasmtime::Result<Result<Resource<OpenInput>, inputs::Error>> {
         match self.find_input(&path)? {
-            Ok(Place::File(file)) => Ok(Ok(self.handles.push(OpenInput(file))?)),
+            Ok(Place::File(file)) => {
+                let file = self.inputs.hold(file).ok_or(Stop::MemoryLimit)?;
+                Ok(Ok(self.handles.push(OpenInput(file))?))
+            }
             Ok(Place::Root | Place::Folder(_)) => Ok(Err(inputs::Error::IsFolder)),
             Err(error) => Ok(Err(error)),
         }
@@ -71,7 +77,7 @@ impl inputs::HostFile for Guest {
     }
 
     fn read(&mut self, file: Resource<OpenInput>, offset: u64, length: u32) -> wasmtime::Result<Vec<u8>> {
-        let file = Rc::clone(&self.handles.get(&file)?.0);
+        let file = self.handles.get(&file)?.0.clone();
         let length = u64::from(length).min(READ_BYTES).min(file.size_bytes.saturating_sub(offset));
         self.meter.charge_bytes(length)?;
         Ok(self.inputs.read(&self.host, &mut self.meter, &file, offset, length)?)

@@ -134,6 +134,58 @@ fn listings_that_are_kept_count_against_the_memory_limit() {
     assert_eq!(*case.run().outcome(), Outcome::Ok);
 }
 
+/// Opens the input `data`, and keeps it open, until no more fits.
+#[test]
+fn layouts_of_files_that_are_kept_open_count_against_the_memory_limit() {
+    let module = r#"
+        (import "wasi:filesystem/preopens@0.2.12" "get-directories" (func $directories (param i32)))
+        (import "wasi:filesystem/types@0.2.12" "[method]descriptor.open-at"
+            (func $open (param i32 i32 i32 i32 i32 i32 i32)))
+        (import "wasi:filesystem/types@0.2.12" "[resource-drop]descriptor" (func $close (param i32)))
+        (data (i32.const 100) "data")
+        (func $try (param $in i32) (result i32)
+            (call $open (local.get $in) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 0) (i32.const 1)
+                (i32.const 32))
+            (i32.load8_u (i32.const 32)))
+        (func (export "wasi:cli/run@0.2.12#run") (result i32)
+            (local $in i32) (local $opened i32)
+            (call $directories (i32.const 16))
+            (local.set $in (i32.load (i32.load (i32.const 16))))
+            (loop $again
+                (if (i32.eqz (call $try (local.get $in))) (then
+                    (local.set $opened (i32.add (local.get $opened) (i32.const 1)))
+                    (i32.store (i32.const 48) (i32.load (i32.const 36)))
+                    (br $again))))
+            ;; insufficient-memory: the twenty-second of its cases, counted from 0
+            (if (i32.ne (i32.load8_u (i32.const 36)) (i32.const 22)) (then unreachable))
+            (if (i32.ne (local.get $opened) (i32.const 5)) (then unreachable))
+            ;; One that is closed makes room for one.
+            (call $close (i32.load (i32.const 48)))
+            (if (call $try (local.get $in)) (then unreachable))
+            (i32.eqz (call $try (local.get $in))))"#;
+    // The tests' chunks have 7 bytes: a layout of 100 chunks takes 12,800 bytes, and 65,536 are left.
+    let case = Case::new(&command(module)).input("data", &[1; 700]).with(|run| run.limits.memory_bytes = 2 << 16);
+    assert_eq!(*case.run().outcome(), Outcome::Ok);
+}
+
+/// The same by calls that have no error for it.
+#[test]
+fn a_file_that_has_no_room_ends_a_task() {
+    let opens = r#"
+        (import "poai:task/inputs@0.1.0" "open" (func $open (param i32 i32 i32)))
+        (data (i32.const 100) "data")
+        (func (export "run") (result i32)
+            (loop $again (call $open (i32.const 100) (i32.const 4) (i32.const 16)) (br $again)) (unreachable))"#;
+    let stdin = r#"
+        (import "wasi:cli/stdin@0.2.12" "get-stdin" (func $stdin (result i32)))
+        (func (export "wasi:cli/run@0.2.12#run") (result i32)
+            (loop $again (drop (call $stdin)) (br $again)) (unreachable))"#;
+    for (name, program) in [("data", crate::components::task(opens)), ("stdin", command(stdin))] {
+        let case = Case::new(&program).input(name, &[1; 700]).with(|run| run.limits.memory_bytes = 2 << 16);
+        assert_eq!(*case.run().outcome(), trapped(Trap::MemoryLimit), "{name}");
+    }
+}
+
 /// Many values that the compiler keeps over a recursive call, though the program does not.
 fn keeps_over_a_call(values: u32) -> Vec<u8> {
     let kept: String = (0..values)

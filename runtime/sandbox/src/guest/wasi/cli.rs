@@ -53,7 +53,9 @@ impl stdin::Host for Guest {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<InputStream>> {
         self.meter.charge(cost::OPEN)?;
         let stream = match self.inputs.look_up(&self.host, &mut self.meter, [STDIN].into_iter())? {
-            Ok(Place::File(file)) => InputStream::Input { file, offset: 0 },
+            Ok(Place::File(file)) => {
+                InputStream::Input { file: self.inputs.hold(file).ok_or(Stop::MemoryLimit)?, offset: 0 }
+            }
             Ok(Place::Root | Place::Folder(_)) | Err(_) => InputStream::Empty,
         };
         Ok(self.handles.push(stream)?)

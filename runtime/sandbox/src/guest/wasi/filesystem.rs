@@ -13,7 +13,7 @@ use super::super::bindings::wasi::filesystem::types::{
     HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use super::super::disk::{DiskFile, Entry};
-use super::super::inputs::{InputFile, Missing, Place};
+use super::super::inputs::{HeldFile, Missing, Place};
 use super::super::memory::Reserved;
 use super::super::meter::cost;
 use super::paths;
@@ -34,7 +34,7 @@ const OUT: &str = "/out";
 #[derive(Clone)]
 pub enum Descriptor {
     InputFolder { path: String },
-    InputFile { path: String, file: Rc<InputFile> },
+    InputFile { path: String, file: HeldFile },
     DiskFolder { path: String },
     DiskFile { path: String, file: Rc<DiskFile>, flags: DescriptorFlags },
 }
@@ -139,7 +139,10 @@ impl Guest {
                 let path = paths::below(base, path)?;
                 match self.inputs.look_up(&self.host, &mut self.meter, paths::parts(&path))? {
                     Ok(Place::Root | Place::Folder(_)) => Ok(Descriptor::InputFolder { path }),
-                    Ok(Place::File(file)) => Ok(Descriptor::InputFile { path, file }),
+                    Ok(Place::File(file)) => {
+                        let file = self.inputs.hold(file).ok_or(ErrorCode::InsufficientMemory)?;
+                        Ok(Descriptor::InputFile { path, file })
+                    }
                     Err(Missing::NoEntry) => Err(ErrorCode::NoEntry.into()),
                     Err(Missing::NotFolder) => Err(ErrorCode::NotDirectory.into()),
                 }

@@ -7,7 +7,7 @@ use wasmtime::component::Resource;
 use super::super::bindings::wasi::filesystem::types::ErrorCode;
 use super::super::bindings::wasi::io::{error, streams};
 use super::super::disk::DiskFile;
-use super::super::inputs::InputFile;
+use super::super::inputs::HeldFile;
 use super::super::words::Source;
 use super::super::{Guest, stdout_name};
 use super::{Pollable, StreamFailure};
@@ -21,7 +21,7 @@ pub enum InputStream {
     /// No standard input.
     Empty,
     /// A file of an input.
-    Input { file: Rc<InputFile>, offset: u64 },
+    Input { file: HeldFile, offset: u64 },
     /// A file under `/out`.
     Disk { file: Rc<DiskFile>, offset: u64 },
 }
@@ -77,7 +77,9 @@ impl Guest {
         self.meter.charge_bytes(length)?;
         let bytes = match &stream {
             InputStream::Empty => Vec::new(),
-            InputStream::Input { file, offset } => self.inputs.read(&self.host, &mut self.meter, file, *offset, length)?,
+            InputStream::Input { file, offset } => {
+                self.inputs.read(&self.host, &mut self.meter, file, *offset, length)?
+            }
             InputStream::Disk { file, offset } => file.read(*offset, length),
         };
         self.handles.get_mut(handle)?.advance(length);
