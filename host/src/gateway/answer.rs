@@ -114,6 +114,7 @@ fn no_archive(root: Cid, reason: NoArchive, limits: &GatewayLimits) -> Refusal {
                 format!("{root} has more blocks than the limit archive_blocks, {most}; fetch its parts"),
             )
         }
+        NoArchive::BrokenOff => broken(),
         NoArchive::Store(error) => unreadable(root, &error),
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Piece {
 pub(super) enum NoArchive {
     Missing(Cid),
     TooManyBlocks,
+    /// The thread that looked ended without a word.
+    BrokenOff,
     Store(StoreError),
 }
 
@@ -79,7 +81,7 @@ pub(super) async fn start(
             Err(error) => tracing::warn!(%root, %error, "the gateway broke an archive off"),
         }
     });
-    is_ready.await.unwrap_or(Err(NoArchive::Missing(root)))?;
+    is_ready.await.unwrap_or(Err(NoArchive::BrokenOff))?;
     Ok(received)
 }
 
