@@ -17,8 +17,8 @@ use std::io;
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 
-use poai_sandbox::{Layer, OptLevel};
 use poai_sandbox::worker::{confine, forbid_new_code, serve};
+use poai_sandbox::{Layer, OptLevel};
 use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
