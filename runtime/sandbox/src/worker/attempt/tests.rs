@@ -88,19 +88,20 @@ impl Sink for Counted {
 fn attend_to(bytes: &[u8]) -> (Result<Finished, String>, Counted) {
     let store = Store::new();
     let (program, run) = store.run();
-    let (mut worker, daemon) = UnixStream::pair().unwrap();
+    let (worker, daemon) = UnixStream::pair().unwrap();
     let mut channel = Channel::new(daemon.into());
     let mut sink = Counted::default();
     let patience = Patience::until(Instant::now() + Duration::from_secs(5));
     let ended = thread::scope(|scope| {
-        scope.spawn(move || {
-            // The daemon may hang up first.
-            worker.write_all(bytes).ok();
+        // It says no more and stays until it was attended to. Its answers are not read: they must not stop it either.
+        scope.spawn(|| {
+            (&worker).write_all(bytes).ok();
             worker.shutdown(std::net::Shutdown::Write).ok();
-            // Its answers are not read: they must not stop it either.
-            thread::sleep(Duration::from_micros(100));
         });
-        attend(&mut channel, &program, &run, &store, &mut sink, &patience)
+        let ended = attend(&mut channel, &program, &run, &store, &mut sink, &patience);
+        // What it still writes to a daemon that has hung up must not keep it.
+        drop(channel);
+        ended
     });
     let ended = ended.map_err(|stop| match stop.into_channel_error() {
         Ok(error) => error.to_string(),
