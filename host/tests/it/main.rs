@@ -10,6 +10,7 @@ mod gateway; // blocks over HTTP
 #[expect(dead_code, reason = "net's tests use the rest")]
 mod helia; // a real Helia node
 mod network; // runs between daemons
+mod one_build; // both README commands share one build
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs
 mod settings; // keys, configuration, files and their rights
