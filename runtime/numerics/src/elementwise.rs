@@ -4,10 +4,17 @@
 //! step, number by number, the fast paths with the processor's, a vector at a time.
 
 use crate::error::{NumericsError, count, expect_length};
-use crate::functions::{cos, erf, exp, log, pow, sigmoid, sin, tanh};
+use crate::functions::activation::{
+    between, celu, elu, gelu, gelu_tanh, hard_swish, mish, shrink, sign, silu, softplus,
+};
+use crate::functions::angle::{acos, asin, atan, cos, sin, tan};
+use crate::functions::hyperbolic::{acosh, asinh, atanh, cosh, sinh};
+use crate::functions::{erf, exp, log, pow, sigmoid, tanh};
 use crate::isa::{Isa, Work};
+use crate::lanes::{Lanes, One};
 use crate::processor::Processor;
-use crate::step::{Fused, Soft, element, greater, lesser, stored};
+use crate::step::{Soft, element, greater, lesser, stored};
+use crate::stream::Stream;
 
 /// Elements below which a second thread is not worth waking.
 const PIECE: usize = 16_384;
@@ -43,8 +50,26 @@ pub enum Unary {
     Sin,
     /// cos x
     Cos,
+    /// tan x
+    Tan,
+    /// The arc sine; NaN beyond ±1.
+    Asin,
+    /// The arc cosine; NaN beyond ±1.
+    Acos,
+    /// The arc tangent.
+    Atan,
+    /// sinh x
+    Sinh,
+    /// cosh x
+    Cosh,
     /// tanh x
     Tanh,
+    /// The inverse of sinh.
+    Asinh,
+    /// The inverse of cosh; NaN below 1.
+    Acosh,
+    /// The inverse of tanh; NaN beyond ±1.
+    Atanh,
     /// 1 / (1 + e⁻ˣ)
     Sigmoid,
     /// The error function.
@@ -67,6 +92,24 @@ pub enum Unary {
     LeakyRelu(f32),
     /// x, or alpha · (eˣ - 1) below zero.
     Elu(f32),
+    /// gamma · x, or gamma · alpha · (eˣ - 1) below zero.
+    Selu {
+        /// What x goes to, far below zero, before it is scaled.
+        alpha: f32,
+        /// Scales all.
+        gamma: f32,
+    },
+    /// x, or alpha · (e^(x / alpha) - 1) below zero; alpha is above zero.
+    Celu(f32),
+    /// x above the threshold, 0 elsewhere.
+    ThresholdedRelu(f32),
+    /// x - bias above lambda, x + bias below -lambda, 0 between.
+    Shrink {
+        /// Half of the gap.
+        lambda: f32,
+        /// How far what lies outside moves.
+        bias: f32,
+    },
     /// min(max(alpha·x + beta, 0), 1), the multiply-add fused.
     HardSigmoid {
         /// The slope.
@@ -85,89 +128,134 @@ pub enum Unary {
     },
 }
 
-/// ln(1 + x) for x in [0, 1], right in its last places near zero too.
-#[inline(always)]
-fn log_of_one_more<F: Fused>(x: f32) -> f32 {
-    let sum = 1.0 + x;
-    log::<F>(sum) + (x - (sum - 1.0)) / sum
+/// What an operation does to lanes. What is read is flushed only where that could show in what is stored.
+pub(crate) trait Function: Copy {
+    /// No result has a sign, so that storing it is simpler.
+    const SIGNLESS: bool = false;
+
+    fn of<V: Lanes>(self, x: V) -> V;
 }
 
-#[inline(always)]
-fn softplus<F: Fused>(x: f32) -> f32 {
-    greater(x, 0.0) + log_of_one_more::<F>(exp::<F>(-x.abs()))
+/// A type for each operation on lanes, so that loops are specialised. Not closures: those would not be compiled for the
+/// kernels' features.
+macro_rules! functions {
+    ($($name:ident { $($parameter:ident),* }: $($signless:literal)? |$x:ident| $value:expr;)*) => {$(
+        #[derive(Clone, Copy)]
+        struct $name { $($parameter: f32),* }
+
+        impl Function for $name {
+            $(const SIGNLESS: bool = $signless;)?
+
+            #[inline(always)]
+            fn of<V: Lanes>(self, $x: V) -> V {
+                let Self { $($parameter),* } = self;
+                $value
+            }
+        }
+    )*};
 }
 
-/// eˣ - 1 for x up to 0, by the tangent, which does not cancel.
-#[inline(always)]
-fn exp_less_one<F: Fused>(x: f32) -> f32 {
-    let tangent = tanh::<F>(0.5 * lesser(x, 0.0));
-    2.0 * tangent / (1.0 - tangent)
+functions! {
+    Identity {}: |x| x;
+    Neg {}: |x| x.negated();
+    Abs {}: |x| x.abs();
+    Sign {}: |x| sign(x.element());
+    Floor {}: |x| x.element().floor();
+    Ceil {}: |x| x.element().ceil();
+    Round {}: |x| x.round();
+    Sqrt {}: |x| x.element().root();
+    Reciprocal {}: |x| V::splat(1.0) / x.element();
+    Exp {}: true |x| exp(x);
+    Log {}: |x| log(x.element());
+    Asin {}: |x| asin(x.element());
+    Acos {}: |x| acos(x.element());
+    Atan {}: |x| atan(x.element());
+    Sinh {}: |x| sinh(x.element());
+    Cosh {}: true |x| cosh(x);
+    Tanh {}: |x| tanh(x);
+    Asinh {}: |x| asinh(x.element());
+    Acosh {}: |x| acosh(x.element());
+    Atanh {}: |x| atanh(x.element());
+    Sigmoid {}: true |x| sigmoid(x);
+    Erf {}: |x| erf(x.element());
+    Gelu {}: |x| gelu(x);
+    GeluTanh {}: |x| gelu_tanh(x);
+    Silu {}: |x| silu(x);
+    Softplus {}: true |x| softplus(x);
+    Mish {}: |x| mish(x);
+    Softsign {}: |x| x / (V::splat(1.0) + x.abs());
+    Relu {}: |x| x.at_least(V::splat(0.0));
+    HardSwish {}: |x| hard_swish(x);
+    LeakyRelu { alpha }: |x| V::pick(x.less(V::splat(0.0)), V::splat(alpha) * x.element(), x);
+    Elu { alpha }: |x| elu(x.element(), alpha);
+    Celu { alpha }: |x| celu(x.element(), alpha);
+    ThresholdedRelu { alpha }: |x| V::pick(V::splat(alpha).less(x.element()), x, V::splat(0.0));
+    Selu { alpha, gamma }: |x| V::splat(gamma) * elu(x.element(), alpha);
+    Shrink { lambda, bias }: |x| shrink(x.element(), lambda, bias);
+    HardSigmoid { alpha, beta }: |x| between(V::fused(V::splat(alpha), x.element(), V::splat(beta)), 0.0, 1.0);
+    Clip { low, high }: |x| between(x.element(), low, high);
+    Nothing {}: |_x| V::splat(f32::NAN);
 }
 
-#[inline(always)]
-fn between(x: f32, low: f32, high: f32) -> f32 {
-    lesser(greater(x, low), high)
-}
-
-#[inline(always)]
-fn gelu<F: Fused>(x: f32) -> f32 {
-    (0.5 * x) * (1.0 + erf::<F>(x * std::f32::consts::FRAC_1_SQRT_2))
-}
-
-#[inline(always)]
-fn gelu_tanh<F: Fused>(x: f32) -> f32 {
-    /// √(2/π)
-    const SCALE: f32 = 0.797_884_6;
-    let cubic = F::fused(0.044_715 * (x * x), x, x);
-    (0.5 * x) * (1.0 + tanh::<F>(SCALE * cubic))
-}
-
-#[inline(always)]
-fn sign(x: f32) -> f32 {
-    let value = if x > 0.0 { 1.0 } else { x };
-    if x < 0.0 { -1.0 } else { value }
-}
-
-/// Binds `$f` to the operation and evaluates `$body`, once for each operation, so that loops in it are specialised.
+/// Binds `$f` to the operation and evaluates `$body`. The angles, whose reduction takes wide integers, are functions of
+/// single floats: `$one`.
 macro_rules! with_unary {
-    ($operation:expr, $fused:ty, $f:ident => $body:expr) => {{
+    ($operation:expr, $fused:ty, $f:ident => $body:expr, $one:ident => $single:expr) => {{
         macro_rules! body {
             ($function:expr) => {{
                 let $f = $function;
                 $body
             }};
         }
+        macro_rules! single {
+            ($function:expr) => {{
+                let $one = $function;
+                $single
+            }};
+        }
         match $operation {
-            Unary::Identity => body!(|x: f32| x),
-            Unary::Neg => body!(|x: f32| -x),
-            Unary::Abs => body!(|x: f32| x.abs()),
-            Unary::Sign => body!(sign),
-            Unary::Floor => body!(|x: f32| x.floor()),
-            Unary::Ceil => body!(|x: f32| x.ceil()),
-            Unary::Round => body!(|x: f32| x.round_ties_even()),
-            Unary::Sqrt => body!(|x: f32| x.sqrt()),
-            Unary::Reciprocal => body!(|x: f32| 1.0 / x),
-            Unary::Exp => body!(exp::<$fused>),
-            Unary::Log => body!(log::<$fused>),
-            Unary::Sin => body!(sin::<$fused>),
-            Unary::Cos => body!(cos::<$fused>),
-            Unary::Tanh => body!(tanh::<$fused>),
-            Unary::Sigmoid => body!(sigmoid::<$fused>),
-            Unary::Erf => body!(erf::<$fused>),
-            Unary::Gelu => body!(gelu::<$fused>),
-            Unary::GeluTanh => body!(gelu_tanh::<$fused>),
-            Unary::Silu => body!(|x: f32| x * sigmoid::<$fused>(x)),
-            Unary::Softplus => body!(softplus::<$fused>),
-            Unary::Mish => body!(|x: f32| x * tanh::<$fused>(softplus::<$fused>(x))),
-            Unary::Softsign => body!(|x: f32| x / (1.0 + x.abs())),
-            Unary::Relu => body!(|x: f32| greater(x, 0.0)),
-            Unary::LeakyRelu(alpha) => body!(|x: f32| if x < 0.0 { alpha * x } else { x }),
-            Unary::Elu(alpha) => body!(|x: f32| if x < 0.0 { alpha * exp_less_one::<$fused>(x) } else { x }),
-            Unary::HardSigmoid { alpha, beta } => {
-                body!(|x: f32| between(<$fused>::fused(alpha, x, beta), 0.0, 1.0))
-            }
-            Unary::HardSwish => body!(|x: f32| x * between(<$fused>::fused(1.0 / 6.0, x, 0.5), 0.0, 1.0)),
-            Unary::Clip { low, high } => body!(|x: f32| between(x, low, high)),
+            Unary::Identity => body!(Identity {}),
+            Unary::Neg => body!(Neg {}),
+            Unary::Abs => body!(Abs {}),
+            Unary::Sign => body!(Sign {}),
+            Unary::Floor => body!(Floor {}),
+            Unary::Ceil => body!(Ceil {}),
+            Unary::Round => body!(Round {}),
+            Unary::Sqrt => body!(Sqrt {}),
+            Unary::Reciprocal => body!(Reciprocal {}),
+            Unary::Exp => body!(Exp {}),
+            Unary::Log => body!(Log {}),
+            Unary::Asin => body!(Asin {}),
+            Unary::Acos => body!(Acos {}),
+            Unary::Atan => body!(Atan {}),
+            Unary::Sinh => body!(Sinh {}),
+            Unary::Cosh => body!(Cosh {}),
+            Unary::Tanh => body!(Tanh {}),
+            Unary::Asinh => body!(Asinh {}),
+            Unary::Acosh => body!(Acosh {}),
+            Unary::Atanh => body!(Atanh {}),
+            Unary::Sigmoid => body!(Sigmoid {}),
+            Unary::Erf => body!(Erf {}),
+            Unary::Gelu => body!(Gelu {}),
+            Unary::GeluTanh => body!(GeluTanh {}),
+            Unary::Silu => body!(Silu {}),
+            Unary::Softplus => body!(Softplus {}),
+            Unary::Mish => body!(Mish {}),
+            Unary::Softsign => body!(Softsign {}),
+            Unary::Relu => body!(Relu {}),
+            Unary::HardSwish => body!(HardSwish {}),
+            Unary::LeakyRelu(alpha) => body!(LeakyRelu { alpha }),
+            Unary::Elu(alpha) => body!(Elu { alpha }),
+            Unary::Celu(alpha) => body!(Celu { alpha }),
+            Unary::ThresholdedRelu(alpha) => body!(ThresholdedRelu { alpha }),
+            Unary::Selu { alpha, gamma } => body!(Selu { alpha, gamma }),
+            Unary::Shrink { lambda, bias } => body!(Shrink { lambda, bias }),
+            Unary::HardSigmoid { alpha, beta } => body!(HardSigmoid { alpha, beta }),
+            Unary::Clip { low, high } if low.is_nan() || high.is_nan() => body!(Nothing {}),
+            Unary::Clip { low, high } => body!(Clip { low, high }),
+            Unary::Sin => single!(sin::<$fused>),
+            Unary::Cos => single!(cos::<$fused>),
+            Unary::Tan => single!(tan::<$fused>),
         }
     }};
 }
@@ -175,20 +263,14 @@ macro_rules! with_unary {
 impl Unary {
     /// The definition: what is stored for `x`.
     pub fn of(self, x: f32) -> f32 {
-        with_unary!(self, Soft, f => stored(f(element(x))))
+        let x = element(x);
+        with_unary!(self, Soft, f => f.of(One::<Soft>::new(x)).stored().value(), f => stored(f(x)))
     }
 
-    /// In place.
+    /// Replaces each number of a stream.
     #[inline(always)]
-    pub(crate) fn map<I: Isa>(self, values: &mut [f32]) {
-        with_unary!(self, I::Fused, f => for value in values { *value = stored(f(element(*value))) });
-    }
-
-    #[inline(always)]
-    fn map_from<I: Isa>(self, values: &[f32], out: &mut [f32]) {
-        with_unary!(self, I::Fused, f => for (value, out) in values.iter().zip(out) {
-            *out = stored(f(element(*value)));
-        });
+    fn map<I: Isa>(self, stream: Stream<'_>) {
+        with_unary!(self, I::Fused, f => stream.map::<I::Wide, _>(f), f => stream.each(|x| stored(f(element(x)))));
     }
 }
 
@@ -211,6 +293,8 @@ pub enum Binary {
     Pow,
     /// a, or a · b where a is below zero.
     Prelu,
+    /// What is left of a after whole multiples of b, with a's sign, exactly: C's `fmod`.
+    Remainder,
 }
 
 macro_rules! with_binary {
@@ -229,6 +313,7 @@ macro_rules! with_binary {
             Binary::Max => body!(greater),
             Binary::Min => body!(lesser),
             Binary::Pow => body!(pow::<$fused>),
+            Binary::Remainder => body!(|a: f32, b: f32| a % b),
             Binary::Prelu => body!(|a: f32, b: f32| if a < 0.0 { a * b } else { a }),
         }
     }};
@@ -266,14 +351,15 @@ impl Binary {
     }
 }
 
-struct MapUnary<'a>(Unary, &'a [f32], &'a mut [f32]);
+/// A function of its own, compiled once for each instruction set, however many places apply activations.
+pub(crate) struct MapUnary<'a>(pub Unary, pub Stream<'a>);
 
 impl Work for MapUnary<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        self.0.map_from::<I>(self.1, self.2);
+        self.0.map::<I>(self.1);
     }
 }
 
@@ -326,7 +412,7 @@ impl Processor {
         let piece = self.piece(out.len(), 16, PIECE);
         self.pool().chunks(out, piece, |i, out| {
             let start = i * piece;
-            self.run(MapUnary(operation, &input[start..start + out.len()], out));
+            self.run(MapUnary(operation, Stream::between(&input[start..start + out.len()], out)));
         });
         Ok(())
     }

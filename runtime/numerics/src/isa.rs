@@ -5,20 +5,27 @@
 //! loops of matrix products ask for its registers by [`Isa::tile`] and [`Isa::integer_tile`].
 #![expect(unsafe_code, reason = "entering code that is compiled for features that were detected")]
 
+use crate::lanes::Lanes;
 use crate::step::{Fused, Hard, Soft};
 use tile::{IntegerTile, Tile};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 pub(crate) mod tile;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 /// An instruction set.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// How it multiplies and adds.
     type Fused: Fused;
+    /// The lanes of a reduction.
+    type Sixteen: Lanes;
+    /// What functions are fastest in; a divisor of 48 floats.
+    type Wide: Lanes;
     /// Floats of a register.
     const LANES: usize;
     /// The most rows of a float tile.
@@ -29,6 +36,9 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     const INTEGER_ROWS: usize;
     /// Columns of an integer tile: a divisor of the panel's 48.
     const INTEGER_COLUMNS: usize;
+
+    /// Runs work in a function of its own, compiled for this set, from within work that is.
+    fn enter<W: Work>(work: W) -> W::Output;
 
     /// Advances a tile of `rows` × `registers` of chains.
     ///
@@ -100,10 +110,10 @@ impl Path {
             Self::Scalar => work.run::<portable::Portable>(),
             // SAFETY: a path is made by `available` alone, which detected these features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::with_avx2(work) },
+            Self::Avx2 => unsafe { avx2::with_avx2(work) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { x86::with_avx512(work) },
+            Self::Avx512 => unsafe { avx512::with_avx512(work) },
             #[cfg(target_arch = "aarch64")]
             Self::Neon => work.run::<neon::Neon>(),
         }

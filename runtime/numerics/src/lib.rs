@@ -17,14 +17,17 @@ pub mod float_environment; // the control word that all of this assumes
 mod functions; // exp, log, tanh, … by our own polynomials
 mod integer; // exact products of bytes
 mod isa; // instruction sets, and the inner loops
+mod lanes; // floats side by side
 mod matmul; // products of floats
 pub mod oracle; // the definition
 mod pool; // warm threads
 mod pooling; // pooling and resizing of images
 mod processor; // the choice of kernels
 mod quantise; // between floats and bytes
-mod reduce; // sums in sixteen lanes, softmax, normalisation
+mod reduce; // sums in sixteen lanes
+mod rows; // softmax, normalisation
 pub mod step; // the fused step, and what counts as zero
+mod stream; // numbers that pass through lanes
 mod window; // sliding windows
 
 pub use block_dot::{BLOCK_LIMIT, PackedBlocks, round_row};
@@ -38,7 +41,8 @@ pub use pool::THREADS_LIMIT;
 pub use pooling::{Pooling, Resampling, Tap};
 pub use processor::{Kernels, Processor};
 pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale};
-pub use reduce::{Affine, LANES, Normalisation, Reduction};
+pub use reduce::{LANES, Reduction};
+pub use rows::{Affine, Normalisation};
 pub use window::{Axis, Window};
 
 /// The name of the rules that this crate keeps.

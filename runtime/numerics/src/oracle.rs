@@ -3,13 +3,23 @@
 //! Read this with docs/numerics.md. Nothing here is fast, blocked or shared with the kernels but the operations on one
 //! number: [`step`](crate::step), and [`Unary`] and [`Binary`], evaluated by the software step.
 
-use crate::functions::{exp, log};
+use crate::functions;
 use crate::integer::{Bytes, ZeroPoints};
+use crate::lanes::One;
 use crate::matmul::{Epilogue, Matrices};
-use crate::reduce::{Affine, LANES, Normalisation, Reduction};
+use crate::reduce::{LANES, Reduction};
+use crate::rows::{Affine, Normalisation};
 use crate::step::{Soft, canonical, element, greater, lesser, operand, soft_fused, stored};
 use crate::window::Window;
 use crate::{Binary, ConvolutionEpilogue, Direction, Pooling, Resampling, Unary};
+
+fn exp(x: f32) -> f32 {
+    functions::exp(One::<Soft>::new(x)).value()
+}
+
+fn log(x: f32) -> f32 {
+    functions::log(One::<Soft>::new(x)).value()
+}
 
 /// One chain of fused steps from +0 over pairs of operands, in order.
 pub fn chain(pairs: impl IntoIterator<Item = (f32, f32)>) -> f32 {
@@ -158,12 +168,12 @@ pub fn reduce(reduction: Reduction, values: &[f32]) -> f32 {
         Reduction::Max => greatest(values),
         Reduction::Min => lanes(values, f32::INFINITY, |lane, x| lesser(lane, element(x)), lesser),
         Reduction::Product => lanes(values, 1.0, product, product),
-        Reduction::LogSum => log::<Soft>(element(sum(values))),
+        Reduction::LogSum => log(element(sum(values))),
         Reduction::LogSumExp => {
             let top = greatest(values);
             let shift = if top.is_finite() { top } else { 0.0 };
-            let powers: Vec<f32> = values.iter().map(|&x| exp::<Soft>(element(x) - shift)).collect();
-            shift + log::<Soft>(element(sum(&powers)))
+            let powers: Vec<f32> = values.iter().map(|&x| exp(element(x) - shift)).collect();
+            shift + log(element(sum(&powers)))
         }
     })
 }
@@ -171,7 +181,7 @@ pub fn reduce(reduction: Reduction, values: &[f32]) -> f32 {
 /// Softmax of a row.
 pub fn softmax(row: &[f32]) -> Vec<f32> {
     let top = greatest(row);
-    let powers: Vec<f32> = row.iter().map(|&x| element(exp::<Soft>(element(x) - top))).collect();
+    let powers: Vec<f32> = row.iter().map(|&x| element(exp(element(x) - top))).collect();
     let share = 1.0 / sum(&powers);
     powers.iter().map(|power| stored(power * share)).collect()
 }
@@ -179,8 +189,8 @@ pub fn softmax(row: &[f32]) -> Vec<f32> {
 /// The logarithm of the softmax of a row.
 pub fn log_softmax(row: &[f32]) -> Vec<f32> {
     let top = greatest(row);
-    let powers: Vec<f32> = row.iter().map(|&x| exp::<Soft>(element(x) - top)).collect();
-    let total = log::<Soft>(sum(&powers));
+    let powers: Vec<f32> = row.iter().map(|&x| exp(element(x) - top)).collect();
+    let total = log(sum(&powers));
     row.iter().map(|&x| stored((element(x) - top) - total)).collect()
 }
 
@@ -192,7 +202,7 @@ pub fn normalise(how: Normalisation, affine: Option<Affine<'_>>, row: &[f32]) ->
             let mean = sum(row) / length;
             (row.iter().map(|&x| element(x) - mean).collect(), epsilon)
         }
-        Normalisation::RootMeanSquare { epsilon } => (row.to_vec(), epsilon),
+        Normalisation::RootMeanSquare { epsilon } => (row.iter().copied().map(element).collect(), epsilon),
     };
     let inverse = 1.0 / (sum_of_squares(&centred) / length + element(epsilon)).sqrt();
     let affine_of = |i: usize, normal: f32| match affine {
@@ -200,7 +210,7 @@ pub fn normalise(how: Normalisation, affine: Option<Affine<'_>>, row: &[f32]) ->
         Some(Affine { scale, shift: None }) => element(normal) * element(scale[i]),
         Some(Affine { scale, shift: Some(shift) }) => soft_fused(element(normal), element(scale[i]), element(shift[i])),
     };
-    centred.iter().enumerate().map(|(i, &x)| stored(affine_of(i, element(x) * inverse))).collect()
+    centred.iter().enumerate().map(|(i, &x)| stored(affine_of(i, x * inverse))).collect()
 }
 
 /// Every index of a result of images, in order: image, y, x, channel.

@@ -1,18 +1,19 @@
-//! Reductions over one axis, and what is made of them: softmax and normalisation.
+//! Reductions over one axis.
 //!
 //! Sixteen fixed lanes: element i belongs to lane i mod 16, each lane adds its elements in order, and a fixed tree adds
 //! the lanes. A tail of zeros changes nothing, and a vector register is a set of lanes.
 
-use crate::error::{NumericsError, count, expect_length, expect_positive};
+use crate::error::{NumericsError, count, expect_length};
 use crate::functions::{exp, log};
 use crate::isa::{Isa, Work};
+use crate::lanes::One;
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, element, key, of_key, operand, stored};
 
 /// Lanes of a reduction; part of the definition.
 pub const LANES: usize = 16;
 /// Elements below which a second thread is not worth waking.
-const PIECE: usize = 16_384;
+pub(crate) const PIECE: usize = 16_384;
 
 /// A reduction of many numbers to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +42,7 @@ pub enum Reduction {
 
 /// Adds sixteen lanes: each to the one half the distance away, four times.
 #[inline(always)]
-fn tree(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn tree(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for i in 0..half {
@@ -69,7 +70,7 @@ fn fold(values: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join: impl F
 }
 
 #[inline(always)]
-fn add(a: f32, b: f32) -> f32 {
+pub(crate) fn add(a: f32, b: f32) -> f32 {
     a + b
 }
 
@@ -128,113 +129,27 @@ impl Reduction {
                 let times = |a: f32, b: f32| element(a * element(b));
                 fold(values, 1.0, times, times)
             }
-            Self::LogSum => log::<F>(element(sum(values))),
+            Self::LogSum => log_of::<F>(element(sum(values))),
             Self::LogSumExp => {
                 let top = greatest(values);
                 // A greatest that is infinite is the answer; subtracting it would give NaN.
                 let shift = if top.is_finite() { top } else { 0.0 };
-                let total = fold(values, 0.0, |lane, x| lane + element(exp::<F>(element(x) - shift)), add);
-                shift + log::<F>(element(total))
+                let total = fold(values, 0.0, |lane, x| lane + element(exp_of::<F>(element(x) - shift)), add);
+                shift + log_of::<F>(element(total))
             }
         };
         stored(value)
     }
 }
 
-/// `values` to `eˣ⁻ᵐ · (1 / Σ eˣ⁻ᵐ)`, m the greatest; with `log`, to `(x - m) - ln Σ eˣ⁻ᵐ`.
 #[inline(always)]
-pub(crate) fn softmax<F: Fused>(values: &mut [f32], as_log: bool) {
-    let top = greatest(values);
-    if as_log {
-        values.iter_mut().for_each(|x| *x = element(*x) - top);
-        let total = log::<F>(fold(values, 0.0, |lane, x| lane + element(exp::<F>(x)), add));
-        values.iter_mut().for_each(|x| *x = stored(*x - total));
-        return;
-    }
-    values.iter_mut().for_each(|x| *x = element(exp::<F>(element(*x) - top)));
-    let share = 1.0 / sum(values);
-    values.iter_mut().for_each(|x| *x = stored(*x * share));
+fn exp_of<F: Fused>(x: f32) -> f32 {
+    exp(One::<F>::new(x)).value()
 }
 
-/// Scales and shifts after normalising, a number for each element of a row.
-#[derive(Clone, Copy, Debug)]
-pub struct Affine<'a> {
-    /// Multiplies.
-    pub scale: &'a [f32],
-    /// Is added last; fused with the multiplication.
-    pub shift: Option<&'a [f32]>,
-}
-
-/// What rows are normalised by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Normalisation {
-    /// (x - mean) / √(variance + epsilon)
-    Layer {
-        /// Added to the variance.
-        epsilon: f32,
-    },
-    /// x / √(mean of squares + epsilon)
-    RootMeanSquare {
-        /// Added to the mean of squares.
-        epsilon: f32,
-    },
-}
-
-/// Normalises a row in place.
 #[inline(always)]
-pub(crate) fn normalise<F: Fused>(values: &mut [f32], how: Normalisation, affine: Option<Affine<'_>>) {
-    let length = values.len() as f32;
-    let epsilon = match how {
-        Normalisation::Layer { epsilon } => {
-            let mean = sum(values) / length;
-            values.iter_mut().for_each(|x| *x = element(*x) - mean);
-            epsilon
-        }
-        Normalisation::RootMeanSquare { epsilon } => epsilon,
-    };
-    let inverse = 1.0 / (sum_of_squares::<F>(values) / length + element(epsilon)).sqrt();
-    let normal = |x: f32| element(x) * inverse;
-    match affine {
-        None => values.iter_mut().for_each(|x| *x = stored(normal(*x))),
-        Some(Affine { scale, shift: None }) => {
-            values.iter_mut().zip(scale).for_each(|(x, s)| *x = stored(element(normal(*x)) * element(*s)));
-        }
-        Some(Affine { scale, shift: Some(shift) }) => {
-            for ((x, scale), shift) in values.iter_mut().zip(scale).zip(shift) {
-                *x = stored(F::fused(element(normal(*x)), element(*scale), element(*shift)));
-            }
-        }
-    }
-}
-
-/// What is done to each row.
-#[derive(Clone, Copy)]
-pub(crate) enum RowWork<'a> {
-    Softmax { as_log: bool },
-    Normalise(Normalisation, Option<Affine<'a>>),
-}
-
-impl RowWork<'_> {
-    #[inline(always)]
-    pub(crate) fn apply<F: Fused>(self, row: &mut [f32]) {
-        match self {
-            Self::Softmax { as_log } => softmax::<F>(row, as_log),
-            Self::Normalise(how, affine) => normalise::<F>(row, how, affine),
-        }
-    }
-}
-
-struct Rows<'a>(RowWork<'a>, usize, &'a mut [f32]);
-
-impl Work for Rows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for row in self.2.chunks_mut(self.1) {
-            self.0.apply::<I::Fused>(row);
-        }
-    }
+fn log_of<F: Fused>(x: f32) -> f32 {
+    log(One::<F>::new(x)).value()
 }
 
 struct Reduce<'a>(Reduction, usize, &'a [f32], &'a mut [f32]);
@@ -287,39 +202,6 @@ impl Processor {
                 self.run(Reduce(reduction, axis, &turned, out));
             }
         });
-        Ok(())
-    }
-
-    /// Softmax of each row of `length` elements, in place.
-    pub fn softmax(&self, length: usize, values: &mut [f32]) -> Result<(), NumericsError> {
-        self.rows(RowWork::Softmax { as_log: false }, length, values)
-    }
-
-    /// The logarithm of the softmax of each row of `length` elements, in place.
-    pub fn log_softmax(&self, length: usize, values: &mut [f32]) -> Result<(), NumericsError> {
-        self.rows(RowWork::Softmax { as_log: true }, length, values)
-    }
-
-    /// Normalises each row of `length` elements, in place.
-    pub fn normalise(
-        &self,
-        how: Normalisation,
-        affine: Option<Affine<'_>>,
-        length: usize,
-        values: &mut [f32],
-    ) -> Result<(), NumericsError> {
-        if let Some(Affine { scale, shift }) = affine {
-            expect_length("the scale", scale.len(), length)?;
-            expect_length("the shift", shift.map_or(length, <[f32]>::len), length)?;
-        }
-        self.rows(RowWork::Normalise(how, affine), length, values)
-    }
-
-    fn rows(&self, work: RowWork<'_>, length: usize, values: &mut [f32]) -> Result<(), NumericsError> {
-        expect_positive("the length of a row", length)?;
-        expect_length("the last row", values.len() % length, 0)?;
-        let piece = self.piece(values.len(), length, PIECE);
-        self.pool().chunks(values, piece, |_, values| self.run(Rows(work, length, values)));
         Ok(())
     }
 }

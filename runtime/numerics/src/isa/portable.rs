@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "rows of a tile")]
 
 use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
-use super::{Isa, Soft};
-use crate::step::{canonical, soft_fused};
+use super::{Isa, Soft, Work};
+use crate::lanes::{One, Several};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -12,11 +12,19 @@ const LANES: usize = 8;
 
 impl Isa for Portable {
     type Fused = Soft;
+    type Sixteen = Several<One<Soft>, 16>;
+    // The compiler makes vectors of the loops around it.
+    type Wide = One<Soft>;
     const LANES: usize = LANES;
     const ROWS: usize = 4;
     const COLUMNS: usize = LANES;
     const INTEGER_ROWS: usize = 4;
     const INTEGER_COLUMNS: usize = LANES;
+
+    #[inline(never)]
+    fn enter<W: Work>(work: W) -> W::Output {
+        work.run::<Self>()
+    }
 
     #[inline(always)]
     unsafe fn tile(rows: usize, _: usize, tile: &Tile) {
@@ -35,48 +43,9 @@ impl Isa for Portable {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Floats([f32; LANES]);
+type Floats = Several<One<Soft>, LANES>;
 
 impl Vector for Floats {
-    const LANES: usize = LANES;
-
-    #[inline(always)]
-    fn zero() -> Self {
-        Self([0.0; LANES])
-    }
-
-    #[inline(always)]
-    fn splat(x: f32) -> Self {
-        Self([x; LANES])
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's promise; an array of floats is aligned as a float is.
-        Self(unsafe { *from.cast::<[f32; LANES]>() })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: as for loading.
-        unsafe { *to.cast::<[f32; LANES]>() = self.0 };
-    }
-
-    #[inline(always)]
-    fn fused(a: Self, b: Self, c: Self) -> Self {
-        let mut sums = [0.0; LANES];
-        for (i, sum) in sums.iter_mut().enumerate() {
-            *sum = soft_fused(a.0[i], b.0[i], c.0[i]);
-        }
-        Self(sums)
-    }
-
-    #[inline(always)]
-    fn canonical(self) -> Self {
-        Self(self.0.map(canonical))
-    }
-
     #[inline(always)]
     fn prefetch(_: *const f32) {}
 }

@@ -1,6 +1,8 @@
 //! The inner loops of matrix products, generic over the register.
 #![expect(unsafe_code, reason = "raw rows and registers: the bounds are the caller's, checked once for a block")]
 
+use crate::lanes::Lanes;
+
 /// Columns of a panel of packed weights.
 pub(crate) const PANEL: usize = 48;
 /// Distance between the rows of a copied block of the left operand: [`K_BLOCK`] and a line, so that rows do not alias.
@@ -28,18 +30,7 @@ pub(crate) struct Tile {
 }
 
 /// A register of floats.
-pub(crate) trait Vector: Copy {
-    const LANES: usize;
-    fn zero() -> Self;
-    fn splat(x: f32) -> Self;
-    /// # Safety
-    /// `from` is good for reading [`Self::LANES`] floats.
-    unsafe fn load(from: *const f32) -> Self;
-    /// # Safety
-    /// `to` is good for writing [`Self::LANES`] floats.
-    unsafe fn store(self, to: *mut f32);
-    fn fused(a: Self, b: Self, c: Self) -> Self;
-    fn canonical(self) -> Self;
+pub(crate) trait Vector: Lanes {
     /// A hint; any address will do.
     fn prefetch(address: *const f32);
 }
@@ -50,13 +41,13 @@ pub(crate) trait Vector: Copy {
 /// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of steps.
 #[inline(always)]
 pub(super) unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Tile) {
-    let mut sums = [[V::zero(); COLUMNS]; ROWS];
+    let mut sums = [[V::splat(0.0); COLUMNS]; ROWS];
     // SAFETY: within the caller's promise for reading and writing sums, and for each k < steps.
     unsafe {
         if tile.resume {
             for (r, row) in sums.iter_mut().enumerate() {
                 for (c, sum) in row.iter_mut().enumerate() {
-                    *sum = V::load(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+                    *sum = V::load(tile.sums.add(r * tile.sums_stride + c * V::COUNT));
                 }
             }
         }
@@ -79,7 +70,7 @@ pub(super) unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>
         for (r, row) in sums.iter().enumerate() {
             for (c, &sum) in row.iter().enumerate() {
                 let sum = if tile.last { sum.canonical() } else { sum };
-                sum.store(tile.sums.add(r * tile.sums_stride + c * V::LANES));
+                sum.store(tile.sums.add(r * tile.sums_stride + c * V::COUNT));
             }
         }
     }
@@ -96,11 +87,11 @@ unsafe fn step<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     right: *const f32,
     panel_stride: usize,
 ) {
-    let registers = PANEL / V::LANES;
-    let mut weights = [V::zero(); COLUMNS];
+    let registers = PANEL / V::COUNT;
+    let mut weights = [V::splat(0.0); COLUMNS];
     for (c, weight) in weights.iter_mut().enumerate() {
         // SAFETY: the caller's promise.
-        *weight = unsafe { V::load(right.add(c / registers * panel_stride + c % registers * V::LANES)) };
+        *weight = unsafe { V::load(right.add(c / registers * panel_stride + c % registers * V::COUNT)) };
     }
     for (r, row) in sums.iter_mut().enumerate() {
         // SAFETY: the caller's promise.

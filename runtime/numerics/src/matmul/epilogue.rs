@@ -1,9 +1,10 @@
 //! What is done to a product while it is still in the cache.
 
-use crate::elementwise::Unary;
+use crate::elementwise::{MapUnary, Unary};
 use crate::error::{NumericsError, expect_length};
 use crate::isa::Isa;
 use crate::step::{element, stored};
+use crate::stream::Stream;
 
 /// Element-wise operations after a product, in this order. Each is the operation of its own, so that fusing it keeps
 /// every bit.
@@ -48,7 +49,7 @@ impl Epilogue<'_> {
             add(values, &residual[start..start + values.len()]);
         }
         if let Some(activation) = self.activation {
-            activation.map::<I>(values);
+            I::enter(MapUnary(activation, Stream::in_place(values)));
         }
     }
 }

@@ -19,7 +19,16 @@ pub(crate) const UNARY: &[Unary] = &[
     Unary::Log,
     Unary::Sin,
     Unary::Cos,
+    Unary::Tan,
+    Unary::Asin,
+    Unary::Acos,
+    Unary::Atan,
+    Unary::Sinh,
+    Unary::Cosh,
     Unary::Tanh,
+    Unary::Asinh,
+    Unary::Acosh,
+    Unary::Atanh,
     Unary::Sigmoid,
     Unary::Erf,
     Unary::Gelu,
@@ -31,12 +40,25 @@ pub(crate) const UNARY: &[Unary] = &[
     Unary::Relu,
     Unary::LeakyRelu(0.01),
     Unary::Elu(1.5),
+    Unary::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
+    Unary::Celu(2.0),
+    Unary::ThresholdedRelu(1.0),
+    Unary::Shrink { lambda: 0.5, bias: 0.25 },
     Unary::HardSigmoid { alpha: 0.2, beta: 0.5 },
     Unary::HardSwish,
     Unary::Clip { low: -1.0, high: 6.0 },
 ];
-const BINARY: &[Binary] =
-    &[Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Max, Binary::Min, Binary::Pow, Binary::Prelu];
+const BINARY: &[Binary] = &[
+    Binary::Add,
+    Binary::Sub,
+    Binary::Mul,
+    Binary::Div,
+    Binary::Max,
+    Binary::Min,
+    Binary::Pow,
+    Binary::Prelu,
+    Binary::Remainder,
+];
 
 /// Every 40,009th bit pattern, and those where something begins or ends.
 fn dense() -> Vec<f32> {

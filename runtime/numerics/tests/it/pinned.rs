@@ -15,7 +15,7 @@ const PINNED: &[(&str, u64)] = &[
     ("matmul", 0x864d_7ad9_b6b6_a572),
     ("row", 0x671c_3b20_fbdb_2b08),
     ("integers", 0x2aba_f61a_3bb8_71c5),
-    ("unary", 0x778d_51dc_7b00_e3bc),
+    ("unary", 0x52b0_fc3a_4f4d_413e),
     ("pow", 0x6254_c289_e2d2_b259),
     ("reductions", 0xb2d5_7834_f578_7b94),
     ("softmax", 0xaf17_3c58_7fcb_dd68),

@@ -50,6 +50,9 @@ fn softmax_and_normalisation_equal_the_oracle() {
             let mut out = input.clone();
             processor.softmax(length, &mut out).unwrap();
             assert_bits(&out, &by_rows(&|row| oracle::softmax(row)), format!("softmax of {length}"));
+            let mut from = vec![f32::NAN; input.len()];
+            processor.softmax_from(length, &input, &mut from).unwrap();
+            assert_bits(&from, &out, format!("softmax of {length}, not in place"));
             let mut out = input.clone();
             processor.log_softmax(length, &mut out).unwrap();
             assert_bits(&out, &by_rows(&|row| oracle::log_softmax(row)), format!("log-softmax of {length}"));
@@ -59,6 +62,9 @@ fn softmax_and_normalisation_equal_the_oracle() {
                         let mut out = input.clone();
                         processor.normalise(how, affine, length, &mut out).unwrap();
                         assert_bits(&out, &by_rows(&|row| oracle::normalise(how, affine, row)), format!("{how:?}"));
+                        let mut from = vec![f32::NAN; input.len()];
+                        processor.normalise_from(how, affine, length, &input, &mut from).unwrap();
+                        assert_bits(&from, &out, format!("{how:?}, not in place"));
                     }
                 }
             }

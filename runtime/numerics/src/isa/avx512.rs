@@ -1,0 +1,286 @@
+//! AVX-512 with VNNI.
+#![expect(unsafe_code, reason = "vector instructions")]
+
+use std::arch::x86_64::*;
+
+use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
+use super::{Hard, Isa, Work};
+use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
+use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
+
+/// # Safety
+/// The processor has AVX-512 F, BW, VL, DQ and VNNI, AVX2 and FMA.
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+pub(super) unsafe fn with_avx512<W: Work>(work: W) -> W::Output {
+    work.run::<Avx512>()
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Avx512;
+
+impl Isa for Avx512 {
+    type Fused = Hard;
+    type Sixteen = Zmm;
+    type Wide = Several<Zmm, 3>;
+    const LANES: usize = 16;
+    const ROWS: usize = 9;
+    const COLUMNS: usize = 48;
+    const INTEGER_ROWS: usize = 9;
+    const INTEGER_COLUMNS: usize = 48;
+
+    #[inline(always)]
+    fn enter<W: Work>(work: W) -> W::Output {
+        // SAFETY: the type is used within `with_avx512` alone.
+        unsafe { with_avx512(work) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+        match registers {
+            1 => by_rows!(rows, advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
+            2 => by_rows!(rows, advance, Zmm, 2, tile, 1 2 3 4 5 6 7 8 9),
+            _ => by_rows!(rows, advance, Zmm, 3, tile, 1 2 3 4 5 6 7 8 9),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn row(tile: &Tile) {
+        // SAFETY: the caller's promise.
+        unsafe { advance::<Zmm, 1, 12>(tile) };
+    }
+
+    #[inline(always)]
+    unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
+        by_rows!(rows, advance_integers, ZmmIntegers, 3, tile, 1 2 3 4 5 6 7 8 9);
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Zmm(__m512);
+
+operators!([] Zmm, a, b:
+    // SAFETY: see below.
+    Zmm(unsafe { _mm512_add_ps(a.0, b.0) }),
+    // SAFETY: see below.
+    Zmm(unsafe { _mm512_sub_ps(a.0, b.0) }),
+    // SAFETY: see below.
+    Zmm(unsafe { _mm512_mul_ps(a.0, b.0) }),
+    // SAFETY: see below.
+    Zmm(unsafe { _mm512_div_ps(a.0, b.0) }));
+
+// SAFETY, for every block here: the type is used within `with_avx512` alone, whose caller vouches for the features;
+// what pointers need is the caller's promise.
+impl Lanes for Zmm {
+    type Mask = __mmask16;
+    const COUNT: usize = 16;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to, self.0) };
+    }
+
+    #[inline(always)]
+    fn fused(a: Self, b: Self, c: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_fmadd_ps(a.0, b.0, c.0) })
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_sqrt_ps(self.0) })
+    }
+
+    #[inline(always)]
+    fn floor(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    fn ceil(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    fn round(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_andnot_ps(_mm512_set1_ps(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    fn negated(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_xor_ps(_mm512_set1_ps(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    fn with_sign_of(self, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_or_ps(self.0, _mm512_and_ps(_mm512_set1_ps(-0.0), other.0)) })
+    }
+
+    #[inline(always)]
+    fn at_least(self, low: Self) -> Self {
+        // SAFETY: see above. The second operand is the result where either is NaN, or both are zero.
+        Self(unsafe { _mm512_max_ps(low.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn at_most(self, high: Self) -> Self {
+        // SAFETY: as for `at_least`.
+        Self(unsafe { _mm512_min_ps(high.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn less(self, other: Self) -> __mmask16 {
+        // SAFETY: see above.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
+    }
+
+    #[inline(always)]
+    fn pick(mask: __mmask16, yes: Self, no: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_mask_blend_ps(mask, no.0, yes.0) })
+    }
+
+    #[inline(always)]
+    fn times_power(self, rounded: Self) -> Self {
+        // SAFETY: see above. In the range of the powers, the instruction rounds as the multiplication does.
+        Self(unsafe { _mm512_scalef_ps(self.0, _mm512_sub_ps(rounded.0, _mm512_set1_ps(ROUNDER))) })
+    }
+
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        // SAFETY: see above.
+        unsafe {
+            let bits = _mm512_castps_si512(self.0);
+            let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(SQRT_HALF_BITS)));
+            let mantissa = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(exponent));
+            (Self(_mm512_castsi512_ps(mantissa)), Self(_mm512_cvtepi32_ps(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn element(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_maskz_mov_ps(self.abs().not_below(ELEMENT_FLOOR), self.0) })
+    }
+
+    #[inline(always)]
+    fn element_of_size(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_maskz_mov_ps(self.not_below(ELEMENT_FLOOR), self.0) })
+    }
+
+    #[inline(always)]
+    fn operand(self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_maskz_mov_ps(self.abs().not_below(OPERAND_FLOOR), self.0) })
+    }
+
+    #[inline(always)]
+    fn canonical(self) -> Self {
+        self.canonical_where(!0)
+    }
+
+    #[inline(always)]
+    fn stored(self) -> Self {
+        self.canonical_where(self.abs().not_below(ELEMENT_FLOOR))
+    }
+
+    #[inline(always)]
+    fn stored_size(self) -> Self {
+        self.canonical_where(self.not_below(ELEMENT_FLOOR))
+    }
+}
+
+impl Zmm {
+    /// NaN is not.
+    #[inline(always)]
+    fn not_below(self, floor: f32) -> __mmask16 {
+        // SAFETY: see above.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(self.0, _mm512_set1_ps(floor)) }
+    }
+
+    /// The one NaN for any NaN, and +0 outside the mask: in one instruction.
+    #[inline(always)]
+    fn canonical_where(self, mask: __mmask16) -> Self {
+        /// For each class of floats from the lowest four bits up: 0 (the two kinds of NaN) takes the first operand, 1
+        /// the second.
+        const CLASSES: i32 = 0x1111_1100;
+        // SAFETY: see above.
+        Self(unsafe {
+            let nan = _mm512_set1_ps(f32::from_bits(NAN_BITS));
+            _mm512_maskz_fixupimm_ps::<0>(mask, nan, self.0, _mm512_set1_epi32(CLASSES))
+        })
+    }
+}
+
+impl Vector for Zmm {
+    #[inline(always)]
+    fn prefetch(address: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ZmmIntegers(__m512i);
+
+// SAFETY, for every block here: as for `Zmm`.
+impl IntegerVector for ZmmIntegers {
+    const LANES: usize = 16;
+    type Left = __m512i;
+    type Right = __m512i;
+
+    #[inline(always)]
+    unsafe fn left(from: *const u8) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(from: *const i8) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_loadu_si512(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut i32) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_si512(to.cast(), self.0) };
+    }
+
+    #[inline(always)]
+    fn dot(self, left: __m512i, right: __m512i) -> Self {
+        // SAFETY: see above. The form that wraps, not the one that saturates.
+        Self(unsafe { _mm512_dpbusd_epi32(self.0, left, right) })
+    }
+}
