@@ -136,7 +136,7 @@ fn ramp(length: usize) -> Vec<f32> {
 }
 
 fn floats(report: &mut Report, processor: &Processor) {
-    let goal = if processor.kernels() == Kernels::Avx512 { 1.1 } else { 1.0 };
+    let goal = if matches!(processor.kernels(), Kernels::Avx512 | Kernels::Amx) { 1.1 } else { 1.0 };
     for size in [128, 256, 512, 1024, 2048] {
         let (a, b) = (ramp(size * size), ramp(size * size));
         let packed = Packed::new(size, size, Matrices::one(&b, size)).unwrap();
@@ -201,6 +201,7 @@ fn rows(report: &mut Report, processor: &Processor) {
 fn main() {
     let mut arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let mut kernels = Kernels::Auto;
+    poai_numerics::prepare();
     if let Some(at) = arguments.iter().position(|argument| argument == "--kernels") {
         kernels = arguments.remove(at + 1).parse().unwrap();
         arguments.remove(at);

@@ -9,7 +9,7 @@ pub enum NumericsError {
     #[error("the {0} kernels cannot run on this processor")]
     KernelsUnavailable(Kernels),
     /// No kernels have this name.
-    #[error("there are no kernels named {0:?}; choose auto, scalar, avx2, avx512 or neon")]
+    #[error("there are no kernels named {0:?}; choose auto, scalar, avx2, avx512, amx or neon")]
     UnknownKernels(String),
     /// More threads than the pool's limit, or none.
     #[error("{asked} threads asked for, of 1 to {limit}")]

@@ -6,21 +6,31 @@
 
 use std::cell::RefCell;
 
+use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Path;
 use crate::isa::tile::PANEL;
+use crate::matmul::share;
 use crate::processor::Processor;
 use block::{IntegerPart, SharedSums};
 pub use convolution::IntegerFilter;
 pub use packed::PackedIntegers;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod block;
 mod convolution;
 mod packed;
 
 /// The most rows of a part.
-const ROW_BLOCK: usize = 96;
-/// The fewest panels of a part.
-const LEAST_PANELS: usize = 4;
+const ROW_BLOCK: usize = 128;
+/// What parts are cut into: whole squares of AMX.
+const UNIT_ROWS: usize = 32;
+/// The same for columns: two panels are three squares.
+const UNIT_PANELS: usize = 2;
+/// The fewest pairs of panels of a part.
+const LEAST_UNITS: usize = 2;
 
 /// A matrix of bytes, its rows contiguous.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +71,9 @@ impl Bytes<'_> {
         }
     }
 
-    /// Copies them as unsigned, and gives their sum.
-    fn lifted(&self, from: usize, to: &mut [u8]) -> i32 {
+    /// Copies them as unsigned.
+    #[inline(always)]
+    fn lift_to(&self, from: usize, to: &mut [u8]) {
         match self {
             Self::Unsigned(bytes) => to.copy_from_slice(&bytes[from..from + to.len()]),
             Self::Signed(bytes) => {
@@ -71,8 +82,13 @@ impl Bytes<'_> {
                 }
             }
         }
-        to.iter().fold(0i32, |sum, &byte| sum.wrapping_add(i32::from(byte)))
     }
+}
+
+/// The bytes' sum, modulo 2³².
+#[inline(always)]
+fn sum_of(bytes: &[u8]) -> i32 {
+    bytes.iter().fold(0i32, |sum, &byte| sum.wrapping_add(i32::from(byte)))
 }
 
 /// Zero points of the rows of a left operand, or of the columns of a right one.
@@ -103,7 +119,7 @@ impl ZeroPoints<'_> {
 
 thread_local! {
     /// A thread's copy of rows of the left operand.
-    static LEFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static LEFT: RefCell<Aligned<u8>> = RefCell::new(Aligned::zeros(0));
 }
 
 impl Processor {
@@ -124,15 +140,21 @@ impl Processor {
             return Ok(());
         }
         let blocks = rows.div_ceil(ROW_BLOCK);
-        let panels = columns.div_ceil(PANEL);
+        let units = columns.div_ceil(PANEL * UNIT_PANELS);
         let wanted = if self.threads() == 1 { 1 } else { (4 * self.threads()).div_ceil(blocks) };
-        let ranges = wanted.min(panels.div_ceil(LEAST_PANELS)).max(1);
+        let ranges = wanted.min(units.div_ceil(LEAST_UNITS)).max(1);
         let shared = SharedSums::new(out);
         self.pool().run(blocks * ranges, &|i| {
-            let rows = crate::matmul::share(rows, i / ranges, blocks);
-            let panels = crate::matmul::share(panels, i % ranges, ranges);
+            let squares = share(rows.div_ceil(UNIT_ROWS), i / ranges, blocks);
+            let rows = squares.start * UNIT_ROWS..(squares.end * UNIT_ROWS).min(rows);
+            let units = share(units, i % ranges, ranges);
+            let panels = units.start * UNIT_PANELS..(units.end * UNIT_PANELS).min(columns.div_ceil(PANEL));
             LEFT.with_borrow_mut(|copy| {
-                copy.resize(rows.len() * right.padded_depth(), 0);
+                #[cfg(target_arch = "x86_64")]
+                if self.path() == Path::Amx {
+                    return self.run(amx::AmxPart { left, left_zeros, right, rows, panels, copy, out: &shared });
+                }
+                copy.reserve(rows.len() * right.padded_depth());
                 self.run(IntegerPart { left, left_zeros, right, rows, panels, copy, out: &shared });
             });
         });

@@ -10,6 +10,8 @@ use crate::step::{Fused, Hard, Soft};
 use tile::{IntegerTile, Tile};
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -60,6 +62,12 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile);
 }
 
+/// Asks the operating system for what some instruction sets need.
+pub(crate) fn prepare() {
+    #[cfg(target_arch = "x86_64")]
+    amx::prepare();
+}
+
 /// Work that is compiled for every instruction set. `run` is to be `#[inline(always)]`.
 pub(crate) trait Work {
     type Output;
@@ -74,6 +82,9 @@ pub(crate) enum Path {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512, and tiles for products of bytes.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -91,6 +102,9 @@ impl Path {
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vnni");
+            if avx512 && amx::available() {
+                paths.push(Self::Amx);
+            }
             if avx512 {
                 paths.push(Self::Avx512);
             }
@@ -113,7 +127,7 @@ impl Path {
             Self::Avx2 => unsafe { avx2::with_avx2(work) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::with_avx512(work) },
+            Self::Avx512 | Self::Amx => unsafe { avx512::with_avx512(work) },
             #[cfg(target_arch = "aarch64")]
             Self::Neon => work.run::<neon::Neon>(),
         }

@@ -2,7 +2,7 @@
 //!
 //! The same bits on every processor, for any number of threads, tile or batch. [`oracle`] is the definition, in scalar
 //! code to be read; docs/numerics.md is the definition in words. A [`Processor`] runs the operations: it chooses the
-//! [`Kernels`] (software step, AVX2, AVX-512, NEON) and keeps warm threads. Weights are packed once
+//! [`Kernels`] (software step, AVX2, AVX-512, AMX, NEON) and keeps warm threads. Weights are packed once
 //! ([`Packed`]) and serve every kernel.
 //!
 //! Tensors are plain slices here. Shapes, graphs and memory plans belong to `poai-graph`; nothing here reads files or
@@ -39,7 +39,7 @@ pub use integer::{Bytes, IntegerFilter, PackedIntegers, ZeroPoints};
 pub use matmul::{Epilogue, Matrices, Packed};
 pub use pool::THREADS_LIMIT;
 pub use pooling::{Pooling, Resampling, Tap};
-pub use processor::{Kernels, Processor};
+pub use processor::{Kernels, Processor, prepare};
 pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale};
 pub use reduce::{LANES, Reduction};
 pub use rows::{Affine, Normalisation};

@@ -15,7 +15,8 @@ use crate::float_environment;
 
 /// The most threads of one pool.
 pub const THREADS_LIMIT: usize = 256;
-/// How often an idle worker looks for work before it sleeps: some tens of microseconds.
+/// How often a worker without work, or a caller whose workers are not done, looks before it sleeps: some tens of
+/// microseconds.
 const SPINS: usize = 4_000;
 
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
@@ -41,8 +42,9 @@ struct Shared {
     state: Mutex<State>,
     woken: Condvar,
     finished: Condvar,
-    /// Twin of the state's epoch, to look at without the lock.
+    /// Twins of the state's epoch and active workers, to look at without the lock.
     epoch: AtomicU64,
+    active: AtomicUsize,
     next_part: AtomicUsize,
 }
 
@@ -115,8 +117,15 @@ impl Pool {
         }
         self.shared.woken.notify_all();
         let own = self.shared.work_through(job);
+        self.shared.lock().job = None;
+        // Nobody takes the job any more; who has it is most often about to end.
+        for _ in 0..SPINS {
+            if self.shared.active.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            std::hint::spin_loop();
+        }
         let mut state = self.shared.lock();
-        state.job = None;
         while state.active > 0 {
             state = self.shared.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -163,6 +172,7 @@ fn serve(shared: &Shared) {
             state.panic = Some(panic);
         }
         state.active -= 1;
+        shared.active.store(state.active, Ordering::Release);
         if state.active == 0 {
             shared.finished.notify_one();
         }
@@ -186,6 +196,7 @@ fn next_job(shared: &Shared, seen: &mut u64) -> Option<Job> {
             *seen = state.epoch;
             if let Some(job) = state.job {
                 state.active += 1;
+                shared.active.store(state.active, Ordering::Release);
                 return Some(job);
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::NumericsError;
-use crate::isa::{Path, Work};
+use crate::isa::{self, Path, Work};
 use crate::pool::Pool;
 
 /// A choice of kernels. All give the same bits; they differ in speed.
@@ -19,16 +19,19 @@ pub enum Kernels {
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL, DQ and VNNI.
     Avx512,
+    /// The same with AMX: tiles for products of bytes. Found only after [`prepare`].
+    Amx,
     /// aarch64.
     Neon,
 }
 
 impl Kernels {
-    const NAMES: [(Self, &'static str); 5] = [
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::Auto, "auto"),
         (Self::Scalar, "scalar"),
         (Self::Avx2, "avx2"),
         (Self::Avx512, "avx512"),
+        (Self::Amx, "amx"),
         (Self::Neon, "neon"),
     ];
 
@@ -44,6 +47,8 @@ impl Kernels {
             Path::Avx2 => Self::Avx2,
             #[cfg(target_arch = "x86_64")]
             Path::Avx512 => Self::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Path::Amx => Self::Amx,
             #[cfg(target_arch = "aarch64")]
             Path::Neon => Self::Neon,
         }
@@ -71,6 +76,14 @@ impl FromStr for Kernels {
     }
 }
 
+/// Asks the operating system for the large registers of the fastest kernels, AMX's, once for the whole process.
+///
+/// To be called early, before a process confines itself: a filter of system calls may end it for asking. Without this,
+/// everything works, on the next best kernels.
+pub fn prepare() {
+    isa::prepare();
+}
+
 /// What operations run on: kernels and warm threads. Results depend on neither.
 pub struct Processor {
     path: Path,
@@ -95,6 +108,10 @@ impl Processor {
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        self.path
     }
 
     pub(crate) fn run<W: Work>(&self, work: W) -> W::Output {
@@ -131,6 +148,7 @@ mod tests {
 
     #[test]
     fn every_available_choice_runs_and_auto_is_the_first() {
+        prepare();
         let available = Kernels::available();
         assert_eq!(available.last(), Some(&Kernels::Scalar));
         for &kernels in &available {

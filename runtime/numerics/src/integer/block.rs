@@ -4,8 +4,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::{Bytes, PackedIntegers, ZeroPoints};
-use crate::isa::tile::{IntegerTile, PANEL};
+use super::{Bytes, PackedIntegers, ZeroPoints, sum_of};
+use crate::isa::tile::{IntegerTile, PANEL, STRIP};
 use crate::isa::{Isa, Work};
 
 /// A result that several threads write to, each to elements of its own.
@@ -23,9 +23,16 @@ impl<'a> SharedSums<'a> {
         Self { first: out.as_mut_ptr(), length: out.len(), borrow: PhantomData }
     }
 
+    /// Where `length` sums from `start` on lie.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn at(&self, start: usize, length: usize) -> *mut i32 {
+        assert!(start <= self.length && length <= self.length - start, "a tile lies within its result");
+        self.first.wrapping_add(start)
+    }
+
     /// # Safety
     /// No other thread touches these elements meanwhile.
-    unsafe fn write(&self, start: usize, sums: &[i32]) {
+    pub(super) unsafe fn write(&self, start: usize, sums: &[i32]) {
         assert!(start <= self.length && sums.len() <= self.length - start, "a tile lies within its result");
         // SAFETY: in bounds, and the caller's promise.
         unsafe { self.first.add(start).copy_from_nonoverlapping(sums.as_ptr(), sums.len()) };
@@ -58,7 +65,8 @@ impl Work for IntegerPart<'_> {
         for (i, row) in self.rows.clone().enumerate() {
             // Bytes beyond the depth meet zeros: whatever they are, they add nothing.
             let to = &mut self.copy[i * padded..i * padded + depth];
-            sums_of_rows[i] = self.left.lifted(row * depth, to);
+            self.left.lift_to(row * depth, to);
+            sums_of_rows[i] = sum_of(to);
         }
         for panel in self.panels.clone() {
             let mut first = 0;
@@ -77,7 +85,7 @@ impl IntegerPart<'_> {
     fn tile<I: Isa>(&self, panel: usize, first: usize, count: usize, sums_of_rows: &[i32]) {
         let right = self.right;
         let width = (right.columns() - panel * PANEL).min(PANEL);
-        let (padded, weights) = (right.padded_depth(), right.panel(panel));
+        let padded = right.padded_depth();
         let left = &self.copy[first * padded..(first + count) * padded];
         let mut sums = [0i32; MOST_ROWS * PANEL];
         for r in 0..count {
@@ -86,16 +94,20 @@ impl IntegerPart<'_> {
             right.begin(panel * PANEL, sums_of_rows[first + r], zero, sums);
         }
         for column in (0..width).step_by(I::INTEGER_COLUMNS) {
+            let weights = right.from_strip(panel * PANEL + column);
+            assert!(weights.len() >= (I::INTEGER_COLUMNS.div_ceil(STRIP)) * right.strip_stride());
             let tile = IntegerTile {
                 groups: padded / 4,
                 left: left.as_ptr(),
                 left_stride: padded,
-                right: weights.as_ptr().wrapping_add(column * 4),
+                right: weights.as_ptr().wrapping_add(column % STRIP * 4),
+                group_stride: 4 * STRIP,
+                strip_stride: right.strip_stride(),
                 sums: sums.as_mut_ptr().wrapping_add(column),
                 sums_stride: PANEL,
             };
-            // SAFETY: `left` is `count` rows of whole groups; `weights` is a whole panel, of which a tile from
-            // `column` stays within; `sums` holds the most rows of a panel.
+            // SAFETY: `left` is `count` rows of whole groups; `weights` holds the strips of a
+            // tile's columns; `sums` holds the most rows of a panel.
             unsafe { I::integer_tile(count, &tile) };
         }
         for r in 0..count {

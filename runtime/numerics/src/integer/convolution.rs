@@ -119,7 +119,7 @@ fn lay_out(
         patches.resize(start + channels, padding);
         if let Some((y, x)) = window.height.gathered(y, down).zip(window.width.gathered(x, across)) {
             let pixel = (image * window.height.input + y) * window.width.input + x;
-            input.lifted(pixel * window.channels + group * channels, &mut patches[start..]);
+            input.lift_to(pixel * window.channels + group * channels, &mut patches[start..]);
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Integer weights as the kernels read them.
 
 use super::{Bytes, ZeroPoints};
+use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
-use crate::isa::tile::PANEL;
+use crate::isa::tile::{PANEL, STRIP};
 
-/// A right operand of bytes, packed: panels of 48 columns, in them groups of four k, column after column.
+/// Zeros behind the last panel: kernels read whole tiles, whose last rows meet zeros of the left operand.
+const BEYOND: usize = 16 * 4 * STRIP;
+
+/// A right operand of bytes, packed: strips of 16 columns, in them groups of four k, column after column.
 #[derive(Clone)]
 pub struct PackedIntegers {
-    panels: Vec<i8>,
+    strips: Aligned<i8>,
     depth: usize,
     columns: usize,
     /// Of the stored bytes, for each column.
@@ -22,8 +26,9 @@ impl PackedIntegers {
         expect_length("the right operand", weights.len(), count("the right operand", &[depth, columns])?)?;
         zeros.check("the right zero points", columns)?;
         let groups = depth.div_ceil(4);
+        // Whole panels, so that no kernel's tile reaches beyond.
         let length = count("the packed weights", &[columns.div_ceil(PANEL), groups, 4 * PANEL])?;
-        let mut panels = vec![0i8; length];
+        let mut strips = Aligned::zeros(length + BEYOND);
         let mut sums = vec![0i32; columns];
         // Signed already, or made so with the zero point that goes along.
         let shift = 128 - weights.lift();
@@ -31,11 +36,11 @@ impl PackedIntegers {
             for (column, sum) in sums.iter_mut().enumerate() {
                 let stored = (weights.at(k * columns + column) - shift) as i8;
                 *sum = sum.wrapping_add(i32::from(stored));
-                panels[((column / PANEL * groups + k / 4) * PANEL + column % PANEL) * 4 + k % 4] = stored;
+                strips[((column / STRIP * groups + k / 4) * STRIP + column % STRIP) * 4 + k % 4] = stored;
             }
         }
         let zeros = (0..columns).map(|column| zeros.at(column).wrapping_sub(shift)).collect();
-        Ok(Self { panels, depth, columns, sums, zeros })
+        Ok(Self { strips, depth, columns, sums, zeros })
     }
 
     /// The length of the dot products: the matrix's rows.
@@ -50,7 +55,7 @@ impl PackedIntegers {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.panels.len() + size_of_val(&self.sums[..]) + size_of_val(&self.zeros[..])
+        self.strips.len() + size_of_val(&self.sums[..]) + size_of_val(&self.zeros[..])
     }
 
     /// The depth in whole groups of four.
@@ -58,9 +63,20 @@ impl PackedIntegers {
         self.depth.next_multiple_of(4)
     }
 
-    pub(super) fn panel(&self, panel: usize) -> &[i8] {
-        let length = self.padded_depth() * PANEL;
-        &self.panels[panel * length..(panel + 1) * length]
+    /// Bytes from a strip to the next.
+    pub(super) fn strip_stride(&self) -> usize {
+        self.padded_depth() * STRIP
+    }
+
+    /// From a column's strip on, to the end of the storage.
+    pub(super) fn from_strip(&self, column: usize) -> &[i8] {
+        &self.strips[column / STRIP * self.strip_stride()..]
+    }
+
+    /// No column has a zero point: what sums begin with does not depend on the left operand's sums.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_centred(&self) -> bool {
+        self.zeros.iter().all(|&zero| zero == 0)
     }
 
     /// What the zero points make of the sums from `column` on before anything is multiplied: with stored bytes a and

@@ -5,6 +5,8 @@ use crate::lanes::Lanes;
 
 /// Columns of a panel of packed weights.
 pub(crate) const PANEL: usize = 48;
+/// Columns that lie side by side in packed bytes.
+pub(crate) const STRIP: usize = 16;
 /// Distance between the rows of a copied block of the left operand: [`K_BLOCK`] and a line, so that rows do not alias.
 pub(crate) const LEFT_STRIDE: usize = K_BLOCK + 16;
 /// The most steps of a chain before its sums are put down.
@@ -109,14 +111,18 @@ pub(crate) struct IntegerTile {
     /// Rows of unsigned bytes, `left_stride` bytes apart.
     pub left: *const u8,
     pub left_stride: usize,
-    /// Groups of a panel: [`PANEL`] columns of four signed bytes.
+    /// For each group, [`STRIP`] columns of four signed bytes.
     pub right: *const i8,
+    /// Bytes from a group to the next.
+    pub group_stride: usize,
+    /// Bytes from [`STRIP`] columns to the next.
+    pub strip_stride: usize,
     pub sums: *mut i32,
     pub sums_stride: usize,
 }
 
 impl IntegerTile {
-    /// `initial[c] + Σ left[k] · panel[k][c]` for one row and the columns of a panel.
+    /// `initial[c] + Σ left[k] · panel[k][c]` for one row and the columns of a panel, whose groups are whole.
     #[inline(always)]
     pub(crate) fn one_row<I: super::Isa>(left: &[u8], panel: &[i8], initial: [i32; PANEL]) -> [i32; PANEL] {
         assert!(left.len().is_multiple_of(4) && panel.len() == left.len() * PANEL, "whole groups of a whole panel");
@@ -127,6 +133,8 @@ impl IntegerTile {
                 left: left.as_ptr(),
                 left_stride: 0,
                 right: panel.as_ptr().wrapping_add(column * 4),
+                group_stride: 4 * PANEL,
+                strip_stride: 4 * STRIP,
                 sums: sums.as_mut_ptr().wrapping_add(column),
                 sums_stride: 0,
             };
@@ -177,7 +185,8 @@ pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const
         for _ in 0..tile.groups {
             let mut weights = [V::right(right); COLUMNS];
             for (c, weight) in weights.iter_mut().enumerate() {
-                *weight = V::right(right.add(c * V::LANES * 4));
+                let column = c * V::LANES;
+                *weight = V::right(right.add(column / STRIP * tile.strip_stride + column % STRIP * 4));
             }
             for (r, row) in sums.iter_mut().enumerate() {
                 let value = V::left(left.add(r * tile.left_stride));
@@ -186,7 +195,7 @@ pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const
                 }
             }
             left = left.add(4);
-            right = right.add(4 * PANEL);
+            right = right.add(tile.group_stride);
         }
         for (r, row) in sums.iter().enumerate() {
             for (c, &sum) in row.iter().enumerate() {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 /// Every choice of kernels that this machine has, with one thread and with three.
 pub(crate) fn processors() -> Vec<Processor> {
+    poai_numerics::prepare();
     let choices = Kernels::available();
     choices.iter().flat_map(|&kernels| [1, 3].map(|threads| Processor::new(kernels, threads).unwrap())).collect()
 }
