@@ -17,7 +17,8 @@ use std::time::Instant;
 use std::{env, fs};
 
 use poai_numerics::{
-    Affine, Bytes, Epilogue, Kernels, Matrices, Normalisation, Packed, PackedIntegers, Processor, Unary, ZeroPoints,
+    Affine, BlockWeights, Bytes, Epilogue, Kernels, Matrices, Normalisation, Packed, PackedBlocks, PackedIntegers,
+    Processor, Unary, ZeroPoints,
 };
 
 /// Times that each is measured.
@@ -106,13 +107,15 @@ impl Report {
             return;
         }
         run();
-        if let Some(peer) = &mut self.peer {
+        // The peer's product with blocks of weights rounds otherwise: no match.
+        let mut peer = self.peer.as_mut().filter(|_| *kind != "blocks");
+        if let Some(peer) = &mut peer {
             assert_eq!(peer.ask(&format!("make {kind} {size} {threads}")), "ok");
         }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             ours.push(seconds_of(&mut run));
-            if let Some(peer) = &mut self.peer {
+            if let Some(peer) = &mut peer {
                 theirs.push(peer.ask(&format!("time {SPAN}")).parse::<f64>().unwrap());
             }
         }
@@ -150,6 +153,53 @@ fn floats(report: &mut Report, processor: &Processor) {
         report.measure(processor, &Subject { kind: "gemv", size, unit: "GB/s", work, goal: Some(1.2) }, || {
             let row = Matrices::one(&a[..size], size);
             processor.matmul_packed(1, row, &packed, &Epilogue::default(), &mut out[..size]).unwrap();
+            black_box(&mut out);
+        });
+    }
+}
+
+/// The two products of MiniLM's attention: 12 heads of 32 columns, over so many tokens; no operand is packed before.
+fn attention(report: &mut Report, processor: &Processor) {
+    const HEADS: usize = 12;
+    const WIDTH: usize = 32;
+    for tokens in [16, 128] {
+        let (queries, values) = (ramp(HEADS * tokens * WIDTH), ramp(HEADS * tokens * WIDTH));
+        let mut scores = ramp(HEADS * tokens * tokens);
+        let starts: Vec<usize> = (0..HEADS).map(|head| head * tokens * WIDTH).collect();
+        let score_starts: Vec<usize> = (0..HEADS).map(|head| head * tokens * tokens).collect();
+        let work = 2.0 * (HEADS * tokens * tokens * WIDTH) as f64 / 1e9;
+        let subject = |kind| Subject { kind, size: tokens, unit: "GFLOP/s", work, goal: Some(1.0) };
+        let rows = Matrices { data: &queries, starts: &starts, row_stride: WIDTH, column_stride: 1 };
+        let columns = Matrices { data: &values, starts: &starts, row_stride: 1, column_stride: WIDTH };
+        report.measure(processor, &subject("scores"), || {
+            let shape = [tokens, WIDTH, tokens];
+            processor.matmul(shape, rows, columns, &Epilogue::default(), &mut scores).unwrap();
+            black_box(&mut scores);
+        });
+        let mut out = vec![0.0; HEADS * tokens * WIDTH];
+        let shares = Matrices { data: &scores, starts: &score_starts, row_stride: tokens, column_stride: 1 };
+        let rows = Matrices { data: &values, starts: &starts, row_stride: WIDTH, column_stride: 1 };
+        report.measure(processor, &subject("context"), || {
+            processor.matmul([tokens, tokens, WIDTH], shares, rows, &Epilogue::default(), &mut out).unwrap();
+            black_box(&mut out);
+        });
+    }
+}
+
+/// Q4_0 weights of a small language model's layer, 576 × 1536: a token at a time, and a text at once.
+fn blocks(report: &mut Report, processor: &Processor) {
+    let [depth, columns, block] = [576, 1536, 32];
+    let quants: Vec<u8> = (0..depth * columns / 2).map(|i| (i % 251) as u8).collect();
+    let scales = ramp(depth * columns / block);
+    let source = BlockWeights { bits: 4, block, quants: &quants, scales: &scales, zeros: None };
+    let packed = PackedBlocks::new(depth, columns, source).unwrap();
+    for size in [1, 128] {
+        let input = ramp(size * depth);
+        let mut out = vec![0.0; size * columns];
+        let work = 2.0 * (size * depth * columns) as f64 / 1e9;
+        let subject = Subject { kind: "blocks", size, unit: "GOP/s", work, goal: None };
+        report.measure(processor, &subject, || {
+            processor.matmul_blocks(size, &input, &packed, &Epilogue::default(), &mut out).unwrap();
             black_box(&mut out);
         });
     }
@@ -212,6 +262,8 @@ fn main() {
     for threads in [1, 2] {
         let processor = Processor::new(kernels, threads).unwrap();
         floats(&mut report, &processor);
+        attention(&mut report, &processor);
+        blocks(&mut report, &processor);
         integers(&mut report, &processor);
         rows(&mut report, &processor);
     }

@@ -23,6 +23,12 @@ def product(operator, left, right, result, rows, size):
     return node, [numpy_helper.from_array(weights, "w")], (left, [rows, size]), (result, [rows, size])
 
 
+def attention(left, right, result):
+    """A product of two operands that are not constant, for 12 heads."""
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return node, [], (FLOAT, [12, *left]), (FLOAT, [12, *result]), [12, *right]
+
+
 def layer_norm(size):
     ones = numpy_helper.from_array(np.ones(size, np.float32), "s"), numpy_helper.from_array(np.ones(size, np.float32), "b")
     node = helper.make_node("LayerNormalization", ["x", "s", "b"], ["y"], axis=-1)
@@ -38,6 +44,8 @@ def parts_of(kind, size):
     return {
         "matmul": lambda: product("MatMul", FLOAT, FLOAT, FLOAT, size, size),
         "gemv": lambda: product("MatMul", FLOAT, FLOAT, FLOAT, 1, size),
+        "scores": lambda: attention([size, 32], [32, size], [size, size]),
+        "context": lambda: attention([size, size], [size, 32], [size, 32]),
         "u8s8": lambda: product("MatMulInteger", UINT8, INT8, INT32, size, size),
         "s8s8": lambda: product("MatMulInteger", INT8, INT8, INT32, size, size),
         "softmax": lambda: plain("Softmax", size, axis=-1),
@@ -50,8 +58,9 @@ def parts_of(kind, size):
 
 
 def make(kind, size, threads):
-    node, constants, (in_type, in_shape), (out_type, out_shape) = parts_of(kind, size)
+    node, constants, (in_type, in_shape), (out_type, out_shape), *second = parts_of(kind, size)
     inputs = [helper.make_tensor_value_info("x", in_type, in_shape)]
+    inputs += [helper.make_tensor_value_info("w", FLOAT, shape) for shape in second]
     outputs = [helper.make_tensor_value_info("y", out_type, out_shape)]
     graph = helper.make_graph([node], kind, inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -63,6 +72,9 @@ def make(kind, size, threads):
     values = ramp / 125.0 - 1.0 if in_type == FLOAT else ramp - (125 if in_type == INT8 else 0)
     binding = session.io_binding()
     binding.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(values.reshape(in_shape).astype(NUMPY[in_type])))
+    for shape in second:
+        ones = np.ones(shape, np.float32)
+        binding.bind_ortvalue_input("w", ort.OrtValue.ortvalue_from_numpy(ones))
     result = np.int32 if out_type == INT32 else np.float32
     binding.bind_ortvalue_output("y", ort.OrtValue.ortvalue_from_shape_and_type(out_shape, result, "cpu"))
     session.run_with_iobinding(binding)

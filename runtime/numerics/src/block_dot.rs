@@ -3,29 +3,39 @@
 //! A row is rounded block by block, each with a scale of its own; the dot of a block is exact in integers; the blocks
 //! are one chain of fused steps in order. So it reads a byte a weight, where the float kernels read four.
 
-use std::cell::RefCell;
+#![expect(unsafe_code, reason = "threads write to disjoint tiles of one result")]
 
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
-use crate::isa::tile::{IntegerTile, PANEL};
+use crate::isa::tile::{IntegerTile, PANEL, STRIP};
 use crate::isa::{Isa, Work};
-use crate::matmul::{Epilogue, share};
+use crate::lanes::Lanes;
+use crate::matmul::{Epilogue, SharedOut, share};
 use crate::processor::Processor;
 use crate::quantise::BlockWeights;
-use crate::step::{Fused, canonical, element, greater};
+use crate::reduce::LANES;
+use crate::step::{canonical, element};
 
 /// The most weights of a block: their dot is then exact as a float too.
 pub const BLOCK_LIMIT: usize = 512;
 /// The fewest panels of a part.
 const LEAST_PANELS: usize = 2;
+/// The most rows of any kernel's tile.
+const MOST_ROWS: usize = 16;
 
 /// A row's blocks as bytes: `x ≈ (byte - 128) · scale`.
 ///
 /// `scale = max |x| / 127`, and each byte is `round(x / scale) + 128`, halves to even. A block that is all zero, or
 /// whose scale is not finite, has bytes of 128; the latter keeps its scale, so that the result shows it.
+#[inline(always)]
 pub fn round_row(row: &[f32], block: usize, bytes: &mut [u8], scales: &mut [f32]) {
     for ((values, bytes), scale) in row.chunks(block).zip(bytes.chunks_mut(block)).zip(scales) {
-        let largest = values.iter().fold(0.0, |largest, &x| greater(largest, element(x).abs()));
-        *scale = canonical(element(largest / 127.0));
+        // Bits of sizes order them as numbers, and NaN above all.
+        let largest = values.iter().fold(0, |largest: u32, &x| largest.max(element(x).abs().to_bits()));
+        *scale = canonical(element(f32::from_bits(largest) / 127.0));
         let divisor = if *scale > 0.0 && scale.is_finite() { *scale } else { f32::INFINITY };
         for (value, byte) in values.iter().zip(bytes) {
             let rounded = (element(*value) / divisor).round_ties_even();
@@ -109,49 +119,108 @@ impl PackedBlocks {
     }
 }
 
-/// Some panels of one row.
-struct RowPart<'a> {
+/// Some rows, over some panels.
+struct RowsPart<'a> {
+    /// Whole blocks, row after row.
     bytes: &'a [u8],
     row_scales: &'a [f32],
     weights: &'a PackedBlocks,
-    first_panel: usize,
+    rows: Range<usize>,
+    panels: Range<usize>,
     epilogue: &'a Epilogue<'a>,
-    /// Where `out` lies in the whole result.
-    start: usize,
-    out: &'a mut [f32],
+    out: &'a SharedOut<'a>,
 }
 
-impl Work for RowPart<'_> {
+impl Work for RowsPart<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { bytes, row_scales, weights, first_panel, epilogue, start, out } = self;
-        let (block, blocks) = (weights.block, weights.blocks());
-        for (i, out) in out.chunks_mut(PANEL).enumerate() {
-            let panel = first_panel + i;
-            let mut chains = [0.0f32; PANEL];
-            for (b, row_scale) in row_scales.iter().enumerate() {
-                let place = (panel * blocks + b) * PANEL;
-                let initial = weights.initial[place..].first_chunk().expect("a panel is whole");
-                let scales: &[f32; PANEL] = weights.scales[place..].first_chunk().expect("a panel is whole");
-                let panel = &weights.weights[place * block..(place + PANEL) * block];
-                let sums = IntegerTile::one_row::<I>(&bytes[b * block..(b + 1) * block], panel, *initial);
-                for ((chain, sum), scale) in chains.iter_mut().zip(sums).zip(scales) {
-                    *chain = I::Fused::fused(sum as f32, element(row_scale * scale), *chain);
-                }
-            }
-            out.iter_mut().zip(chains).for_each(|(out, chain)| *out = canonical(chain));
-            if !epilogue.is_empty() {
-                epilogue.finish::<I>(out, start + i * PANEL, panel * PANEL);
+        const { assert!(I::INTEGER_ROWS <= MOST_ROWS) };
+        for panel in self.panels.clone() {
+            // The weights of a panel stay in the cache for all rows.
+            for first in self.rows.clone().step_by(I::INTEGER_ROWS) {
+                let count = (self.rows.end - first).min(I::INTEGER_ROWS);
+                self.tile::<I>(first, count, panel);
             }
         }
     }
 }
 
+impl RowsPart<'_> {
+    /// Some rows across one panel, block by block.
+    #[inline(always)]
+    fn tile<I: Isa>(&self, first: usize, count: usize, panel: usize) {
+        let weights = self.weights;
+        let (block, blocks) = (weights.block, weights.blocks());
+        let mut chains = [[0.0f32; PANEL]; MOST_ROWS];
+        let mut sums = [[0i32; PANEL]; MOST_ROWS];
+        for b in 0..blocks {
+            let place = (panel * blocks + b) * PANEL;
+            let initial: &[i32; PANEL] = weights.initial[place..].first_chunk().expect("a panel is whole");
+            let scales: &[f32; PANEL] = weights.scales[place..].first_chunk().expect("a panel is whole");
+            let quants = &weights.weights[place * block..(place + PANEL) * block];
+            let left = &self.bytes[(first * blocks + b) * block..][..((count - 1) * blocks + 1) * block];
+            sums[..count].fill(*initial);
+            for column in (0..PANEL).step_by(I::INTEGER_COLUMNS) {
+                let tile = IntegerTile {
+                    groups: block / 4,
+                    left: left.as_ptr(),
+                    left_stride: blocks * block,
+                    right: quants.as_ptr().wrapping_add(column * 4),
+                    group_stride: 4 * PANEL,
+                    strip_stride: 4 * STRIP,
+                    sums: sums.as_mut_ptr().cast::<i32>().wrapping_add(column),
+                    sums_stride: PANEL,
+                };
+                // SAFETY: `left` holds this block of `count` rows at their stride, `quants` the block of a whole panel,
+                // and `sums` the most rows of a panel.
+                unsafe { I::integer_tile(count, &tile) };
+            }
+            for (r, (chain, sums)) in chains.iter_mut().zip(&sums).take(count).enumerate() {
+                let scale = I::Sixteen::splat(self.row_scales[(first + r) * blocks + b]);
+                for column in (0..PANEL).step_by(I::Sixteen::COUNT) {
+                    let mut dots = [0.0f32; LANES];
+                    dots.iter_mut().zip(&sums[column..]).for_each(|(dot, &sum)| *dot = sum as f32);
+                    let scale = (scale * I::Sixteen::read(&scales[column..])).element();
+                    let sum = I::Sixteen::read(&chain[column..]);
+                    I::Sixteen::fused(I::Sixteen::read(&dots), scale, sum).write(&mut chain[column..]);
+                }
+            }
+        }
+        let width = (weights.columns - panel * PANEL).min(PANEL);
+        for (r, chain) in chains.iter().take(count).enumerate() {
+            let start = (first + r) * weights.columns + panel * PANEL;
+            // SAFETY: this part alone owns these rows and panels, and no other slice of them is alive.
+            let out = unsafe { self.out.slice(start..start + width) };
+            out.iter_mut().zip(chain).for_each(|(out, chain)| *out = canonical(*chain));
+            if !self.epilogue.is_empty() {
+                self.epilogue.finish::<I>(out, start, panel * PANEL);
+            }
+        }
+    }
+}
+
+/// Rows rounded to blocks of bytes, as compiled work; see [`round_row`].
+struct Round<'a> {
+    row: &'a [f32],
+    block: usize,
+    bytes: &'a mut [u8],
+    scales: &'a mut [f32],
+}
+
+impl Work for Round<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        round_row(self.row, self.block, self.bytes, self.scales);
+    }
+}
+
 thread_local! {
-    /// A thread's rounded row.
-    static ROW: RefCell<(Vec<u8>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    /// Rounded rows, kept as memory for the next call.
+    static ROWS: Cell<(Aligned<u8>, Aligned<f32>)> = Cell::default();
 }
 
 impl Processor {
@@ -171,30 +240,26 @@ impl Processor {
         if out.is_empty() {
             return Ok(());
         }
-        let panels = columns.div_ceil(PANEL);
-        let ranges = if rows == 1 { (2 * self.threads()).min(panels.div_ceil(LEAST_PANELS)) } else { 1 };
-        let mut parts = Vec::new();
-        for (row, mut rest) in out.chunks_mut(columns).enumerate() {
-            for range in 0..ranges {
-                let panels = share(panels, range, ranges);
-                let (part, behind) = rest.split_at_mut((panels.len() * PANEL).min(rest.len()));
-                parts.push((row, panels.start, part));
-                rest = behind;
-            }
+        let blocks = weights.blocks();
+        let (mut bytes, mut row_scales) = ROWS.take();
+        bytes.reserve(rows * blocks * block);
+        row_scales.reserve(rows * blocks);
+        for (row, left) in left.chunks_exact(depth.max(1)).enumerate() {
+            let bytes = &mut bytes[row * blocks * block..(row + 1) * blocks * block];
+            // Where a last block is cut short.
+            bytes[depth..].fill(128);
+            let scales = &mut row_scales[row * blocks..(row + 1) * blocks];
+            self.run(Round { row: left, block, bytes, scales });
         }
-        self.pool().chunks(&mut parts, 1, |_, parts| {
-            for (row, first_panel, out) in parts {
-                ROW.with_borrow_mut(|(bytes, row_scales)| {
-                    bytes.clear();
-                    bytes.resize(weights.blocks() * block, 128);
-                    row_scales.resize(weights.blocks(), 0.0);
-                    round_row(&left[*row * depth..(*row + 1) * depth], block, bytes, row_scales);
-                    let start = *row * columns + *first_panel * PANEL;
-                    let first_panel = *first_panel;
-                    self.run(RowPart { bytes, row_scales, weights, first_panel, epilogue, start, out });
-                });
-            }
+        let panels = columns.div_ceil(PANEL);
+        let ranges = if self.threads() == 1 { 1 } else { (4 * self.threads()).min(panels.div_ceil(LEAST_PANELS)) };
+        let shared = SharedOut::new(out);
+        self.pool().run(ranges, &|range| {
+            let panels = share(panels, range, ranges);
+            let (bytes, row_scales) = (&bytes[..], &row_scales[..]);
+            self.run(RowsPart { bytes, row_scales, weights, rows: 0..rows, panels, epilogue, out: &shared });
         });
+        ROWS.set((bytes, row_scales));
         Ok(())
     }
 }

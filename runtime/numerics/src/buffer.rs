@@ -28,6 +28,13 @@ impl<T: Copy + Default> Aligned<T> {
     }
 }
 
+impl<T> Default for Aligned<T> {
+    /// Nothing, without memory.
+    fn default() -> Self {
+        Self { storage: Vec::new(), start: 0, length: 0 }
+    }
+}
+
 impl<T: Copy + Default> Clone for Aligned<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.length);

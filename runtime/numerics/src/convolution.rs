@@ -171,7 +171,7 @@ impl Processor {
             .enumerate()
             .map(|(i, patches)| Product {
                 left: LeftRows::Patches(patches),
-                right: &packed[i % groups],
+                right: packed[i % groups].view(),
                 rows,
                 start: i / groups * rows * each * groups + i % groups * each,
                 stride: each * groups,

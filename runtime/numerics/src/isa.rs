@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "entering code that is compiled for features that were detected")]
 
 use crate::lanes::Lanes;
-use crate::step::{Fused, Hard, Soft};
+use crate::step::{Fused, Hard, Soft, operand};
 use tile::{IntegerTile, Tile};
 
 #[cfg(target_arch = "x86_64")]
@@ -41,6 +41,17 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
 
     /// Runs work in a function of its own, compiled for this set, from within work that is.
     fn enter<W: Work>(work: W) -> W::Output;
+
+    /// Turns a square of 16 × 16: `to[c][r] = operand(from[r][c])`; strides are from a row to the next.
+    #[inline(always)]
+    fn turn(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        let from = &from[..15 * from_stride + 16];
+        for (c, to) in to.chunks_mut(to_stride).enumerate().take(16) {
+            for (r, to) in to[..16].iter_mut().enumerate() {
+                *to = operand(from[r * from_stride + c]);
+            }
+        }
+    }
 
     /// Advances a tile of `rows` × `registers` of chains.
     ///

@@ -8,19 +8,25 @@ mod epilogue;
 mod left;
 mod packed;
 
+use std::cell::{Cell, RefCell};
+
 use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
 use crate::isa::tile::PANEL;
 use crate::processor::Processor;
-pub(crate) use block::Product;
+pub(crate) use block::{Product, SharedOut};
 pub use epilogue::Epilogue;
 pub(crate) use left::{LeftRows, Patches};
 pub use packed::Packed;
+pub(crate) use packed::Panels;
+use packed::{Pack, packed_length};
 
 /// The most rows of a block: with 384 columns, what a second-level cache keeps beside a panel.
 const ROW_BLOCK: usize = 192;
 /// The fewest panels of a part, so that copying the left operand stays a small share of its work.
 const LEAST_PANELS: usize = 4;
+/// Panels that a thread packs at a time.
+const PACKED_PANELS: usize = 4;
 
 /// Matrices in memory: one or a batch, in any order of rows and columns.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,7 @@ impl Processor {
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
         left.check("the left operand", rows, right.depth())?;
-        let products: Vec<_> = left.starts.iter().map(|&start| (left.at(start), right)).collect();
+        let products: Vec<_> = left.starts.iter().map(|&start| (left.at(start), right.view())).collect();
         self.products(rows, &products, epilogue, out)
     }
 
@@ -82,55 +88,83 @@ impl Processor {
         left.check("the left operand", rows, depth)?;
         right.check("the right operand", depth, columns)?;
         expect_length("the right operand's batch", right.starts.len(), left.starts.len())?;
+        expect_length("the result", out.len(), count("the result", &[left.starts.len(), rows, columns])?)?;
+        epilogue.check(out.len(), columns)?;
+        let length = packed_length(depth, columns)?;
+        if out.is_empty() {
+            return Ok(());
+        }
         // Operands that repeat in a batch are packed once.
         let mut distinct = right.starts.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        let mut packed = vec![None; distinct.len()];
-        self.pool().chunks(&mut packed, 1, |i, slot| {
-            slot[0] = Some(Packed::new(depth, columns, Matrices { starts: &distinct[i..=i], ..right }));
-        });
-        let packed: Vec<Packed> =
-            packed.into_iter().map(|slot| slot.expect("each was packed")).collect::<Result<_, _>>()?;
-        let products: Vec<_> = left
-            .starts
-            .iter()
-            .zip(right.starts)
-            .map(|(&start, right)| {
-                let which = distinct.binary_search(right).expect("taken from the same list");
-                (left.at(start), &packed[which])
+        if distinct.len() == right.starts.len() && distinct.len() >= self.threads() {
+            self.matmul_each([rows, depth, columns], left, right, epilogue, (length, out));
+            return Ok(());
+        }
+        let mut packed = RIGHT.take();
+        packed.reserve(distinct.len() * length);
+        for (&start, packed) in distinct.iter().zip(packed.chunks_exact_mut(length.max(1))) {
+            self.pool().chunks(packed, (PACKED_PANELS * depth * PANEL).max(1), |i, to| {
+                let first_panel = i * PACKED_PANELS;
+                self.run(Pack { weights: right, start, depth, columns, first_panel, to });
+            });
+        }
+        let products: Vec<_> = (left.starts.iter().zip(right.starts).enumerate())
+            .map(|(i, (&start, own))| {
+                let which = distinct.binary_search(own).expect("taken from the same list");
+                let right = Panels { panels: &packed[which * length..(which + 1) * length], depth, columns };
+                Product::plain(left.at(start), right, rows, i)
             })
             .collect();
-        self.products(rows, &products, epilogue, out)
+        self.run_products(&products, epilogue, out);
+        RIGHT.set(packed);
+        Ok(())
+    }
+
+    /// Each product by one thread, which packs the right operand just before: it is then in the thread's cache.
+    fn matmul_each(
+        &self,
+        [rows, depth, columns]: [usize; 3],
+        left: Matrices<'_>,
+        right: Matrices<'_>,
+        epilogue: &Epilogue<'_>,
+        (length, out): (usize, &mut [f32]),
+    ) {
+        let shared = SharedOut::new(out);
+        let (panels, blocks) = (columns.div_ceil(PANEL), rows.div_ceil(ROW_BLOCK));
+        self.pool().run(right.starts.len(), &|i| {
+            let mut packed = RIGHT.take();
+            packed.reserve(length);
+            let to = &mut packed[..length];
+            self.run(Pack { weights: right, start: right.starts[i], depth, columns, first_panel: 0, to });
+            let view = Panels { panels: &packed[..length], depth, columns };
+            let product = Product::plain(left.at(left.starts[i]), view, rows, i);
+            for block in 0..blocks {
+                let part = PartOf { product: 0, rows: share(rows, block, blocks), panels: 0..panels };
+                self.run_part(&product, &part, epilogue, &shared);
+            }
+            RIGHT.set(packed);
+        });
     }
 
     /// The products of pairs of the same shape, one after the other in `out`.
     fn products(
         &self,
         rows: usize,
-        pairs: &[(LeftRows<'_>, &Packed)],
+        pairs: &[(LeftRows<'_>, Panels<'_>)],
         epilogue: &Epilogue<'_>,
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
         let Some((_, first)) = pairs.first() else { return expect_length("the result", out.len(), 0) };
-        let columns = first.columns();
+        let columns = first.columns;
         expect_length("the result", out.len(), count("the result", &[pairs.len(), rows, columns])?)?;
         epilogue.check(out.len(), columns)?;
         if out.is_empty() {
             return Ok(());
         }
-        let products: Vec<Product<'_>> = pairs
-            .iter()
-            .enumerate()
-            .map(|(i, (left, right))| Product {
-                left: *left,
-                right,
-                rows,
-                start: i * rows * columns,
-                stride: columns,
-                first_column: 0,
-            })
-            .collect();
+        let products: Vec<Product<'_>> =
+            pairs.iter().enumerate().map(|(i, &(left, right))| Product::plain(left, right, rows, i)).collect();
         self.run_products(&products, epilogue, out);
         Ok(())
     }
@@ -138,15 +172,18 @@ impl Processor {
     /// Runs products that write to disjoint parts of `out`.
     pub(crate) fn run_products(&self, products: &[Product<'_>], epilogue: &Epilogue<'_>, out: &mut [f32]) {
         let parts = parts_of(products, self.threads());
-        let shared = block::SharedOut::new(out);
+        let shared = SharedOut::new(out);
         self.pool().run(parts.len(), &|i| {
             let part = &parts[i];
             let product = &products[part.product];
-            // Borrowed out here: what runs inside a closure would not be compiled for the kernels' features.
-            LEFT.with_borrow_mut(|left| {
-                left.reserve(block::left_length(product, part));
-                self.run(block::Part { product, part, epilogue, left, out: &shared });
-            });
+            self.run_part(product, part, epilogue, &shared);
+        });
+    }
+
+    fn run_part(&self, product: &Product<'_>, part: &PartOf, epilogue: &Epilogue<'_>, out: &SharedOut<'_>) {
+        LEFT.with_borrow_mut(|left| {
+            left.reserve(block::left_length(product, part));
+            self.run(block::Part { product, part, epilogue, left, out });
         });
     }
 }
@@ -164,7 +201,7 @@ fn parts_of(products: &[Product<'_>], threads: usize) -> Vec<PartOf> {
     let mut parts = Vec::new();
     for (product, Product { rows, right, .. }) in products.iter().enumerate() {
         let blocks = rows.div_ceil(ROW_BLOCK);
-        let panels = right.columns().div_ceil(PANEL);
+        let panels = right.columns.div_ceil(PANEL);
         let wanted = if threads == 1 { 1 } else { (4 * threads).div_ceil(blocks * products.len()) };
         let ranges = wanted.min(panels.div_ceil(LEAST_PANELS)).max(1);
         for block in 0..blocks {
@@ -184,5 +221,7 @@ pub(crate) fn share(length: usize, index: usize, of: usize) -> std::ops::Range<u
 
 thread_local! {
     /// A thread's copy of a block of the left operand.
-    static LEFT: std::cell::RefCell<Aligned<f32>> = std::cell::RefCell::new(Aligned::zeros(0));
+    static LEFT: RefCell<Aligned<f32>> = RefCell::new(Aligned::zeros(0));
+    /// Right operands that a thread packed, kept as memory for the next.
+    static RIGHT: Cell<Aligned<f32>> = Cell::default();
 }

@@ -110,6 +110,7 @@ impl Processor {
         &self.pool
     }
 
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn path(&self) -> Path {
         self.path
     }

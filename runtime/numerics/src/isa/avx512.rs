@@ -35,6 +35,20 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn turn(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        assert!(from.len() >= 15 * from_stride + 16 && to.len() >= 15 * to_stride + 16, "two squares");
+        let mut rows = [Zmm::splat(0.0); 16];
+        for (r, row) in rows.iter_mut().enumerate() {
+            // SAFETY: within the square, as asserted.
+            *row = unsafe { Zmm::load(from.as_ptr().add(r * from_stride)) }.operand();
+        }
+        for (c, column) in turned(rows).into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { column.store(to.as_mut_ptr().add(c * to_stride)) };
+        }
+    }
+
+    #[inline(always)]
     unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
         match registers {
             1 => by_rows!(rows, advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
@@ -53,6 +67,42 @@ impl Isa for Avx512 {
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
         by_rows!(rows, advance_integers, ZmmIntegers, 3, tile, 1 2 3 4 5 6 7 8 9);
     }
+}
+
+/// Rows to columns: pairs of rows are interleaved, then pairs of pairs, then quarters of registers.
+#[inline(always)]
+fn turned(rows: [Zmm; 16]) -> [Zmm; 16] {
+    let mut fours = [Zmm::splat(0.0); 16];
+    for group in 0..4 {
+        let (a, b) = (rows[4 * group].0, rows[4 * group + 1].0);
+        let (c, d) = (rows[4 * group + 2].0, rows[4 * group + 3].0);
+        // SAFETY: used within `with_avx512` alone.
+        unsafe {
+            let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+            fours[4 * group] = Zmm(_mm512_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            fours[4 * group + 1] = Zmm(_mm512_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            let (ab, cd) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+            fours[4 * group + 2] = Zmm(_mm512_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            fours[4 * group + 3] = Zmm(_mm512_shuffle_ps::<0b11_10_11_10>(ab, cd));
+        }
+    }
+    // Of `fours[4 g + i]`, quarter q holds column 4 q + i of rows 4 g to 4 g + 3.
+    let mut columns = [Zmm::splat(0.0); 16];
+    for i in 0..4 {
+        let (a, b, c, d) = (fours[i].0, fours[4 + i].0, fours[8 + i].0, fours[12 + i].0);
+        // SAFETY: as above.
+        unsafe {
+            let (low, high) =
+                (_mm512_shuffle_f32x4::<0b01_00_01_00>(a, b), _mm512_shuffle_f32x4::<0b01_00_01_00>(c, d));
+            columns[i] = Zmm(_mm512_shuffle_f32x4::<0b10_00_10_00>(low, high));
+            columns[4 + i] = Zmm(_mm512_shuffle_f32x4::<0b11_01_11_01>(low, high));
+            let (low, high) =
+                (_mm512_shuffle_f32x4::<0b11_10_11_10>(a, b), _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d));
+            columns[8 + i] = Zmm(_mm512_shuffle_f32x4::<0b10_00_10_00>(low, high));
+            columns[12 + i] = Zmm(_mm512_shuffle_f32x4::<0b11_01_11_01>(low, high));
+        }
+    }
+    columns
 }
 
 #[derive(Clone, Copy)]

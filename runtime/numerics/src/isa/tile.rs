@@ -121,30 +121,6 @@ pub(crate) struct IntegerTile {
     pub sums_stride: usize,
 }
 
-impl IntegerTile {
-    /// `initial[c] + Σ left[k] · panel[k][c]` for one row and the columns of a panel, whose groups are whole.
-    #[inline(always)]
-    pub(crate) fn one_row<I: super::Isa>(left: &[u8], panel: &[i8], initial: [i32; PANEL]) -> [i32; PANEL] {
-        assert!(left.len().is_multiple_of(4) && panel.len() == left.len() * PANEL, "whole groups of a whole panel");
-        let mut sums = initial;
-        for column in (0..PANEL).step_by(I::INTEGER_COLUMNS) {
-            let tile = Self {
-                groups: left.len() / 4,
-                left: left.as_ptr(),
-                left_stride: 0,
-                right: panel.as_ptr().wrapping_add(column * 4),
-                group_stride: 4 * PANEL,
-                strip_stride: 4 * STRIP,
-                sums: sums.as_mut_ptr().wrapping_add(column),
-                sums_stride: 0,
-            };
-            // SAFETY: the lengths were asserted, and a tile's columns divide the panel's.
-            unsafe { I::integer_tile(1, &tile) };
-        }
-        sums
-    }
-}
-
 /// A register of 32-bit sums.
 pub(crate) trait IntegerVector: Copy {
     const LANES: usize;

@@ -5,10 +5,12 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
-use super::{Epilogue, LeftRows, Packed, PartOf};
+use super::{Epilogue, LeftRows, Panels, PartOf};
 use crate::isa::tile::{K_BLOCK, LEFT_STRIDE, PANEL, Tile};
 use crate::isa::{Isa, Work};
 
+/// Floats of weights that leave room beside them in a first-level cache.
+const NEAR: usize = 7 * 1024;
 /// Panels that one row walks together.
 const ROW_PANELS: usize = 4;
 /// The most rows of any kernel's tile.
@@ -17,7 +19,7 @@ const MOST_ROWS: usize = 16;
 /// `left · right` at `start` in the result, its rows `stride` apart.
 pub(crate) struct Product<'a> {
     pub left: LeftRows<'a>,
-    pub right: &'a Packed,
+    pub right: Panels<'a>,
     pub rows: usize,
     pub start: usize,
     pub stride: usize,
@@ -25,7 +27,12 @@ pub(crate) struct Product<'a> {
     pub first_column: usize,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
+    /// The `index`th of products of one shape, one after the other in the result.
+    pub(super) fn plain(left: LeftRows<'a>, right: Panels<'a>, rows: usize, index: usize) -> Self {
+        Self { left, right, rows, start: index * rows * right.columns, stride: right.columns, first_column: 0 }
+    }
+
     /// Where an element lies in the result.
     fn at(&self, row: usize, column: usize) -> usize {
         self.start + row * self.stride + column
@@ -50,7 +57,7 @@ impl<'a> SharedOut<'a> {
     /// # Safety
     /// No other slice of these elements is alive.
     #[expect(clippy::mut_from_ref, reason = "that is what the promise is for")]
-    unsafe fn slice(&self, range: Range<usize>) -> &mut [f32] {
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &mut [f32] {
         assert!(range.start <= range.end && range.end <= self.length, "a tile lies within its result");
         // SAFETY: in bounds, and the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(range.start), range.len()) }
@@ -77,23 +84,25 @@ impl Work for Part<'_> {
         if part.rows.len() == 1 {
             return tiles.one_row::<I>(left);
         }
-        let depth = product.right.depth();
+        let depth = product.right.depth;
+        let rows = part.rows.len();
+        if part.panels.len() * depth * PANEL <= NEAR && depth <= K_BLOCK {
+            // The weights stay in the first-level cache: so do the rows, if they are copied a tile at a time.
+            for first in (0..rows).step_by(I::ROWS) {
+                tiles.rows::<I>(left, first..rows.min(first + I::ROWS), 0..depth);
+            }
+            return;
+        }
         // A product of no depth has one block of no steps, which writes its zeros.
         for first in (0..depth.max(1)).step_by(K_BLOCK) {
-            let steps = (depth - first).min(K_BLOCK);
-            for (row, to) in part.rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
-                product.left.copy(row, first, &mut to[..steps]);
-            }
-            for panel in part.panels.clone() {
-                tiles.panel::<I>(left, first..first + steps, panel);
-            }
+            tiles.rows::<I>(left, 0..rows, first..depth.min(first + K_BLOCK));
         }
     }
 }
 
 /// Floats that a part copies of its left operand at a time.
 pub(crate) fn left_length(product: &Product<'_>, part: &PartOf) -> usize {
-    if part.rows.len() == 1 { product.right.depth() } else { part.rows.len() * LEFT_STRIDE }
+    if part.rows.len() == 1 { product.right.depth } else { part.rows.len() * LEFT_STRIDE }
 }
 
 /// A part without its copy of the left operand.
@@ -105,23 +114,35 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
-    /// All rows of the part over some steps of one panel.
+    /// Some rows (counted from the part's first) over some steps, across all panels.
     #[inline(always)]
-    fn panel<I: Isa>(&self, left: &[f32], steps: Range<usize>, panel: usize) {
-        let rows = self.part.rows.len();
-        let tiles = rows.div_ceil(I::ROWS);
-        let last = steps.end == self.product.right.depth();
+    fn rows<I: Isa>(&self, left: &mut [f32], rows: Range<usize>, steps: Range<usize>) {
+        let start = self.part.rows.start;
+        for (row, to) in rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
+            self.product.left.copy(start + row, steps.start, &mut to[..steps.len()]);
+        }
+        for panel in self.part.panels.clone() {
+            self.panel::<I>(left, rows.clone(), steps.clone(), panel);
+        }
+    }
+
+    /// Some rows, copied to `left`, over some steps of one panel.
+    #[inline(always)]
+    fn panel<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: Range<usize>, panel: usize) {
+        let tiles = rows.len().div_ceil(I::ROWS);
+        let last = steps.end == self.product.right.depth;
         let mut first = 0;
         for t in 0..tiles {
-            let count = rows / tiles + usize::from(t < rows % tiles);
-            self.tiles::<I>(&left[first * LEFT_STRIDE..], first..first + count, &steps, panel, t);
+            let count = rows.len() / tiles + usize::from(t < rows.len() % tiles);
+            let own = rows.start + first..rows.start + first + count;
+            self.tiles::<I>(&left[first * LEFT_STRIDE..], own, &steps, panel, t);
             first += count;
         }
         if last && !self.epilogue.is_empty() {
             let column = panel * PANEL;
-            let width = (self.product.right.columns() - column).min(PANEL);
-            for row in self.part.rows.clone() {
-                let start = self.product.at(row, column);
+            let width = (self.product.right.columns - column).min(PANEL);
+            for row in rows {
+                let start = self.product.at(self.part.rows.start + row, column);
                 // SAFETY: this part alone owns these rows and panels, and no tile is being written now.
                 let values = unsafe { self.out.slice(start..start + width) };
                 self.epilogue.finish::<I>(values, start, self.product.first_column + column);
@@ -133,13 +154,13 @@ impl Tiles<'_> {
     #[inline(always)]
     fn tiles<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: &Range<usize>, panel: usize, turn: usize) {
         let right = self.product.right;
-        let panels = right.panels();
-        let begin = (panel * right.depth() + steps.start) * PANEL;
+        let panels = right.panels;
+        let begin = (panel * right.depth + steps.start) * PANEL;
         let weights = &panels[begin..begin + steps.len() * PANEL];
         // Each tile of rows fetches a part of the next panel.
-        let ahead = begin + right.depth() * PANEL + turn * steps.len() / 4 * 16;
+        let ahead = begin + right.depth * PANEL + turn * steps.len() / 4 * 16;
         let next = panels.get(ahead).map_or(ptr::null(), ptr::from_ref);
-        let width = (right.columns() - panel * PANEL).min(PANEL);
+        let width = (right.columns - panel * PANEL).min(PANEL);
         const { assert!(I::ROWS <= MOST_ROWS && PANEL.is_multiple_of(I::COLUMNS)) };
         assert!(rows.len() <= I::ROWS && left.len() >= (rows.len() - 1) * LEFT_STRIDE + steps.len());
         for column in (0..width).step_by(I::COLUMNS) {
@@ -156,7 +177,7 @@ impl Tiles<'_> {
                 sums: sums.as_mut_ptr(),
                 sums_stride: self.product.stride,
                 resume: steps.start > 0,
-                last: steps.end == right.depth(),
+                last: steps.end == right.depth,
                 next,
             };
             let registers = here.div_ceil(I::LANES);
@@ -181,9 +202,9 @@ impl Tiles<'_> {
     #[inline(always)]
     fn one_row<I: Isa>(&self, left: &mut [f32]) {
         let right = self.product.right;
-        let (depth, row) = (right.depth(), self.part.rows.start);
+        let (depth, row) = (right.depth, self.part.rows.start);
         self.product.left.copy(row, 0, &mut left[..depth]);
-        let panels = right.panels();
+        let panels = right.panels;
         let mut panel = self.part.panels.start;
         while panel < self.part.panels.end {
             let mut sums = [0.0; ROW_PANELS * PANEL];
@@ -212,7 +233,7 @@ impl Tiles<'_> {
                 }
             }
             let column = panel * PANEL;
-            let width = (right.columns() - column).min(group * PANEL);
+            let width = (right.columns - column).min(group * PANEL);
             let start = self.product.at(row, column);
             // SAFETY: this part alone owns this row's panels.
             let values = unsafe { self.out.slice(start..start + width) };

@@ -4,6 +4,8 @@ use super::Matrices;
 use crate::buffer::Aligned;
 use crate::error::{NumericsError, count};
 use crate::isa::tile::PANEL;
+use crate::isa::{Isa, Work};
+use crate::lanes::Lanes;
 use crate::step::operand;
 
 /// A right operand, packed: panels of 48 columns, each of them k after k. One layout serves every kernel.
@@ -17,19 +19,27 @@ pub struct Packed {
     finite: bool,
 }
 
+/// Packed weights, wherever they are kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    pub panels: &'a [f32],
+    pub depth: usize,
+    pub columns: usize,
+}
+
+/// Floats of the packed form of a `depth` × `columns` matrix.
+pub(super) fn packed_length(depth: usize, columns: usize) -> Result<usize, NumericsError> {
+    count("the packed weights", &[columns.div_ceil(PANEL), depth, PANEL])
+}
+
 impl Packed {
     /// Packs the first of `weights`, a `depth` × `columns` matrix.
     pub fn new(depth: usize, columns: usize, weights: Matrices<'_>) -> Result<Self, NumericsError> {
         let weights = Matrices { starts: weights.starts.get(..1).unwrap_or(&[0]), ..weights };
         weights.check("the right operand", depth, columns)?;
-        let length = count("the packed weights", &[columns.div_ceil(PANEL), depth, PANEL])?;
+        let length = packed_length(depth, columns)?;
         let mut panels = Aligned::zeros(length);
-        let data = weights.data.get(weights.starts[0]..).unwrap_or_default();
-        for (p, panel) in panels.chunks_mut((depth * PANEL).max(1)).enumerate() {
-            let first = p * PANEL;
-            let here = (columns - first).min(PANEL);
-            fill(panel, here, &data[first * weights.column_stride..], weights.row_stride, weights.column_stride);
-        }
+        weights.pack(weights.starts[0], depth, columns, &mut panels);
         let finite = panels.iter().all(|weight| weight.is_finite());
         Ok(Self { panels, depth, columns, finite })
     }
@@ -59,28 +69,104 @@ impl Packed {
         self.panels[(column / PANEL * self.depth + k) * PANEL + column % PANEL]
     }
 
-    pub(super) fn panels(&self) -> &[f32] {
-        &self.panels
+    pub(crate) fn view(&self) -> Panels<'_> {
+        Panels { panels: &self.panels, depth: self.depth, columns: self.columns }
+    }
+}
+
+impl Matrices<'_> {
+    /// Packs the matrix that begins at `start`; bounds were checked.
+    fn pack(&self, start: usize, depth: usize, columns: usize, panels: &mut [f32]) {
+        // An empty matrix may begin at the end of its data.
+        let data = self.data.get(start..).unwrap_or_default();
+        for (p, panel) in panels.chunks_mut((depth * PANEL).max(1)).enumerate() {
+            let first = p * PANEL;
+            let here = (columns - first).min(PANEL);
+            fill(panel, here, &data[first * self.column_stride..], self.row_stride, self.column_stride);
+        }
     }
 }
 
 /// Fills the first `here` columns of a panel.
 fn fill(panel: &mut [f32], here: usize, data: &[f32], row_stride: usize, column_stride: usize) {
-    /// Rows that are read together where columns are contiguous, so that written lines stay in the first-level cache.
-    const ROWS: usize = 16;
-    if column_stride == 1 {
-        for (k, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-            let from = &data[k * row_stride..k * row_stride + here];
-            row.iter_mut().zip(from).for_each(|(to, &from)| *to = operand(from));
+    for (k, row) in panel.chunks_exact_mut(PANEL).enumerate() {
+        for (column, to) in row[..here].iter_mut().enumerate() {
+            *to = operand(data[k * row_stride + column * column_stride]);
         }
-        return;
     }
-    for (block, rows) in panel.chunks_mut(ROWS * PANEL).enumerate() {
-        for column in 0..here {
-            let start = block * ROWS * row_stride + column * column_stride;
-            for (k, row) in rows.chunks_exact_mut(PANEL).enumerate() {
-                row[column] = operand(data[start + k * row_stride]);
+}
+
+/// Packs some panels, as compiled work, where the memory may hold anything yet.
+pub(super) struct Pack<'a> {
+    pub weights: Matrices<'a>,
+    /// Where the matrix begins.
+    pub start: usize,
+    pub depth: usize,
+    pub columns: usize,
+    pub first_panel: usize,
+    /// Whole panels.
+    pub to: &'a mut [f32],
+}
+
+impl Work for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { weights: Matrices { data, row_stride, column_stride, .. }, start, depth, columns, .. } = self;
+        if depth == 0 {
+            return;
+        }
+        for (p, panel) in self.to.chunks_exact_mut(depth * PANEL).enumerate() {
+            let first = (self.first_panel + p) * PANEL;
+            let here = (columns - first).min(PANEL);
+            let data = &data[start + first * column_stride..];
+            if column_stride == 1 {
+                copy_rows::<I>(panel, here, data, row_stride);
+            } else {
+                turn_columns::<I>(panel, here, data, row_stride, column_stride);
             }
+        }
+    }
+}
+
+/// Rows of contiguous columns.
+#[inline(always)]
+fn copy_rows<I: Isa>(panel: &mut [f32], here: usize, data: &[f32], row_stride: usize) {
+    for (k, row) in panel.chunks_exact_mut(PANEL).enumerate() {
+        let from = &data[k * row_stride..][..here];
+        let whole = here / I::Sixteen::COUNT * I::Sixteen::COUNT;
+        for column in (0..whole).step_by(I::Sixteen::COUNT) {
+            I::Sixteen::read(&from[column..]).operand().write(&mut row[column..]);
+        }
+        for (to, from) in row[whole..].iter_mut().zip(&from[whole..]) {
+            *to = operand(*from);
+        }
+        row[here..].fill(0.0);
+    }
+}
+
+/// Columns of which each is contiguous, or none: squares of them are turned.
+#[inline(always)]
+fn turn_columns<I: Isa>(panel: &mut [f32], here: usize, data: &[f32], row_stride: usize, column_stride: usize) {
+    /// The side of a square.
+    const SIDE: usize = 16;
+    for (block, rows) in panel.chunks_mut(SIDE * PANEL).enumerate() {
+        let (first, count) = (block * SIDE, rows.len() / PANEL);
+        for column in (0..here).step_by(SIDE) {
+            let begin = first * row_stride + column * column_stride;
+            if row_stride == 1 && count == SIDE && here - column >= SIDE {
+                I::turn(&data[begin..], column_stride, &mut rows[column..], PANEL);
+                continue;
+            }
+            for c in column..here.min(column + SIDE) {
+                for (k, row) in rows.chunks_exact_mut(PANEL).enumerate() {
+                    row[c] = operand(data[(first + k) * row_stride + c * column_stride]);
+                }
+            }
+        }
+        for row in rows.chunks_exact_mut(PANEL) {
+            row[here..].fill(0.0);
         }
     }
 }
