@@ -17,8 +17,8 @@ use std::time::Instant;
 use std::{env, fs};
 
 use poai_numerics::{
-    Affine, BlockWeights, Bytes, Epilogue, Kernels, Matrices, Normalisation, Packed, PackedBlocks, PackedIntegers,
-    Processor, Unary, ZeroPoints,
+    Affine, Axis, BlockWeights, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Kernels, Matrices,
+    Normalisation, Packed, PackedBlocks, PackedIntegers, Processor, Unary, Window, ZeroPoints,
 };
 
 /// Times that each is measured.
@@ -205,6 +205,30 @@ fn blocks(report: &mut Report, processor: &Processor) {
     }
 }
 
+/// Layers of ResNet and MobileNet, by the channels of their result.
+fn convolutions(report: &mut Report, processor: &Processor) {
+    for (kind, side, kernel, [channels, results], groups) in [
+        ("conv3x3", 56, 3, [64, 64], 1),
+        ("conv3x3", 14, 3, [256, 256], 1),
+        ("conv1x1", 14, 1, [256, 1024], 1),
+        ("depthwise", 56, 3, [144, 144], 144),
+    ] {
+        let axis = Axis { before: kernel / 2, behind: kernel / 2, ..Axis::new(side, kernel) };
+        let window = Window { images: 1, channels, height: axis, width: axis };
+        let weights = ramp(kernel * kernel * channels / groups * results);
+        let filter = Filter::new(kernel * kernel, channels, results, groups, &weights).unwrap();
+        let input = ramp(side * side * channels);
+        let mut out = vec![0.0; side * side * results];
+        let work = 2.0 * (weights.len() * side * side) as f64 / 1e9;
+        let subject = Subject { kind, size: results, unit: "GFLOP/s", work, goal: Some(0.95) };
+        report.measure(processor, &subject, || {
+            let epilogue = ConvolutionEpilogue::default();
+            processor.convolve(&window, Direction::Gather, &filter, epilogue, &input, &mut out).unwrap();
+            black_box(&mut out);
+        });
+    }
+}
+
 fn integers(report: &mut Report, processor: &Processor) {
     for size in [128, 512, 1024] {
         let unsigned: Vec<u8> = (0..size * size).map(|i| (i % 251) as u8).collect();
@@ -263,6 +287,7 @@ fn main() {
         let processor = Processor::new(kernels, threads).unwrap();
         floats(&mut report, &processor);
         attention(&mut report, &processor);
+        convolutions(&mut report, &processor);
         blocks(&mut report, &processor);
         integers(&mut report, &processor);
         rows(&mut report, &processor);

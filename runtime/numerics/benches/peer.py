@@ -29,6 +29,15 @@ def attention(left, right, result):
     return node, [], (FLOAT, [12, *left]), (FLOAT, [12, *result]), [12, *right]
 
 
+def convolution(results):
+    """The layer of so many results, in ONNX's order: channels before pixels."""
+    side, kernel, channels, groups = {64: (56, 3, 64, 1), 256: (14, 3, 256, 1), 1024: (14, 1, 256, 1), 144: (56, 3, 144, 144)}[results]
+    weights = (np.arange(results * channels // groups * kernel**2) % 251 / 125.0 - 1.0).astype(np.float32)
+    weights = numpy_helper.from_array(weights.reshape(results, channels // groups, kernel, kernel), "w")
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[kernel // 2] * 4, group=groups)
+    return node, [weights], (FLOAT, [1, channels, side, side]), (FLOAT, [1, results, side, side])
+
+
 def layer_norm(size):
     ones = numpy_helper.from_array(np.ones(size, np.float32), "s"), numpy_helper.from_array(np.ones(size, np.float32), "b")
     node = helper.make_node("LayerNormalization", ["x", "s", "b"], ["y"], axis=-1)
@@ -46,6 +55,9 @@ def parts_of(kind, size):
         "gemv": lambda: product("MatMul", FLOAT, FLOAT, FLOAT, 1, size),
         "scores": lambda: attention([size, 32], [32, size], [size, size]),
         "context": lambda: attention([size, size], [size, 32], [size, 32]),
+        "conv3x3": lambda: convolution(size),
+        "conv1x1": lambda: convolution(size),
+        "depthwise": lambda: convolution(size),
         "u8s8": lambda: product("MatMulInteger", UINT8, INT8, INT32, size, size),
         "s8s8": lambda: product("MatMulInteger", INT8, INT8, INT32, size, size),
         "softmax": lambda: plain("Softmax", size, axis=-1),

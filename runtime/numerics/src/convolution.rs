@@ -7,6 +7,7 @@
 use crate::elementwise::Unary;
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
+use crate::lanes::Lanes;
 use crate::matmul::{Epilogue, LeftRows, Matrices, Packed, Patches, Product};
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, operand};
@@ -254,20 +255,50 @@ impl Work for DepthwiseRow<'_> {
         let Self(all, index, out) = self;
         let (window, channels) = (all.window, all.window.channels);
         let (image, y) = (index / all.places[0], index % all.places[0]);
+        let mut taps = Vec::with_capacity(window.taps());
         for (x, sums) in out.chunks_mut(channels).enumerate() {
-            sums.fill(0.0);
-            for (tap, weights) in all.weights.chunks(channels).enumerate() {
-                let Some((y, x)) = source(window, all.direction, y, x, tap) else { continue };
-                let start = ((image * window.height.input + y) * window.width.input + x) * channels;
-                let values = &all.input[start..start + channels];
-                for ((sum, value), weight) in sums.iter_mut().zip(values).zip(weights) {
-                    *sum = I::Fused::fused(operand(*value), *weight, *sum);
+            // Where each tap that does not lie in padding finds its pixel and its weights.
+            taps.clear();
+            for tap in 0..window.taps() {
+                if let Some((y, x)) = source(window, all.direction, y, x, tap) {
+                    let start = ((image * window.height.input + y) * window.width.input + x) * channels;
+                    taps.push((&all.input[start..start + channels], &all.weights[tap * channels..][..channels]));
                 }
             }
-            sums.iter_mut().for_each(|sum| *sum = canonical(*sum));
+            depthwise::<I>(&taps, sums);
             if !all.epilogue.is_empty() {
                 all.epilogue.finish::<I>(sums, (index * all.places[1] + x) * channels, 0);
             }
         }
+    }
+}
+
+/// The chains of one pixel's channels over its taps.
+#[inline(always)]
+fn depthwise<I: Isa>(taps: &[(&[f32], &[f32])], sums: &mut [f32]) {
+    let whole = sums.len() / I::Wide::COUNT * I::Wide::COUNT;
+    for channel in (0..whole).step_by(I::Wide::COUNT) {
+        let mut sum = I::Wide::splat(0.0);
+        for (values, weights) in taps {
+            let value = I::Wide::read(&values[channel..]).operand();
+            sum = I::Wide::fused(value, I::Wide::read(&weights[channel..]), sum);
+        }
+        sum.canonical().write(&mut sums[channel..]);
+    }
+    let mut channel = whole;
+    while sums.len() - channel >= I::Sixteen::COUNT {
+        let mut sum = I::Sixteen::splat(0.0);
+        for (values, weights) in taps {
+            let value = I::Sixteen::read(&values[channel..]).operand();
+            sum = I::Sixteen::fused(value, I::Sixteen::read(&weights[channel..]), sum);
+        }
+        sum.canonical().write(&mut sums[channel..]);
+        channel += I::Sixteen::COUNT;
+    }
+    for (channel, sum) in sums.iter_mut().enumerate().skip(channel) {
+        let chain = |sum, (values, weights): &(&[f32], &[f32])| {
+            I::Fused::fused(operand(values[channel]), weights[channel], sum)
+        };
+        *sum = canonical(taps.iter().fold(0.0, chain));
     }
 }
