@@ -154,6 +154,6 @@ impl Squares<'_> {
     /// Where the tiles of weights of the columns from `first` begin.
     #[inline(always)]
     fn column(&self, first: usize) -> *const i8 {
-        self.right.from_strip(first)[..self.steps * TILE_BYTES].as_ptr()
+        self.right.strips_from(first)[..self.steps * TILE_BYTES].as_ptr()
     }
 }

@@ -94,7 +94,7 @@ impl IntegerPart<'_> {
             right.begin(panel * PANEL, sums_of_rows[first + r], zero, sums);
         }
         for column in (0..width).step_by(I::INTEGER_COLUMNS) {
-            let weights = right.from_strip(panel * PANEL + column);
+            let weights = right.strips_from(panel * PANEL + column);
             assert!(weights.len() >= (I::INTEGER_COLUMNS.div_ceil(STRIP)) * right.strip_stride());
             let tile = IntegerTile {
                 groups: padded / 4,

@@ -69,7 +69,7 @@ impl PackedIntegers {
     }
 
     /// From a column's strip on, to the end of the storage.
-    pub(super) fn from_strip(&self, column: usize) -> &[i8] {
+    pub(super) fn strips_from(&self, column: usize) -> &[i8] {
         &self.strips[column / STRIP * self.strip_stride()..]
     }
 

@@ -60,11 +60,34 @@ const BINARY: &[Binary] = &[
     Binary::Remainder,
 ];
 
-/// Every 40,009th bit pattern, and those where something begins or ends.
+/// Every 40,009th bit pattern, and those where something begins or ends: of both signs, around 2⁻¹⁰⁰ in particular.
 fn dense() -> Vec<f32> {
-    let edges =
-        [0x3f31_7218, 0x42b1_7217, 0xc28a_a123, 0x3f20_0000, 0x3f80_0000, 0x4080_0000, 0x3f49_0fdb, 0x7f80_0000];
-    let around = edges.iter().flat_map(|&bits: &u32| (-3..=3).map(move |nudge| bits.wrapping_add_signed(nudge)));
+    let edges = [
+        0x0000_0003,
+        0x0080_0000,
+        0x0d00_0000,
+        0x0d63_8e39,
+        0x0d80_0000,
+        0x0e00_0000,
+        0x2e80_0000,
+        0x3ed4_13cd,
+        0x3f00_0000,
+        0x3f20_0000,
+        0x3f31_7218,
+        0x3f49_0fdb,
+        0x3f80_0000,
+        0x401a_827a,
+        0x4080_0000,
+        0x4120_0000,
+        0x428a_a123,
+        0x42a0_0000,
+        0x42b1_7217,
+        0x42c8_0000,
+        0x4b80_0000,
+        0x7f80_0000,
+    ];
+    let signed = edges.iter().flat_map(|&bits: &u32| [bits, bits | 0x8000_0000]);
+    let around = signed.flat_map(|bits| (-3..=3).map(move |nudge| bits.wrapping_add_signed(nudge)));
     (0..=u32::MAX).step_by(40_009).chain(around).map(f32::from_bits).collect()
 }
 
