@@ -7,6 +7,7 @@ use wasmparser::{
 };
 
 use crate::features::parser;
+use crate::joins::Joins;
 use crate::{GUEST_INTERFACE, HOST_INTERFACE, METER_MODULE, Refused, StaticRule, StaticRules, features};
 
 /// A component that keeps every static rule: what [`instrument`](crate::instrument) takes.
@@ -100,6 +101,7 @@ struct Checker<'r> {
     open: Vec<Encoding>,
     items: u64,
     memories_defined: u64,
+    joins: u64,
     modules: Vec<ModuleFacts>,
     core_signatures: Vec<FuncType>,
     allocations: FuncValidatorAllocations,
@@ -113,6 +115,7 @@ impl<'r> Checker<'r> {
             open: Vec::new(),
             items: 0,
             memories_defined: 0,
+            joins: 0,
             modules: Vec::new(),
             core_signatures: Vec::new(),
             allocations: FuncValidatorAllocations::default(),
@@ -210,11 +213,13 @@ impl<'r> Checker<'r> {
         let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
         validator.read_locals(&mut body.get_binary_reader())?;
         limit(StaticRule::Locals, validator.len_locals().into(), rules.locals)?;
+        let mut joins = Joins::default();
         let mut ops = body.get_operators_reader()?;
         while !ops.eof() {
             let offset = ops.original_position();
             let op = ops.read()?;
             validator.op(offset, &op)?;
+            joins.follow(&op, validator.operand_stack_height());
             match &op {
                 Operator::BrTable { targets } => {
                     limit(StaticRule::JumpTargets, targets.len().into(), rules.jump_targets)?;
@@ -222,15 +227,24 @@ impl<'r> Checker<'r> {
                 Operator::Block { blockty: BlockType::FuncType(ty) }
                 | Operator::Loop { blockty: BlockType::FuncType(ty) }
                 | Operator::If { blockty: BlockType::FuncType(ty) } => {
-                    limit(StaticRule::Results, self.module().type_params[*ty as usize], rules.results)?;
+                    let parameters = self.module().type_params[*ty as usize];
+                    limit(StaticRule::Results, parameters, rules.results)?;
+                    joins.take_parameters(parameters);
                 }
                 _ => {}
             }
             // The function itself is the outermost frame.
             let nesting = u64::from(validator.control_stack_height()).saturating_sub(1);
             limit(StaticRule::BlockNesting, nesting, rules.block_nesting)?;
+            limit(StaticRule::LoopNesting, joins.loops_open(), rules.loop_nesting)?;
         }
         ops.finish()?;
+        limit(StaticRule::Loops, joins.loops(), rules.loops)?;
+        limit(StaticRule::Places, joins.places(), rules.places)?;
+        let count = joins.count(validator.len_locals());
+        limit(StaticRule::Joins, count, rules.joins)?;
+        self.joins = self.joins.saturating_add(count);
+        limit(StaticRule::AllJoins, self.joins, rules.all_joins)?;
         self.allocations = validator.into_allocations();
         Ok(())
     }

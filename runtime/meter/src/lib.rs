@@ -53,6 +53,7 @@ mod cost; // what each operation costs
 mod features; // which proposals are accepted
 mod float_ops; // what an instruction does with the bits of a NaN
 mod instrument; // the rewriting, from the outside
+mod joins; // what the compiler takes long over
 mod module; // rewrites one core module
 mod nan; // where NaNs are made canonical
 mod nan_webs; // values and where they flow, for that

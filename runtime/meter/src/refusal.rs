@@ -133,6 +133,16 @@ static_rules! {
     Locals = "locals",
     /// [`StaticRules::block_nesting`](crate::StaticRules::block_nesting)
     BlockNesting = "block-nesting",
+    /// [`StaticRules::loop_nesting`](crate::StaticRules::loop_nesting)
+    LoopNesting = "loop-nesting",
+    /// [`StaticRules::loops`](crate::StaticRules::loops)
+    Loops = "loops",
+    /// [`StaticRules::places`](crate::StaticRules::places)
+    Places = "places",
+    /// [`StaticRules::joins`](crate::StaticRules::joins)
+    Joins = "joins",
+    /// [`StaticRules::all_joins`](crate::StaticRules::all_joins)
+    AllJoins = "all-joins",
     /// [`StaticRules::jump_targets`](crate::StaticRules::jump_targets)
     JumpTargets = "jump-targets",
     /// [`StaticRules::globals`](crate::StaticRules::globals)

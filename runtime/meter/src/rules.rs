@@ -36,7 +36,19 @@ pub struct StaticRules {
     pub locals: u64,
     /// Blocks open at once in one function.
     pub block_nesting: u64,
-    /// Targets of one jump table (`br_table`), without the default: the compiler takes no more.
+    /// Loops open at once in one function: the compiler carries what the innermost changes through all of them.
+    pub loop_nesting: u64,
+    /// Loops of one function: the compiler's time grows with their square.
+    pub loops: u64,
+    /// Places where control joins in one function: blocks and targets of branches; a parameter of a block counts as
+    /// two more, since the compiler takes memory for each at every block.
+    pub places: u64,
+    /// Values times places in one function: parameters, locals and the greatest operand height together, times its
+    /// places, of which a loop counts as eight. The compiler may take 6 µs for each.
+    pub joins: u64,
+    /// The same of all functions together.
+    pub all_joins: u64,
+    /// Targets of one jump table (`br_table`), without the default.
     pub jump_targets: u64,
     /// Globals defined in one core module: they are in the pooled instance's own memory.
     pub globals: u64,
@@ -67,7 +79,12 @@ impl Default for StaticRules {
             body_bytes: 1 << 20,
             locals: 4_096,
             block_nesting: 4_096,
-            jump_targets: 65_520,
+            loop_nesting: 32,
+            loops: 1_024,
+            places: 64_000,
+            joins: 1_000_000,
+            all_joins: 32_000_000,
+            jump_targets: 32_000,
             globals: 4_096,
             tables: 8,
             table_elements: 200_000,
@@ -98,7 +115,12 @@ mod tests {
             body_bytes: 1_048_576,
             locals: 4_096,
             block_nesting: 4_096,
-            jump_targets: 65_520,
+            loop_nesting: 32,
+            loops: 1_024,
+            places: 64_000,
+            joins: 1_000_000,
+            all_joins: 32_000_000,
+            jump_targets: 32_000,
             globals: 4_096,
             tables: 8,
             table_elements: 200_000,

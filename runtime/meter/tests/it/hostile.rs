@@ -130,6 +130,75 @@ fn bombs_are_refused() {
     assert_eq!(refused("a core module", &Module::new().finish()), StaticRule::Component);
 }
 
+/// So many locals, each of a value of its own, and so many of `pieces`, which see the number of a local.
+fn with_locals(locals: u32, count: u32, mut piece: impl FnMut(&mut Function, u32)) -> Function {
+    let mut function = Function::new([(locals, ValType::I32)]);
+    for local in 0..locals {
+        function.instruction(&Instruction::I32Const(local as i32)).instruction(&Instruction::LocalSet(local));
+    }
+    (0..count).for_each(|index| piece(&mut function, index % locals));
+    function
+}
+
+/// Small functions over which the compiler would take minutes.
+#[test]
+fn bombs_for_the_compiler_are_refused() {
+    let empty = wasm_encoder::BlockType::Empty;
+    let decide = |function: &mut Function, local, then: &[Instruction<'_>]| {
+        function.instruction(&Instruction::LocalGet(local));
+        then.iter().for_each(|instruction| {
+            function.instruction(instruction);
+        });
+    };
+    let ifs = with_locals(4_096, 30_000, |function, local| {
+        decide(function, local, &[Instruction::If(empty), Instruction::Nop, Instruction::End]);
+    });
+    let loops = with_locals(4_096, 30_000, |function, local| {
+        function.instruction(&Instruction::Loop(empty));
+        decide(function, local, &[Instruction::BrIf(0), Instruction::End]);
+    });
+    let setting_loops = with_locals(1_000, 30_000, |function, local| {
+        function.instruction(&Instruction::Loop(empty));
+        decide(function, local, &[Instruction::LocalSet((local + 1) % 1_000)]);
+        decide(function, local, &[Instruction::BrIf(0), Instruction::End]);
+    });
+    let setting_branches = with_locals(1_000, 5_000, |function, local| {
+        decide(function, local, &[Instruction::LocalSet((local + 1) % 1_000)]);
+        decide(function, local, &[Instruction::BrIf(0)]);
+    });
+    let operands = {
+        let mut function = Function::new([]);
+        (0..50_000).for_each(|value| {
+            function.instruction(&Instruction::I32Const(value));
+        });
+        for _ in 0..30_000 {
+            function.instruction(&Instruction::If(empty)).instruction(&Instruction::End);
+            function.instruction(&Instruction::I32Const(0));
+        }
+        (0..50_000).for_each(|_| {
+            function.instruction(&Instruction::Drop);
+        });
+        function
+    };
+    let mut nested = with_locals(1_000, 4_000, |function, _| {
+        function.instruction(&Instruction::Loop(empty));
+    });
+    for local in 0..4_000 {
+        decide(&mut nested, local % 1_000, &[Instruction::BrIf(0), Instruction::End]);
+    }
+    for (what, mut function, rule) in [
+        ("ifs", ifs, StaticRule::Joins),
+        ("loops", loops, StaticRule::Loops),
+        ("loops that set", setting_loops, StaticRule::Loops),
+        ("branches", setting_branches, StaticRule::Joins),
+        ("operands", operands, StaticRule::Joins),
+        ("nested loops", nested, StaticRule::LoopNesting),
+    ] {
+        function.instruction(&Instruction::End);
+        assert_eq!(refused(what, &around(&function)), rule, "{what}");
+    }
+}
+
 #[test]
 fn the_worst_allowed_bodies_take_little_time() {
     // As deep as allowed, with branches to the outermost and the innermost frame in turn.
@@ -138,7 +207,8 @@ fn the_worst_allowed_bodies_take_little_time() {
     for _ in 0..depth {
         function.instruction(&Instruction::Block(wasm_encoder::BlockType::Empty));
     }
-    for _ in 0..75_000 {
+    let branches = StaticRules::default().places as u32 - depth;
+    for _ in 0..branches / 2 {
         for target in [depth, 0] {
             function.instruction(&Instruction::I32Const(0)).instruction(&Instruction::BrIf(target));
         }
@@ -148,9 +218,9 @@ fn the_worst_allowed_bodies_take_little_time() {
     }
     within_patience("branches", || instrumented(&around(&function), Nans::ByMeter));
 
-    // One table of branches as long as a body may be.
+    // One table of branches as long as it may be.
     let mut function = Function::new([]);
-    let targets: Vec<u32> = vec![0; 65_520];
+    let targets: Vec<u32> = vec![0; StaticRules::default().jump_targets as usize];
     function
         .instruction(&Instruction::I32Const(0))
         .instruction(&Instruction::BrTable(targets.into(), 0))

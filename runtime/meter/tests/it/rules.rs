@@ -29,7 +29,7 @@ const SAMPLE: &str = r#"(component
         (elem func $f)
         (elem func $f)
         (data "a")
-        (func (local i32 i32 i32) (block (block (nop))))
+        (func (local i32 i32 i32) (block (loop (nop))))
         (func (block (br_table 0 0 (i32.const 0)))))
     (core module $n (memory 1))
     (core instance $n1 (instantiate $n))
@@ -54,6 +54,11 @@ fn limits_are_kept_to_the_unit() {
             body_bytes: 11,
             locals: 3,
             block_nesting: 2,
+            loop_nesting: 1,
+            loops: 1,
+            places: 3,
+            joins: 27,
+            all_joins: 30,
             jump_targets: 1,
             globals: 2,
             tables: 2,
@@ -79,6 +84,11 @@ fn limits_are_kept_to_the_unit() {
         (StaticRule::BodyBytes, |rules| rules.body_bytes = 10),
         (StaticRule::Locals, |rules| rules.locals = 2),
         (StaticRule::BlockNesting, |rules| rules.block_nesting = 1),
+        (StaticRule::LoopNesting, |rules| rules.loop_nesting = 0),
+        (StaticRule::Loops, |rules| rules.loops = 0),
+        (StaticRule::Places, |rules| rules.places = 2),
+        (StaticRule::Joins, |rules| rules.joins = 26),
+        (StaticRule::AllJoins, |rules| rules.all_joins = 29),
         (StaticRule::JumpTargets, |rules| rules.jump_targets = 0),
         (StaticRule::Globals, |rules| rules.globals = 1),
         (StaticRule::Tables, |rules| rules.tables = 1),
@@ -141,8 +151,8 @@ fn names_of_rules_are_stable() {
     assert_eq!(
         names.join(" "),
         "component valid features component-bytes component-items component-nesting modules core-instances types \
-         signature results imports exports functions body-bytes locals block-nesting jump-targets globals tables table-elements memories \
-         segments nested-code module-linking reserved-name"
+         signature results imports exports functions body-bytes locals block-nesting loop-nesting loops places joins all-joins jump-targets \
+         globals tables table-elements memories segments nested-code module-linking reserved-name"
     );
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
 }
