@@ -2,20 +2,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cid::Cid;
-use poai_net::{Identity, Multiaddr, Net, NetConfig, PeerId};
+use poai_net::{Identity, Multiaddr, Net, NetConfig, NetError, PeerId};
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use crate::errors::{Failure, Kind};
 
-/// Pauses before an address is dialled again.
-const DIAL_PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
-/// How long dialling may take until it is not begun again: whoever is silent once stays so.
-const DIAL_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+/// The pause before an address is dialled again; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long an address is dialled again at which nobody answers.
+const UNANSWERED: Duration = Duration::from_secs(1);
 
 /// This node as a peer.
 pub(super) struct Network {
     pub(super) net: Net,
+    /// How long to look for a peer before giving up.
+    patience: Duration,
     /// Ends the tasks that serve peers.
     pub(super) stop: CancellationToken,
 }
@@ -30,18 +34,24 @@ impl Network {
         Ok(dialled)
     }
 
-    /// Connects to an address; tries again if it does not work at once, as with a host under a flood.
+    /// Connects to an address; tries again if it does not work at once, and as long as the patience lasts if
+    /// somebody is there and hangs up, as a host under a flood does.
     pub(super) async fn dial(&self, address: Multiaddr) -> Result<PeerId, Failure> {
         let begun = Instant::now();
-        for pause in DIAL_PAUSES {
-            match self.net.dial(address.clone()).await {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.net.dial(address.clone()).await {
                 Ok(peer) => return Ok(peer),
-                Err(error) if begun.elapsed() > DIAL_AGAIN_WITHIN => return Err(error.into()),
-                Err(error) => tracing::debug!(%address, %error, "dialled in vain; once more"),
+                Err(error) => error,
+            };
+            let hung_up = matches!(error, NetError::Dial { hung_up: true, .. });
+            if begun.elapsed() > if hung_up { self.patience } else { UNANSWERED } {
+                return Err(error.into());
             }
+            tracing::debug!(%address, %error, "dialled in vain; once more");
             tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
-        Ok(self.net.dial(address).await?)
     }
 
     pub(super) async fn close(&self) {
@@ -71,10 +81,11 @@ impl Node {
                 }
                 config.peers = chosen.peers.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
                 config.mdns = chosen.mdns;
-                config.limits.bitswap.patience = Duration::from_secs(chosen.patience_s);
+                let patience = Duration::from_secs(chosen.patience_s);
+                config.limits.bitswap.patience = patience;
                 config.limits.run.silence = Duration::from_secs(chosen.silence_s);
                 let net = Net::start(config, Arc::new(self.store.clone())).await?;
-                Ok(Network { net, stop: CancellationToken::new() })
+                Ok(Network { net, patience, stop: CancellationToken::new() })
             })
             .await
     }

@@ -156,6 +156,15 @@ impl Ended {
     }
 }
 
+/// Waits for something that must come, and fails if it does not.
+pub(crate) fn wait_until(met: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !met() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to that");
+        std::thread::sleep(20 * PAUSE);
+    }
+}
+
 /// Runs a command under the time limit. Its output goes to files, so that nothing waits for a reader.
 pub(crate) fn finish(mut command: Command, scratch: &Path) -> Ended {
     let words = format!("{command:?}");

@@ -1,9 +1,11 @@
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::command::Home;
+use crate::command::{Home, wait_until};
 use crate::programs::{good_task, plain};
 
 const NOTHING: [&str; 0] = [];
@@ -14,9 +16,30 @@ fn attempts(home: &Home) -> Vec<(u64, String)> {
     listed["attempts"].as_array().unwrap().iter().map(word).collect()
 }
 
+/// A run in a process of its own, once that has told that the run has begun.
+fn started(home: &Home, program: &Path) -> Child {
+    let mut command = home.command(["--json", "--progress", "json", "run", program.to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut events = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let begun = events.find(|event| event.contains(r#""event":"started""#));
+    assert!(begun.is_some(), "the run ended before it began");
+    // Whatever it says later is read, so that it never waits for a reader.
+    std::thread::spawn(|| events.count());
+    child
+}
+
+fn interrupt(process: &Child) {
+    signal(process, Signal::INT);
+}
+
+fn signal(process: &Child, signal: Signal) {
+    kill_process(Pid::from_child(process), signal).unwrap();
+}
+
 #[test]
 fn a_detached_run_is_listed_waited_for_and_cancelled() {
-    let home = Home::new();
+    // One slot for each of the two, however many processors there are.
+    let home = Home::new().with("POAI_HOST_SLOTS", "2");
     let _daemon = home.daemon(NOTHING);
     let endless = home.file("endless.wasm", &plain("(loop br 0)"));
     let quick = home.file("quick.wasm", &plain(""));
@@ -50,13 +73,13 @@ fn logs_are_kept_and_followed() {
     let endless = home.file("endless.wasm", &crate::programs::talker("still here", "(loop br 0)"));
     let (_, detached) = home.json(["run", endless.to_str().unwrap(), "--detach"]);
     let number = detached["attempt"].to_string();
-    let follower =
+    let mut follower =
         home.command(["logs", "--follow", &number]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().as_deref(), Some("still here"));
     assert_eq!(home.json(["cancel", &number]).0, 0);
-    let followed = follower.wait_with_output().unwrap();
-    assert_eq!(followed.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&followed.stdout).trim(), "still here");
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+    assert_eq!(lines.next(), None);
 }
 
 #[test]
@@ -74,12 +97,9 @@ fn ctrl_c_takes_a_run_back_with_and_without_a_daemon() {
         let home = Home::new();
         let daemon = with_daemon.then(|| home.daemon(NOTHING));
         let endless = home.file("endless.wasm", &plain("(loop br 0)"));
-        let mut command = home.command(["--json", "run", endless.to_str().unwrap()]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(700));
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stdout));
+        let mut child = started(&home, &endless);
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(130));
         assert_eq!(attempts(&home), [(1, "cancelled".into())], "with a daemon: {with_daemon}");
         drop(daemon);
     }
@@ -90,16 +110,10 @@ fn a_run_whose_asker_was_killed_does_not_go_on() {
     let home = Home::new();
     let _daemon = home.daemon(NOTHING);
     let endless = home.file("endless.wasm", &plain("(loop br 0)"));
-    let mut child =
-        home.command(["run", endless.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    let mut child = started(&home, &endless);
     child.kill().unwrap();
     child.wait().unwrap();
-    let begun = Instant::now();
-    while attempts(&home) != [(1, "cancelled".into())] {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", attempts(&home));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(|| attempts(&home) == [(1, "cancelled".into())]);
 }
 
 #[test]
@@ -112,8 +126,7 @@ fn a_daemon_stops_when_it_is_told_to() {
     assert!(daemon.child.wait().unwrap().success());
     assert_eq!(attempts(&home), [(1, "cancelled".into())]);
     let mut daemon = home.daemon(NOTHING);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon.child), rustix::process::Signal::TERM)
-        .unwrap();
+    signal(&daemon.child, Signal::TERM);
     assert!(daemon.child.wait().unwrap().success());
     assert!(!home.path().join("control.sock").exists());
 }

@@ -1,15 +1,11 @@
 //! The whole story, as README's first command tells it.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::{Home, PATIENCE, finish};
+use crate::command::{Home, finish, wait_until};
 use crate::programs::task;
-
-/// How long the story may take once everything is built.
-const STORY_MS: u64 = 60_000;
 
 #[test]
 fn the_demo_tells_the_whole_story_and_cleans_up() {
@@ -22,7 +18,6 @@ fn the_demo_tells_the_whole_story_and_cleans_up() {
     let report = ended.json();
     assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
     assert!(report["held_out"]["accuracy"].as_f64().unwrap() >= 0.95, "{report}");
-    assert!(report["took_ms"].as_u64().unwrap() < STORY_MS, "{report}");
 
     let runs = report["runs"].as_array().unwrap();
     let rows: Vec<_> =
@@ -50,7 +45,7 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     let mut command = home.command(["demo", "--task"]);
     command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
     let mut demo = command.spawn().unwrap();
-    wait_until(PATIENCE, || peers_of(&places) >= 5);
+    wait_until(|| peers_of(&places) >= 5);
     rustix::process::kill_process(rustix::process::Pid::from_child(&demo), rustix::process::Signal::INT).unwrap();
     assert_eq!(demo.wait().unwrap().code(), Some(130));
     assert_eq!(peers_of(&places), 0);
@@ -66,14 +61,6 @@ fn peers_of(folder: &std::path::Path) -> usize {
         line.windows(folder.len()).any(|part| part == folder)
     };
     processes.filter(names).count()
-}
-
-fn wait_until(patience: Duration, met: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !met() {
-        assert!(begun.elapsed() < patience, "it did not come to that in time");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn text(value: &Value) -> &str {

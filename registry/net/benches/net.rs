@@ -99,7 +99,7 @@ fn measure() -> Result<(), Failure> {
     };
     let lines = [
         speed("transfer/100MiB/memory", memory, Some(200.0)),
-        speed("transfer/100MiB/store", store, None),
+        speed("transfer/100MiB/store", store, Some(200.0)),
         delay("fetch-block/1KiB/p50", small, None),
         delay("ask-to-receipt/p50", run, Some(10.0)),
     ];

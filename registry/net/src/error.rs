@@ -33,6 +33,9 @@ pub enum NetError {
         target: String,
         /// What was tried, and how it went.
         reason: String,
+        /// Whether somebody was there and hung up, as a peer does that has all the connections it takes: in a
+        /// moment it may have a place.
+        hung_up: bool,
     },
     /// The peer went away in the middle of an exchange.
     #[error("{peer} went away")]

@@ -86,6 +86,8 @@ impl FetchSummary {
 
 /// Blocks that are looked up in the store together.
 const LOOK_UP: usize = 64;
+/// Bytes that have come before they are made durable while more come: the end has little left to wait for.
+const SYNC_BYTES: u64 = 16 << 20;
 
 /// Fetches everything below `root`.
 pub(crate) async fn dag(
@@ -131,6 +133,9 @@ struct Fetch<P> {
     _hold: InUse,
     finders: FuturesUnordered<BoxFuture<'static, Found>>,
     stores: FuturesUnordered<BoxFuture<'static, Result<Stored, NetError>>>,
+    /// At most one at a time.
+    syncs: FuturesUnordered<BoxFuture<'static, Result<(), NetError>>>,
+    unsynced_bytes: u64,
     open_ended: bool,
     /// To be visited, the next one last.
     ahead: Vec<Cid>,
@@ -178,6 +183,8 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
             ticket: net.0.exchange.open(sources).await?,
             finders,
             stores: FuturesUnordered::new(),
+            syncs: FuturesUnordered::new(),
+            unsynced_bytes: 0,
             open_ended,
             ahead: vec![root],
             seen: HashSet::from([root]),
@@ -193,11 +200,12 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         loop {
             self.fill_window().await?;
             if self.under_way == 0 && self.ahead.is_empty() {
-                return Ok(disk::ask(&self.shared.blocks, |blocks| blocks.sync()).await??);
+                return sync(self.shared.blocks.clone()).await;
             }
             tokio::select! {
                 delivery = self.ticket.next() => self.deliver(delivery?)?,
                 Some(stored) = self.stores.next() => self.stored(stored?).await?,
+                Some(synced) = self.syncs.next() => synced?,
                 Some(found) = self.finders.next() => self.found(found).await?,
             }
         }
@@ -250,6 +258,11 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         self.under_way -= 1;
         self.done.fetched_blocks += 1;
         self.done.fetched_bytes += bytes;
+        self.unsynced_bytes += bytes;
+        if self.unsynced_bytes >= SYNC_BYTES && self.syncs.is_empty() {
+            self.unsynced_bytes = 0;
+            self.syncs.push(Box::pin(sync(self.shared.blocks.clone())));
+        }
         match self.done.by_peer.iter_mut().find(|(peer, _)| *peer == from) {
             Some((_, sum)) => *sum += bytes,
             None => self.done.by_peer.push((from, bytes)),
@@ -303,6 +316,10 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
             ..self.done.clone()
         }
     }
+}
+
+async fn sync(blocks: Arc<dyn Blocks>) -> Result<(), NetError> {
+    Ok(disk::ask(&blocks, |blocks| blocks.sync()).await??)
 }
 
 /// Which of some blocks are not here, how many are, and what those that are link to.

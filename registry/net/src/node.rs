@@ -50,8 +50,10 @@ pub(crate) enum Command {
 const YAMUX_STREAMS: usize = 4_093;
 /// How often timers are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// How long listeners may take to stand, and connections to close.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long listeners may take to stand.
+const STANDING: Duration = Duration::from_secs(30);
+/// How long connections may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Starts the task and waits until every listener stands.
 pub(crate) async fn start(config: NetConfig, blocks: Arc<dyn Blocks>) -> Result<Net, NetError> {
@@ -157,7 +159,7 @@ impl Node {
             let id = self.swarm.listen_on(address.clone()).map_err(|error| refused(error.to_string()))?;
             waiting.insert(id, address.clone());
         }
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + STANDING;
         while !waiting.is_empty() {
             let Ok(event) = tokio::time::timeout_at(deadline, self.swarm.select_next_some()).await else {
                 let address = waiting.into_values().next().expect("it is not empty");
@@ -253,7 +255,7 @@ impl Node {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 let reason = dials::reason(&error);
-                self.dials.failed(connection_id, &reason);
+                self.dials.failed(connection_id, &error);
                 self.tell(NetEvent::DialFailed { peer: peer_id, reason });
             }
             SwarmEvent::NewListenAddr { address, .. } => {
@@ -399,7 +401,7 @@ impl Node {
             }
         };
         // A peer that does not answer does not keep us.
-        let _ = tokio::time::timeout(PATIENCE, closing).await;
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
 
     fn addresses(&self) -> Vec<Multiaddr> {

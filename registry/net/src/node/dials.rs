@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::io;
 
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -100,10 +101,11 @@ impl Dials {
         }
     }
 
-    pub(crate) fn failed(&mut self, connection: ConnectionId, reason: &str) {
+    pub(crate) fn failed(&mut self, connection: ConnectionId, error: &DialError) {
         let Some(dial) = self.by_connection.remove(&connection) else { return };
+        let (reason, hung_up) = (reason(error), hung_up(error));
         for reply in dial.waiting {
-            reply.send(Err(NetError::Dial { target: dial.target.clone(), reason: reason.to_owned() }));
+            reply.send(Err(NetError::Dial { target: dial.target.clone(), reason: reason.clone(), hung_up }));
         }
     }
 
@@ -116,7 +118,7 @@ impl Dials {
         let dial = Dial { target, peer, waiting: waiting.into_iter().collect() };
         self.by_connection.insert(connection, dial);
         if let Err(error) = swarm.dial(options) {
-            self.failed(connection, &reason(&error));
+            self.failed(connection, &error);
         }
     }
 }
@@ -151,16 +153,30 @@ pub(crate) fn reason(error: &DialError) -> String {
     }
 }
 
-/// The innermost cause: the layers above it only say that something below failed.
-fn transport_reason(error: &TransportError<std::io::Error>) -> String {
+fn transport_reason(error: &TransportError<io::Error>) -> String {
     match error {
         TransportError::MultiaddrNotSupported(_) => "no transport of this program reaches such an address".to_owned(),
-        TransportError::Other(error) => {
-            let mut cause: &dyn std::error::Error = error;
-            while let Some(source) = cause.source() {
-                cause = source;
-            }
-            cause.to_string()
-        }
+        TransportError::Other(error) => innermost(error).to_string(),
     }
+}
+
+/// Whether an address had somebody who closed the connection before it stood.
+fn hung_up(error: &DialError) -> bool {
+    let DialError::Transport(tried) = error else { return false };
+    tried.iter().any(|(_, error)| match error {
+        TransportError::MultiaddrNotSupported(_) => false,
+        TransportError::Other(error) => innermost(error).downcast_ref::<io::Error>().is_some_and(|cause| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+            matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        }),
+    })
+}
+
+/// The innermost cause: the layers above it only say that something below failed.
+fn innermost(error: &io::Error) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poai_net::Sources;
+use poai_net::{NetEvent, Sources};
 
 use crate::world::{Peer, add_file, config, soon};
 
@@ -35,19 +35,22 @@ async fn a_peer_that_is_to_be_kept_is_dialled_again() {
     keeping.peers = vec![host.address().await];
     keeping.limits.connections.redial = Duration::from_millis(100);
     let reader = Peer::start_with(keeping).await;
+    soon(async {
+        while reader.net.peers().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let mut events = reader.net.events();
     for _ in 0..2 {
-        soon(async {
-            while reader.net.peers().await.unwrap().is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
         reader.net.disconnect(host.net.peer()).await.unwrap();
-        soon(async {
-            while !host.net.peers().await.unwrap().is_empty() && !reader.net.peers().await.unwrap().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+        happens(&mut events, |event| matches!(event, NetEvent::Disconnected { peer } if *peer == host.net.peer()))
+            .await;
+        happens(&mut events, |event| matches!(event, NetEvent::Connected { peer, .. } if *peer == host.net.peer()))
+            .await;
     }
+}
+
+async fn happens(events: &mut tokio::sync::broadcast::Receiver<NetEvent>, awaited: impl Fn(&NetEvent) -> bool) {
+    soon(async { while !awaited(&events.recv().await.unwrap()) {} }).await;
 }

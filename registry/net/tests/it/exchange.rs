@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use poai_net::{FetchEvent, Identity, NetConfig, NetError, Sources};
-use poai_objects::codec::{RAW, cid_of};
+use poai_objects::codec::{DAG_CBOR, RAW, cid_of, encode};
 
 use crate::world::{Peer, add_file, config, only, soon};
 
@@ -45,9 +45,8 @@ async fn several_peers_share_a_fetch_and_one_that_joins_helps() {
     reader.connect(&first).await;
     reader.connect(&second).await;
     let summary = soon(reader.net.fetch(root, Sources::Anyone, |_| {})).await.unwrap();
+    // How they share it by their speed is tested where time is made: `bitswap::session`.
     assert_eq!(summary.by_peer.len(), 2, "{:?}", summary.by_peer);
-    let least = summary.by_peer.iter().map(|(_, bytes)| *bytes).min();
-    assert!(least > Some(2_000_000), "each sends a good part: {:?}", summary.by_peer);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +81,7 @@ async fn a_block_that_comes_later_is_sent_to_whoever_waits_for_it() {
     let cid = cid_of(RAW, b"not yet");
     let net = reader.net.clone();
     let fetching = tokio::spawn(async move { net.fetch_block(cid, Sources::Anyone).await });
+    // Most often the host is asked by then; the test holds either way.
     tokio::time::sleep(Duration::from_millis(300)).await;
     host.store.put_bytes(RAW, b"not yet".as_slice()).unwrap();
     host.net.announce(&[cid]).await;
@@ -98,9 +98,14 @@ async fn limits_on_fetches_are_named() {
     reader.connect(&host).await;
     let error = soon(reader.net.fetch(root, only(&[&host]), |_| {})).await.unwrap_err();
     assert!(matches!(error, NetError::DagTooLarge { limit: 10, .. }), "{error}");
-    let net = reader.net.clone();
-    let waiting = tokio::spawn(async move { net.fetch_block(cid_of(RAW, b"x"), Sources::Anyone).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+
+    // A fetch that lasts: its second block is nowhere.
+    let root = host.store.put_bytes(DAG_CBOR, encode(&[cid_of(RAW, b"x")])).unwrap();
+    let (net, (told, mut half_done)) = (reader.net.clone(), tokio::sync::mpsc::channel(10));
+    let waiting = tokio::spawn(async move {
+        net.fetch(root, Sources::Anyone, |event| told.try_send(event).expect("few events come")).await
+    });
+    assert!(matches!(soon(half_done.recv()).await, Some(FetchEvent::Block { cid, .. }) if cid == root));
     let error = reader.net.fetch_block(cid_of(RAW, b"y"), Sources::Anyone).await.unwrap_err();
     assert!(matches!(error, NetError::LimitReached { limit: "fetches", allowed: 1 }), "{error}");
     waiting.abort();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poai_net::{FetchEvent, Misdeed, Net, NetConfig, NetError, NetEvent, PeerId, Sources};
+use poai_net::{FetchEvent, Misdeed, Net, NetError, NetEvent, PeerId, Sources};
 use poai_objects::codec::{RAW, cid_of};
 
 use crate::stranger::{Stranger, block, field, framed, have, want};
@@ -32,13 +32,6 @@ async fn is_gone(net: &Net, peer: PeerId) {
     .await;
 }
 
-fn hasty(seed: u8) -> NetConfig {
-    let mut config = config(seed);
-    config.limits.bitswap.stall = Duration::from_millis(500);
-    config.limits.bitswap.patience = Duration::from_secs(2);
-    config
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_liar_is_cut_off_and_the_block_comes_from_another() {
     let (honest, reader) = (Peer::start(41).await, Peer::start(42).await);
@@ -62,7 +55,9 @@ async fn a_liar_is_cut_off_and_the_block_comes_from_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_stalls_is_dropped_and_named() {
-    let reader = Peer::start_with(hasty(43)).await;
+    let mut hasty = config(43);
+    hasty.limits.bitswap.stall = Duration::from_millis(500);
+    let reader = Peer::start_with(hasty).await;
     let cid = cid_of(RAW, b"promised");
     let staller = Stranger::start(BITSWAP, move |_| vec![have(&cid)]).await;
     reader.net.dial(staller.address.clone()).await.unwrap();
@@ -80,7 +75,7 @@ async fn a_peer_that_stalls_is_dropped_and_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalling_peer_costs_little_if_another_has_the_block() {
-    let (honest, reader) = (Peer::start(44).await, Peer::start_with(hasty(45)).await);
+    let (honest, reader) = (Peer::start(44).await, Peer::start(45).await);
     let cid = honest.store.put_bytes(RAW, b"promised".as_slice()).unwrap();
     let staller = Stranger::start(BITSWAP, move |_| vec![have(&cid)]).await;
     reader.net.dial(staller.address.clone()).await.unwrap();
@@ -111,9 +106,7 @@ async fn whoever_breaks_bitswap_is_cut_off() {
         let mut events = victim.net.events();
         let stranger = Stranger::start(BITSWAP, |_| Vec::new()).await;
         stranger.dial(victim.address().await).await;
-        while victim.net.peers().await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        stranger_is_connected(&victim.net).await;
         stranger.send(victim.net.peer(), bytes).await;
         let (peer, misdeed) = cut_off(&mut events).await;
         assert_eq!((peer, misdeed.to_string().as_str()), (stranger.peer, expected), "{what}");

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use poai_net::{FetchEvent, Multiaddr, Sources};
 use poai_store::{Store, StoreLimits};
 
-use crate::world::{Peer, add_file, soon};
+use crate::world::{LONG, Peer, add_file, soon};
 
 /// The example `serve` as a process.
 struct Process {
@@ -64,20 +64,23 @@ async fn a_fetch_outlives_a_peer_that_is_killed_and_resumes_from_another() {
     let reader = Peer::start(33).await;
     let from_first = reader.net.dial(first.address.clone()).await.unwrap();
 
-    // Killed in the middle, with nobody else there: the fetch waits.
-    let (told, mut killed_at) = tokio::sync::mpsc::channel(1);
+    // Killed in the middle, with nobody else there: the fetch stands still until that is done.
+    let (tell, middle) = std::sync::mpsc::channel();
+    let (resume, killed) = std::sync::mpsc::channel::<()>();
     let (net, mut blocks) = (reader.net.clone(), 0);
     let fetching = tokio::spawn(async move {
-        net.fetch(root, Sources::Anyone, |event| {
+        net.fetch(root, Sources::Anyone, move |event| {
             blocks += u32::from(matches!(event, FetchEvent::Block { .. }));
             if blocks == 100 {
-                let _ = told.try_send(());
+                tell.send(()).unwrap();
+                tokio::task::block_in_place(|| killed.recv().unwrap());
             }
         })
         .await
     });
-    soon(killed_at.recv()).await;
+    tokio::task::spawn_blocking(move || middle.recv_timeout(LONG).expect("it comes to the middle")).await.unwrap();
     first.kill();
+    resume.send(()).unwrap();
 
     // Somebody else comes, and the rest is fetched from there.
     let from_second = reader.net.dial(second.address.clone()).await.unwrap();
@@ -103,9 +106,11 @@ async fn a_fetch_that_was_dropped_goes_on_where_it_was() {
             let _ = enough.try_send(());
         }
     });
+    // It is asked first, so that no more blocks are taken than one turn of the fetch takes.
     tokio::select! {
-        done = fetch => panic!("it is dropped before its end: {done:?}"),
+        biased;
         _ = stop.recv() => {}
+        done = fetch => panic!("it is dropped before its end: {done:?}"),
     }
     let rest = soon(reader.net.fetch(root, Sources::Anyone, |_| {})).await.unwrap();
     assert!(rest.present_blocks >= 50, "{} were there", rest.present_blocks);

@@ -12,7 +12,7 @@ use poai_objects::{
 };
 
 use crate::stranger::{Stranger, framed};
-use crate::world::{Peer, config, soon};
+use crate::world::{LONG, Peer, config, soon};
 
 fn run() -> Run {
     Run::new(ProgramId::try_from(cid_of(DAG_CBOR, b"program")).unwrap(), EngineName::CURRENT)
@@ -192,22 +192,25 @@ async fn a_flood_of_log_lines_is_counted_and_never_waits() {
 async fn a_host_that_has_nothing_to_say_is_waited_for_and_one_that_is_silent_is_not() {
     let (mut quiet, mut hasty) = (config(86), config(87));
     quiet.limits.run.heartbeat = Duration::from_millis(100);
-    hasty.limits.run.silence = Duration::from_secs(2);
+    hasty.limits.run.silence = Duration::from_secs(6);
     let (host, requester) = (Peer::start_with(quiet).await, Peer::start_with(hasty.clone()).await);
     requester.connect(&host).await;
     let mut runs = host.net.incoming_runs().unwrap();
     let mut answers = soon(requester.net.ask_run(host.net.peer(), Ask::for_run(&run()))).await.unwrap();
     let incoming = soon(runs.next()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Sixty heartbeats keep it alive for longer than silence would be borne.
+    tokio::time::sleep(Duration::from_secs(7)).await;
     incoming.responder.accept(0).await;
     assert!(soon(answers.next()).await.unwrap().is_ok());
 
-    let silent = Peer::start(88).await;
+    let mut without_pulse = config(88);
+    without_pulse.limits.run.heartbeat = LONG;
+    let silent = Peer::start_with(without_pulse).await;
     let _runs = silent.net.incoming_runs().unwrap();
     requester.connect(&silent).await;
     let mut answers = soon(requester.net.ask_run(silent.net.peer(), Ask::for_run(&run()))).await.unwrap();
     let error = soon(answers.next()).await.unwrap().unwrap_err();
-    assert_eq!(error.to_string(), format!("{} did not answer within 2 s", silent.net.peer()));
+    assert_eq!(error.to_string(), format!("{} did not answer within 6 s", silent.net.peer()));
 }
 
 /// A message as the other side would send it, from the fuzz corpus.

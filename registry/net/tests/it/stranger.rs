@@ -10,6 +10,8 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use tokio::sync::mpsc;
 
+use crate::world::LONG;
+
 /// Bytes that a stranger reads at once.
 const MOST: u64 = 8 << 20;
 
@@ -42,7 +44,8 @@ impl Stranger {
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .unwrap()
             .with_behaviour(|_| {
-                request_response::Behaviour::with_codec(Raw, protocols, request_response::Config::default())
+                let patient = request_response::Config::default().with_request_timeout(LONG);
+                request_response::Behaviour::with_codec(Raw, protocols, patient)
             })
             .unwrap()
             .build();

