@@ -90,7 +90,7 @@ fn putting_a_block_again_mends_it() {
     store.put(&torn).unwrap();
     let path = only_file(dir.path());
     fs::remove_file(&path).unwrap();
-    fs::write(&path, "XXXX").unwrap();
+    fs::write(&path, "flaw").unwrap();
     store.put(&torn).unwrap();
     assert_eq!(store.need(torn.cid()).unwrap(), torn);
     assert_eq!((store.usage().blocks, store.usage().bytes), (1, 4));
@@ -105,7 +105,7 @@ fn corrupt_blocks_that_are_kept_aside_are_bounded() {
         store.put(&torn).unwrap();
         let path = only_file(dir.path());
         fs::remove_file(&path).unwrap();
-        fs::write(&path, "XXX").unwrap();
+        fs::write(&path, "bad").unwrap();
         store.get(torn.cid()).unwrap_err();
     }
     assert_eq!(fs::read_dir(dir.path().join("corrupt")).unwrap().count(), 1);
