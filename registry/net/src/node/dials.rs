@@ -165,11 +165,21 @@ fn hung_up(error: &DialError) -> bool {
     let DialError::Transport(tried) = error else { return false };
     tried.iter().any(|(_, error)| match error {
         TransportError::MultiaddrNotSupported(_) => false,
-        TransportError::Other(error) => innermost(error).downcast_ref::<io::Error>().is_some_and(|cause| {
-            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-            matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-        }),
+        TransportError::Other(error) => is_hang_up(innermost(error)),
     })
+}
+
+/// Transports wrap an I/O error in a way that shows its words and hides its type, so its words are known here too.
+fn is_hang_up(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kinds = [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof];
+    if let Some(cause) = cause.downcast_ref::<io::Error>()
+        && kinds.contains(&cause.kind())
+    {
+        return true;
+    }
+    let words = cause.to_string().to_lowercase();
+    kinds.iter().any(|kind| words.contains(&kind.to_string()))
 }
 
 /// The innermost cause: the layers above it only say that something below failed.
