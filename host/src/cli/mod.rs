@@ -185,8 +185,10 @@ fn usage(error: &clap::Error) -> Exit {
     let json = std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
     if json && !asked_for {
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let message = first.strip_prefix("error: ").unwrap_or(first);
+        // What is wrong comes first, perhaps over several lines; then an empty one, and what would be right.
+        let wrong: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let wrong = wrong.join(" ");
+        let message = wrong.strip_prefix("error: ").unwrap_or(&wrong);
         let mut screen = Screen::new(Style { json: true, json_events: false, quiet: false });
         return screen.failure(&Failure::new(Kind::Usage, message));
     }

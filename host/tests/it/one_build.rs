@@ -6,7 +6,7 @@ use std::process::Command;
 /// Each crate with its features, as `cargo tree` resolves them along these kinds of edges.
 fn crates_along(edges: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--workspace", "--locked", "--offline", "--no-dedupe", "--prefix", "none"])
+        .args(["tree", "--workspace", "--locked", "--no-dedupe", "--prefix", "none"])
         .args(["--format", "{p} features: {f}", "--edges", edges])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()

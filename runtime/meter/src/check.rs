@@ -76,8 +76,23 @@ pub fn check<'a>(component: &'a [u8], rules: &StaticRules) -> Result<Checked<'a>
     }
 }
 
-fn is_valid_with_every_feature(component: &[u8]) -> bool {
-    Validator::new_with_features(WasmFeatures::all()).validate_all(component).is_ok()
+/// Validates a core module with [`features`](crate::features): what is to become part of a component, before whatever
+/// makes it one reads it.
+///
+/// # Errors
+/// [`Refused::Invalid`] or [`Refused::Feature`].
+pub fn check_module(module: &[u8]) -> Result<(), Refused> {
+    let Err(error) = Validator::new_with_features(features()).validate_all(module) else { return Ok(()) };
+    match error.into() {
+        Refused::Invalid { message, offset } if is_valid_with_every_feature(module) => {
+            Err(Refused::Feature { message, offset })
+        }
+        refused => Err(refused),
+    }
+}
+
+fn is_valid_with_every_feature(bytes: &[u8]) -> bool {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok()
 }
 
 fn limit(rule: StaticRule, found: u64, limit: u64) -> Result<(), Refused> {

@@ -1,4 +1,4 @@
-//! What decides how long the compiler takes over one function, besides its size.
+//! Some of what makes the compiler take long over a function, besides its size: docs/security.md says what is left.
 
 use wasmparser::Operator;
 

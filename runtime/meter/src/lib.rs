@@ -66,7 +66,7 @@ mod seam; // the core modules that are added
 mod signatures; // function types with the counters in them
 mod wasm_types; // value types, from the parser's to the encoder's
 
-pub use check::{Checked, ComponentFacts, check};
+pub use check::{Checked, ComponentFacts, check, check_module};
 pub use cost::CostTable;
 pub use features::features;
 pub use instrument::{ADDED_CORE_INSTANCES, Nans, instrument, instrument_with};

@@ -9,7 +9,7 @@ pub enum Refused {
     #[error("not a WebAssembly component")]
     NotAComponent,
     /// The bytes do not parse or validate even with every feature on.
-    #[error("invalid component: {message} (at byte {offset})")]
+    #[error("invalid WebAssembly: {message} (at byte {offset})")]
     Invalid {
         /// What the validator found.
         message: String,

@@ -218,6 +218,8 @@ fn adapt(module: &[u8]) -> Result<Vec<u8>, Refusal> {
         let rule = StaticRule::ComponentBytes;
         return Err(Refused::OverLimit { rule, found: module.len() as u64, limit }.into());
     }
+    // The encoder takes it for valid, and panics on what is not.
+    poai_meter::check_module(module)?;
     let misfit = |error| Refusal::Adapter { reason: one_line(&format!("{error:#}")) };
     wit_component::ComponentEncoder::default()
         .module(module)

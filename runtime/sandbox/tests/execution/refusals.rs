@@ -3,7 +3,7 @@
 use poai_objects::World;
 use poai_sandbox::{Engine, EngineConfig, LoadError, detect_world, prepare};
 
-use crate::components::{bare, does};
+use crate::components::{bare, does, preview1};
 
 /// The rule that the bytes break.
 fn refused(program: &[u8]) -> String {
@@ -95,13 +95,24 @@ fn an_offered_interface_of_another_shape_is_refused_when_linked() {
 
 #[test]
 fn cut_and_flipped_bytes_never_panic() {
-    let whole = does("(drop (i32.load (i32.const 0)))");
+    cut_and_flip(&does("(drop (i32.load (i32.const 0)))"));
+    // What builds it into a component reads these sections too.
+    cut_and_flip(&preview1(
+        r#"(memory (export "memory") 1)
+        (func $start (export "_start") (drop (i32.load (i32.const 0))))
+        (@producers (language "C" "") (processed-by "clang" "20"))
+        (@custom "component-type:none" "\00asm\0d\00\01\00")
+        (@custom "other" "words")"#,
+    ));
+}
+
+fn cut_and_flip(whole: &[u8]) {
     for end in 0..whole.len() {
         refused(&whole[..end]);
     }
     for at in 0..whole.len() {
         for bit in 0..8 {
-            let mut flipped = whole.clone();
+            let mut flipped = whole.to_vec();
             flipped[at] ^= 1 << bit;
             refused(&flipped);
         }
