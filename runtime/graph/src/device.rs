@@ -1,0 +1,57 @@
+//! Where operators run.
+
+mod cpu; // this machine's processor
+
+pub use cpu::Cpu;
+
+use crate::{Node, OpError, RunError, Tensor};
+
+/// Where a graph's operators run. Every device gives the same bits: see docs/numerics.md.
+pub trait Device: Send + Sync {
+    /// What this device is, for receipts' telemetry and people.
+    fn name(&self) -> String;
+
+    /// Makes a node ready to run: constants are packed, transferred, compiled for. `constants` has the operands that are
+    /// always the same, none in place of the others.
+    ///
+    /// # Errors
+    /// If no operands of such types could be computed.
+    fn prepare(&self, node: &Node, constants: &[Option<&Tensor>]) -> Result<Box<dyn Kernel>, OpError>;
+
+    /// Takes back a value that nobody needs any more: its memory may serve the next result.
+    fn release(&self, _value: Tensor) {}
+}
+
+/// A node, ready to run on its device.
+pub trait Kernel: Send + Sync {
+    /// Computes the node's results; constants are given again among the inputs.
+    ///
+    /// # Errors
+    /// See [`KernelError`].
+    fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError>;
+}
+
+/// Why a kernel has no results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelError {
+    /// These operands cannot be computed: the same on every device.
+    Op(OpError),
+    /// The device failed: a fault of this host.
+    Device(String),
+}
+
+impl From<OpError> for KernelError {
+    fn from(error: OpError) -> Self {
+        Self::Op(error)
+    }
+}
+
+impl KernelError {
+    /// The error of a computation, in which the node has a name.
+    pub(crate) fn at(self, node: &Node) -> RunError {
+        match self {
+            Self::Op(reason) => RunError::Node { node: node.name.clone(), reason },
+            Self::Device(reason) => RunError::Device(reason),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a model may ask for, before anything of it runs.
+
+/// Limits of a model file. Part of the engine: a model that breaks one is refused everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// Bytes of the file without weights that lie outside it; protobuf ends at 2 GiB.
+    pub file_bytes: usize,
+    /// Operators, those of all bodies of branches and loops included.
+    pub nodes: usize,
+    /// Values, those of all bodies included.
+    pub values: usize,
+    /// Bodies within bodies.
+    pub nesting: usize,
+    /// Dimensions of a tensor.
+    pub rank: usize,
+    /// Bytes of a name.
+    pub name_bytes: usize,
+}
+
+impl Default for ModelLimits {
+    fn default() -> Self {
+        Self { file_bytes: 2 << 30, nodes: 100_000, values: 400_000, nesting: 8, rank: 16, name_bytes: 1024 }
+    }
+}
