@@ -1,8 +1,10 @@
 //! Finding content and peers.
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
-use poai_net::{NetEvent, Sources};
+use poai_net::{Multiaddr, NetConfig, NetEvent, Sources};
+use poai_testing::skipped;
 
 use crate::world::{Peer, add_file, config, soon};
 
@@ -49,6 +51,43 @@ async fn a_peer_that_is_to_be_kept_is_dialled_again() {
         happens(&mut events, |event| matches!(event, NetEvent::Connected { peer, .. } if *peer == host.net.peer()))
             .await;
     }
+}
+
+/// Neither is told anything of the other: no address, no peer in common.
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_of_one_local_network_find_each_other() {
+    let on_all_interfaces =
+        |seed| NetConfig { listen: vec!["/ip4/0.0.0.0/tcp/0".parse().unwrap()], mdns: true, ..config(seed) };
+    let first = Peer::start_with(on_all_interfaces(106)).await;
+    let addresses = first.net.addresses().await.unwrap();
+    if !addresses.iter().filter_map(multicast_interface).any(|interface| has_multicast(interface).is_ok()) {
+        return skipped(&format!("none of this machine's addresses has multicast ({addresses:?})"));
+    }
+    let mut events = first.net.events();
+    let second = Peer::start_with(on_all_interfaces(107)).await;
+    happens(&mut events, |event| matches!(event, NetEvent::Discovered { peer, .. } if *peer == second.net.peer()))
+        .await;
+    // The discovery leads to a connection; over it goes what only one of them has.
+    let root = add_file(&second.store, 3, 1_000);
+    let summary = soon(first.net.fetch(root, Sources::Anyone, |_| {})).await.unwrap();
+    assert_eq!((summary.fetched_blocks, summary.by_peer[0].0), (4, second.net.peer()));
+}
+
+/// The address of an interface that is more than loopback, on which mDNS is not spoken.
+fn multicast_interface(address: &Multiaddr) -> Option<Ipv4Addr> {
+    let ip: Ipv4Addr = address.to_string().strip_prefix("/ip4/")?.split('/').next()?.parse().ok()?;
+    Some(ip).filter(|ip| !ip.is_loopback())
+}
+
+/// Whether what one socket of an interface sends to mDNS's group comes to another one: tried, not guessed.
+fn has_multicast(interface: Ipv4Addr) -> std::io::Result<()> {
+    const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+    let listener = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    listener.join_multicast_v4(&GROUP, &interface)?;
+    listener.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let sender = UdpSocket::bind((interface, 0))?;
+    sender.send_to(b"anybody?", (GROUP, listener.local_addr()?.port()))?;
+    listener.recv(&mut [0; 8]).map(drop)
 }
 
 async fn happens(events: &mut tokio::sync::broadcast::Receiver<NetEvent>, awaited: impl Fn(&NetEvent) -> bool) {

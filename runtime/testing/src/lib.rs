@@ -1,0 +1,7 @@
+//! What tests and benches of several crates share. Only ever a dev-dependency: no program has it.
+//!
+//! [`skipped`] is the one way in which a test may end without having tested.
+
+mod skip; // tests of what a machine may lack
+
+pub use skip::skipped;
