@@ -1,0 +1,146 @@
+//! The table by operator.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::case::Case;
+use super::verdict::Verdict;
+
+/// Cases of one operator, or of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    unsupported: usize,
+    skipped: usize,
+}
+
+impl Tally {
+    fn add(&mut self, verdict: &Verdict) {
+        let count = match verdict {
+            Verdict::Passed => &mut self.passed,
+            Verdict::Failed(_) => &mut self.failed,
+            Verdict::Unsupported { .. } => &mut self.unsupported,
+            Verdict::Skipped(_) => &mut self.skipped,
+        };
+        *count += 1;
+    }
+
+    fn total(self) -> usize {
+        self.passed + self.failed + self.unsupported + self.skipped
+    }
+}
+
+/// What is known of each operator.
+#[derive(Debug, Default)]
+pub(crate) struct Operators {
+    kinds: BTreeMap<String, Tally>,
+    /// Cases whose models have this operator alone.
+    operators: BTreeMap<String, Tally>,
+    /// Operators that ended cases, each with its reasons and how many cases these ended.
+    unsupported: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Cases that failed, and why.
+    failures: Vec<String>,
+}
+
+impl Operators {
+    /// Counts a case.
+    pub(crate) fn add(&mut self, case: &Case, verdict: &Verdict) {
+        let kind = case.name.split('/').next().unwrap_or_default();
+        self.kinds.entry(kind.to_owned()).or_default().add(verdict);
+        let mut operators = case.operators();
+        if let (Some(operator), true) = (operators.pop_first(), operators.is_empty()) {
+            self.operators.entry(operator).or_default().add(verdict);
+        }
+        match verdict {
+            Verdict::Unsupported { operator, reason } => {
+                let reasons = self.unsupported.entry(operator.clone()).or_default();
+                *reasons.entry(reason.clone()).or_default() += 1;
+            }
+            Verdict::Failed(reason) => self.failures.push(format!("{}: {reason}", case.name)),
+            Verdict::Passed | Verdict::Skipped(_) => {}
+        }
+    }
+
+    /// Whether a case failed.
+    pub(crate) fn failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    /// What is not built, for the terminal.
+    pub(crate) fn summary(&self) -> String {
+        let mut text = String::new();
+        for (operator, reasons) in &self.unsupported {
+            for (reason, cases) in reasons {
+                let _ = writeln!(text, "unsupported in {cases} cases: {operator}: {reason}");
+            }
+        }
+        text
+    }
+
+    /// The page docs/onnx-operators.md.
+    pub(crate) fn page(&self) -> String {
+        let mut page = String::from(HEAD);
+        for (kind, tally) in &self.kinds {
+            row(&mut page, kind, *tally, "");
+        }
+        let all = self.kinds.values().fold(Tally::default(), |all, tally| Tally {
+            passed: all.passed + tally.passed,
+            failed: all.failed + tally.failed,
+            unsupported: all.unsupported + tally.unsupported,
+            skipped: all.skipped + tally.skipped,
+        });
+        row(&mut page, "**all**", all, "");
+        page.push_str(OPERATORS);
+        for (operator, tally) in &self.operators {
+            let reasons = self.unsupported.get(operator).map(|reasons| reasons.keys().cloned().collect::<Vec<_>>());
+            row(&mut page, operator, *tally, &reasons.unwrap_or_default().join("; "));
+        }
+        page.push_str(FAILURES);
+        for failure in &self.failures {
+            let _ = writeln!(page, "- {}", escaped(failure));
+        }
+        if self.failures.is_empty() {
+            page.push_str("None.\n");
+        }
+        page
+    }
+}
+
+fn row(page: &mut String, name: &str, tally: Tally, reasons: &str) {
+    let Tally { passed, failed, unsupported, skipped } = tally;
+    let total = tally.total();
+    let _ = write!(page, "| {name} | {passed}/{total} | {failed} | {unsupported} | {skipped} |");
+    let _ = if reasons.is_empty() { writeln!(page) } else { writeln!(page, " {} |", escaped(reasons)) };
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "\\<").replace('\n', " ")
+}
+
+const HEAD: &str = "# ONNX operators
+
+What poai makes of ONNX's own test cases. Generated, not written: `python runtime/graph/scripts/onnx-cases.py CASES`, then
+`cargo run -p poai-graph --example conformance -- CASES --write docs/onnx-operators.md`.
+
+*Passed*: integers are equal; floats are within the tolerance that the case declares (ONNX's usual: 0.001 of the value, and
+1e-7), since that is a comparison with another implementation. That all our processors give the *same bits* is a claim of
+its own, with tests of its own. *Unsupported*: a clear error says so before anything is computed. *Skipped*: the case is
+about sequences, optionals or maps.
+
+| kind of case | passed | failed | unsupported | skipped |
+|---|---|---|---|---|
+";
+
+const OPERATORS: &str = "
+## By operator
+Cases whose models have this operator alone. What is unsupported is said as the error says it, for all models it ended.
+
+| operator | passed | failed | unsupported | skipped | what is unsupported |
+|---|---|---|---|---|---|
+";
+
+const FAILURES: &str = "
+## Failures
+
+";
