@@ -56,6 +56,14 @@ pub enum ModelError {
         /// What is wrong.
         reason: OpError,
     },
+    /// A value's type, shape or elements make no sense, or its name does not.
+    #[error("value {value}: {reason}")]
+    Value {
+        /// The value's name.
+        value: String,
+        /// What is wrong.
+        reason: OpError,
+    },
     /// It is larger than may be.
     #[error("the model has {found} {what}, and {limit} are allowed")]
     TooLarge {

@@ -1,5 +1,7 @@
 //! What a model may ask for, before anything of it runs.
 
+use crate::ModelError;
+
 /// Limits of a model file. Part of the engine: a model that breaks one is refused everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelLimits {
@@ -21,4 +23,10 @@ impl Default for ModelLimits {
     fn default() -> Self {
         Self { file_bytes: 2 << 30, nodes: 100_000, values: 400_000, nesting: 8, rank: 16, name_bytes: 1024 }
     }
+}
+
+/// # Errors
+/// If more was found than the limit allows.
+pub(crate) fn within(what: &'static str, found: usize, limit: usize) -> Result<(), ModelError> {
+    if found > limit { Err(ModelError::TooLarge { what, found, limit }) } else { Ok(()) }
 }

@@ -1,11 +1,20 @@
 //! The ONNX file format: protobuf in, [`Graph`](crate::Graph) out.
 
+mod declared; // what a file declares of values
+mod import; // messages become a graph
+mod order; // in which order nodes can be computed
+mod proto; // the messages
+mod scope; // names, in a graph and the bodies within it
 mod source; // a node as operators read it
+mod tensor; // elements, in the file or beside it
 
 use bytes::Bytes;
+use prost::Message;
 
+use crate::limits::within;
 use crate::{Graph, ModelError, ModelLimits};
 
+pub use scope::Body;
 pub use source::{Attribute, Source};
 
 /// Files beside a model, which its weights may lie in.
@@ -26,6 +35,7 @@ impl Beside for () {
 /// # Errors
 /// See [`ModelError`].
 pub fn read(bytes: Bytes, beside: &dyn Beside, limits: &ModelLimits) -> Result<Graph, ModelError> {
-    let _ = (bytes, beside, limits);
-    Err(ModelError::Malformed("the reader is not built yet".into()))
+    within("bytes", bytes.len(), limits.file_bytes)?;
+    let model = proto::ModelProto::decode(bytes).map_err(|error| ModelError::Malformed(error.to_string()))?;
+    import::import(model, beside, limits)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Body;
 use crate::graph::{Graph, ValueId};
 use crate::{Fact, OpError, Tensor};
 
@@ -16,8 +17,8 @@ pub enum Attribute {
     Text(String),
     /// Elements.
     Tensor(Tensor),
-    /// A body, imported already; what it captures are its last inputs.
-    Graph(Box<Graph>),
+    /// A body, imported already.
+    Graph(Box<Body>),
     /// Numbers.
     Ints(Vec<i64>),
     /// Numbers with a fraction.
@@ -163,11 +164,16 @@ impl Source<'_> {
         })
     }
 
-    /// Takes a body; the values that it captures become operands behind those that the node has.
+    /// Takes a body; the values that it captures become operands behind those that the node has, those of an earlier
+    /// body included.
     pub fn body(&mut self, name: &str) -> Result<Option<Graph>, OpError> {
-        self.take(name, "graph", |attribute| match attribute {
-            Attribute::Graph(graph) => Some(*graph),
+        let body = self.take(name, "graph", |attribute| match attribute {
+            Attribute::Graph(body) => Some(*body),
             _ => None,
-        })
+        })?;
+        Ok(body.map(|body| {
+            self.inputs.extend(body.captures.into_iter().map(Some));
+            body.graph
+        }))
     }
 }
