@@ -1,5 +1,7 @@
 //! What a computation may cost, and what operators cost.
 
+use crate::RunError;
+
 /// What one operator costs, by a formula over its operands' types and shapes alone, known before it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -37,4 +39,39 @@ pub struct Budget {
 impl Budget {
     /// Without bounds, for trusted models.
     pub const UNBOUNDED: Self = Self { fuel: u64::MAX, memory_bytes: u64::MAX };
+}
+
+/// A [`Budget`] that is being used: fuel spent before each operator runs, bytes held while values are alive.
+pub(crate) struct Account<'a> {
+    budget: &'a mut Budget,
+    held_bytes: u64,
+}
+
+impl<'a> Account<'a> {
+    pub(crate) fn new(budget: &'a mut Budget) -> Self {
+        Self { budget, held_bytes: 0 }
+    }
+
+    /// Takes fuel before the work that it pays for; what cannot be paid takes all that is left.
+    pub(crate) fn spend(&mut self, node: &str, fuel: u64) -> Result<(), RunError> {
+        let left = self.budget.fuel.checked_sub(fuel);
+        self.budget.fuel = left.unwrap_or(0);
+        left.map(|_| ()).ok_or_else(|| RunError::OutOfFuel(node.to_owned()))
+    }
+
+    /// Counts values that are about to live. They are counted by type and shape, whatever a device really uses.
+    pub(crate) fn hold(&mut self, node: &str, bytes: u64) -> Result<(), RunError> {
+        let held = self.held_bytes.saturating_add(bytes);
+        let limit_bytes = self.budget.memory_bytes;
+        if held > limit_bytes {
+            return Err(RunError::OutOfMemory { node: node.to_owned(), bytes: held - limit_bytes, limit_bytes });
+        }
+        self.held_bytes = held;
+        Ok(())
+    }
+
+    /// Counts values no more.
+    pub(crate) fn give_back(&mut self, bytes: u64) {
+        self.held_bytes -= bytes;
+    }
 }

@@ -89,3 +89,12 @@ impl Fact {
         self.elements().saturating_mul(self.dtype.bytes() as u64)
     }
 }
+
+/// Type and dimensions: `f32[batch, 3, 224, 224]`, or `f32[..]` if not even their number is known.
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(shape) = &self.shape else { return write!(f, "{}[..]", self.dtype) };
+        let dims: Vec<_> = shape.iter().map(Dim::to_string).collect();
+        write!(f, "{}[{}]", self.dtype, dims.join(", "))
+    }
+}

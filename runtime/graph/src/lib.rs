@@ -19,6 +19,7 @@ mod graph; // values, nodes, graphs
 mod limits; // what a model may ask for
 pub mod onnx; // the file format
 pub mod op; // operators, by family
+mod rewrite; // graphs made faster without changing a bit
 mod session; // a graph, prepared, and its computations
 mod tensor; // elements in memory
 

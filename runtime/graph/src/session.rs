@@ -1,35 +1,37 @@
 //! A graph, prepared for a device, and its computations.
 
+mod body; // the bodies of branches and loops at work
+mod layers; // a tensor as a row of smaller ones
+mod plan; // nodes in order, each with its kernel and the values that die with it
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::graph::ValueId;
-use crate::{Budget, Cost, Device, Fact, Graph, Kernel, ModelError, RunError, Tensor};
+use self::plan::Plan;
+use crate::budget::Account;
+use crate::rewrite::rewrite;
+use crate::{Budget, Device, Dim, Fact, Graph, ModelError, RunError, Tensor};
 
 /// A graph whose nodes a device has made ready. Serves any number of computations, one after the other or at once.
 pub struct Session {
-    graph: Graph,
-    kernels: Vec<Box<dyn Kernel>>,
+    plan: Plan,
     device: Arc<dyn Device>,
 }
 
 impl Session {
-    /// Rewrites a graph to a faster one of the same bits, and has a device prepare its nodes.
+    /// Rewrites a graph to a faster one of the same bits, and has a device prepare its nodes. The rewritten graph is
+    /// the same for every device, so what a computation costs is too.
     ///
     /// # Errors
     /// If an operator's constants make no sense.
     pub fn new(graph: Graph, device: Arc<dyn Device>) -> Result<Self, ModelError> {
-        let prepare = |node: &crate::Node| {
-            let constants: Vec<_> = node.inputs.iter().map(|id| id.and_then(|id| graph.constants.get(&id))).collect();
-            let kernel = device.prepare(node, &constants);
-            kernel.map_err(|reason| ModelError::Node { node: node.name.clone(), reason })
-        };
-        let kernels = graph.nodes.iter().map(prepare).collect::<Result<_, _>>()?;
-        Ok(Self { graph, kernels, device })
+        let plan = Plan::new(rewrite(graph)?, &*device)?;
+        Ok(Self { plan, device })
     }
 
     /// The graph as it is computed.
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        self.plan.graph()
     }
 
     /// Where it is computed.
@@ -43,44 +45,48 @@ impl Session {
     /// # Errors
     /// See [`RunError`].
     pub fn run(&self, inputs: &[(&str, Tensor)], budget: &mut Budget) -> Result<Vec<Tensor>, RunError> {
-        let mut values: Vec<Option<Tensor>> = vec![None; self.graph.values.len()];
-        for (id, tensor) in &self.graph.constants {
-            values[id.index()] = Some(tensor.clone());
+        let graph = self.graph();
+        let known = |name: &str| graph.inputs.iter().any(|id| graph.value(*id).name == name);
+        if let Some((name, _)) = inputs.iter().find(|(name, _)| !known(name)) {
+            return Err(RunError::UnknownInput((*name).to_owned()));
         }
-        for (name, tensor) in inputs {
-            let found = self.graph.inputs.iter().find(|id| self.graph.value(**id).name == *name);
-            let id = found.ok_or_else(|| RunError::UnknownInput((*name).to_owned()))?;
-            values[id.index()] = Some(tensor.clone());
-        }
-        let missing = self.graph.inputs.iter().find(|id| values[id.index()].is_none());
-        if let Some(id) = missing {
-            return Err(RunError::MissingInput(self.graph.value(*id).name.clone()));
-        }
-        for (node, kernel) in self.graph.nodes.iter().zip(&self.kernels) {
-            let operands: Vec<_> = node.inputs.iter().map(|id| id.and_then(|id| values[id.index()].as_ref())).collect();
-            charge(node, &operands, budget)?;
-            let results = kernel.run(&operands).map_err(|error| error.at(node))?;
-            for (id, result) in node.outputs.iter().zip(results) {
-                if let Some(id) = id {
-                    values[id.index()] = Some(result);
-                }
-            }
-        }
-        let taken = |id: &ValueId| values[id.index()].clone().expect("a graph's outputs are computed");
-        Ok(self.graph.outputs.iter().map(taken).collect())
+        let mut sizes = BTreeMap::new();
+        let given = graph.inputs.iter().map(|id| {
+            let value = graph.value(*id);
+            let tensor = inputs.iter().find(|(name, _)| *name == value.name);
+            let (_, tensor) = tensor.ok_or_else(|| RunError::MissingInput(value.name.clone()))?;
+            check_input(&value.name, value.fact.as_ref(), tensor, &mut sizes)?;
+            Ok(tensor.clone())
+        });
+        let given = given.collect::<Result<Vec<_>, _>>()?;
+        self.plan.run(&*self.device, given, &mut Account::new(budget))
     }
 }
 
-fn charge(node: &crate::Node, operands: &[Option<&Tensor>], budget: &mut Budget) -> Result<(), RunError> {
-    let facts: Vec<_> = operands.iter().map(|tensor| tensor.map(Fact::of)).collect();
-    let facts: Vec<_> = facts.iter().map(Option::as_ref).collect();
-    let operation = node.op.operation();
-    let results = operation.infer(&facts);
-    let results = results.map_err(|reason| RunError::Node { node: node.name.clone(), reason })?;
-    let cost: Cost = operation.cost(&facts, &results);
-    budget.fuel = budget.fuel.checked_sub(cost.fuel()).ok_or_else(|| {
-        budget.fuel = 0;
-        RunError::OutOfFuel(node.name.clone())
-    })?;
-    Ok(())
+/// An input must have the declared type and sizes; a named dimension must be of one size wherever it stands.
+fn check_input(
+    name: &str,
+    declared: Option<&Fact>,
+    tensor: &Tensor,
+    sizes: &mut BTreeMap<Arc<str>, usize>,
+) -> Result<(), RunError> {
+    let Some(declared) = declared else { return Ok(()) };
+    let mut fits = |(dim, &size): (&Dim, &usize)| match dim {
+        Dim::Size(declared) => *declared == size,
+        Dim::Named(name) => *sizes.entry(name.clone()).or_insert(size) == size,
+        Dim::Unknown => true,
+    };
+    let shape_fits = declared
+        .shape
+        .as_ref()
+        .is_none_or(|dims| dims.len() == tensor.shape().len() && dims.iter().zip(tensor.shape()).all(&mut fits));
+    if declared.dtype == tensor.dtype() && shape_fits {
+        return Ok(());
+    }
+    Err(RunError::Input {
+        name: name.to_owned(),
+        found_dtype: tensor.dtype(),
+        found: tensor.shape().to_vec(),
+        expected: declared.to_string(),
+    })
 }

@@ -1,0 +1,220 @@
+//! Nodes in order, each with its kernel and the values that die with it.
+
+use super::body::Bodies;
+use crate::budget::Account;
+use crate::{Cost, Device, Fact, Graph, Kernel, ModelError, Node, Op, OpError, RunError, Tensor, ValueId};
+
+/// A graph, ready to be computed on one device.
+pub(super) struct Plan {
+    graph: Graph,
+    steps: Vec<Step>,
+    /// What is known of constants, by [`ValueId::index`].
+    constants: Vec<Option<Fact>>,
+}
+
+struct Step {
+    work: Work,
+    /// Values that nobody needs after this node.
+    last_uses: Vec<ValueId>,
+}
+
+enum Work {
+    Kernel(Box<dyn Kernel>),
+    Bodies(Bodies),
+}
+
+impl Plan {
+    pub(super) fn new(graph: Graph, device: &dyn Device) -> Result<Self, ModelError> {
+        let mut constants = vec![None; graph.values.len()];
+        for (id, tensor) in &graph.constants {
+            constants[id.index()] = Some(Fact::of(tensor));
+        }
+        let last_uses = last_uses(&graph);
+        let steps = graph.nodes.iter().zip(last_uses).map(|(node, last_uses)| {
+            let work = if let Op::Control(control) = &node.op {
+                Work::Bodies(Bodies::new(control, device)?)
+            } else {
+                let operands: Vec<_> =
+                    node.inputs.iter().map(|id| id.and_then(|id| graph.constants.get(&id))).collect();
+                let kernel = device.prepare(node, &operands);
+                let kernel = kernel.map_err(|reason| ModelError::at(&node.name, node.op.operation().name(), reason))?;
+                Work::Kernel(kernel)
+            };
+            Ok(Step { work, last_uses })
+        });
+        let steps = steps.collect::<Result<_, ModelError>>()?;
+        Ok(Self { graph, steps, constants })
+    }
+
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Computes the outputs from the inputs, and behind them the captured values. The bytes of the outputs stay held
+    /// in `account`, for whoever gets them.
+    pub(super) fn run(
+        &self,
+        device: &dyn Device,
+        inputs: Vec<Tensor>,
+        account: &mut Account<'_>,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let mut values = Values::new(&self.constants);
+        for (id, tensor) in self.graph.inputs.iter().chain(&self.graph.captured).zip(&inputs) {
+            values.facts[id.index()] = Some(Fact::of(tensor));
+        }
+        drop(inputs);
+        for (node, step) in self.graph.nodes.iter().zip(&self.steps) {
+            let results = match &step.work {
+                Work::Kernel(kernel) => values.run_kernel(node, &**kernel, account)?,
+                Work::Bodies(bodies) => values.run_bodies(node, bodies, device, account)?,
+            };
+            values.keep(node, results, device, account)?;
+            for id in &step.last_uses {
+                values.forget(*id, device, account);
+            }
+        }
+        let outputs = self.graph.outputs.iter().map(|id| values.taken(*id)).collect::<Result<Vec<_>, _>>()?;
+        account.give_back(values.held_bytes.iter().sum());
+        for tensor in &outputs {
+            account.hold("outputs", bytes(tensor))?;
+        }
+        Ok(outputs)
+    }
+}
+
+/// Of each node, the values that it is the last to use, or that nobody uses: not the graph's outputs.
+fn last_uses(graph: &Graph) -> Vec<Vec<ValueId>> {
+    let mut done = vec![false; graph.values.len()];
+    for id in graph.outputs.iter().chain(graph.constants.keys()) {
+        done[id.index()] = true;
+    }
+    let mut last_uses: Vec<_> = graph
+        .nodes
+        .iter()
+        .rev()
+        .map(|node| {
+            let ids = node.inputs.iter().chain(&node.outputs).flatten();
+            ids.copied().filter(|id| !std::mem::replace(&mut done[id.index()], true)).collect()
+        })
+        .collect();
+    last_uses.reverse();
+    last_uses
+}
+
+fn bytes(tensor: &Tensor) -> u64 {
+    tensor.bytes().len() as u64
+}
+
+/// The values of one computation.
+struct Values<'a> {
+    constants: &'a [Option<Fact>],
+    /// What is there, by [`ValueId::index`]: every fact has its value.
+    facts: Vec<Option<Fact>>,
+    /// Bytes that each counts for; 0 if somebody else counts it (the computation's inputs).
+    held_bytes: Vec<u64>,
+}
+
+impl<'a> Values<'a> {
+    fn new(constants: &'a [Option<Fact>]) -> Self {
+        Self { constants, facts: vec![None; constants.len()], held_bytes: vec![0; constants.len()] }
+    }
+
+    fn operands(&self, node: &Node) -> Result<Vec<Option<&Fact>>, RunError> {
+        let find = |id: &Option<ValueId>| {
+            let Some(id) = id else { return Ok(None) };
+            let fact = self.facts[id.index()].as_ref().or(self.constants[id.index()].as_ref());
+            fact.map(Some).ok_or_else(|| wrong(node, "an operand was not computed: the graph is not in order"))
+        };
+        node.inputs.iter().map(find).collect()
+    }
+
+    fn run_kernel(
+        &self,
+        node: &Node,
+        kernel: &dyn Kernel,
+        account: &mut Account<'_>,
+    ) -> Result<Vec<(Tensor, Option<Fact>)>, RunError> {
+        let facts = self.operands(node)?;
+        let operation = node.op.operation();
+        let inferred = operation.infer(&facts).map_err(|reason| RunError::Node { node: node.name.clone(), reason })?;
+        let cost: Cost = operation.cost(&facts, &inferred);
+        account.spend(&node.name, cost.fuel())?;
+        let expected_bytes = inferred.iter().map(Fact::bytes).fold(0, u64::saturating_add);
+        account.hold(&node.name, expected_bytes)?;
+        let operands: Vec<_> = facts.iter().map(|fact| fact.and_then(|fact| fact.value.as_ref())).collect();
+        let results = kernel.run(&operands).map_err(|error| error.at(node))?;
+        account.give_back(expected_bytes);
+        if results.len() < node.outputs.len() {
+            return Err(wrong(node, "it has fewer results than the model takes from it"));
+        }
+        let as_inferred = results.iter().zip(&inferred).all(|(result, fact)| {
+            result.dtype() == fact.dtype && fact.sizes().is_none_or(|sizes| sizes == result.shape())
+        });
+        if !as_inferred {
+            return Err(wrong(node, "its results differ from what was inferred of them"));
+        }
+        let facts = inferred.into_iter().map(Some).chain(std::iter::repeat(None));
+        Ok(results.into_iter().zip(facts).collect())
+    }
+
+    fn run_bodies(
+        &self,
+        node: &Node,
+        bodies: &Bodies,
+        device: &dyn Device,
+        account: &mut Account<'_>,
+    ) -> Result<Vec<(Tensor, Option<Fact>)>, RunError> {
+        let facts = self.operands(node)?;
+        let operands: Vec<_> = facts.iter().map(|fact| fact.and_then(|fact| fact.value.as_ref())).collect();
+        account.spend(&node.name, Cost::NODE_FUEL)?;
+        let results = bodies.run(node, &operands, device, account)?;
+        account.give_back(results.iter().map(bytes).sum());
+        if results.len() < node.outputs.len() {
+            return Err(wrong(node, "its body has fewer results than the model takes from it"));
+        }
+        Ok(results.into_iter().map(|result| (result, None)).collect())
+    }
+
+    /// Keeps results that somebody asks for, and gives the others back.
+    fn keep(
+        &mut self,
+        node: &Node,
+        results: Vec<(Tensor, Option<Fact>)>,
+        device: &dyn Device,
+        account: &mut Account<'_>,
+    ) -> Result<(), RunError> {
+        for (place, (result, inferred)) in results.into_iter().enumerate() {
+            let Some(id) = node.outputs.get(place).copied().flatten() else {
+                device.release(result);
+                continue;
+            };
+            account.hold(&node.name, bytes(&result))?;
+            self.held_bytes[id.index()] = bytes(&result);
+            let complete = inferred.filter(|fact| fact.sizes().is_some());
+            self.facts[id.index()] = Some(match complete {
+                Some(fact) => Fact { value: Some(result), ..fact },
+                None => Fact::of(&result),
+            });
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, id: ValueId, device: &dyn Device, account: &mut Account<'_>) {
+        let Some(tensor) = self.facts[id.index()].take().and_then(|fact| fact.value) else { return };
+        account.give_back(std::mem::take(&mut self.held_bytes[id.index()]));
+        device.release(tensor);
+    }
+
+    fn taken(&mut self, id: ValueId) -> Result<Tensor, RunError> {
+        let fact = self.facts[id.index()].as_ref().or(self.constants[id.index()].as_ref());
+        let value = fact.and_then(|fact| fact.value.clone());
+        value.ok_or_else(|| RunError::Node {
+            node: "outputs".into(),
+            reason: OpError::new("an output was not computed"),
+        })
+    }
+}
+
+fn wrong(node: &Node, reason: &str) -> RunError {
+    RunError::Node { node: node.name.clone(), reason: OpError::new(reason) }
+}
