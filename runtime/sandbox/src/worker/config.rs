@@ -52,6 +52,9 @@ pub struct WorkersLimits {
     pub code_bytes: u64,
     /// How long one compilation may take.
     pub compile_time: Duration,
+    /// How long a program that took more than this host compiles is turned away with that answer, at once: a compile
+    /// bomb costs its limit once, not at every ask.
+    pub compile_again: Duration,
     /// How long an attempt may take in its worker.
     pub watchdog: Duration,
     /// How long a new worker may take to say hello.
@@ -74,6 +77,7 @@ impl Default for WorkersLimits {
             compile_memory_bytes: 4 << 30,
             code_bytes: 1 << 30,
             compile_time: Duration::from_secs(300),
+            compile_again: Duration::from_secs(6 * 3_600),
             watchdog: Duration::from_secs(4 * 3_600),
             hello_time: Duration::from_secs(20),
             load_time: Duration::from_secs(60),

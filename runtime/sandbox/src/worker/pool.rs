@@ -81,6 +81,8 @@ pub struct PoolStatus {
     pub cache_hits: u64,
     /// Entries of the cache that were not authentic: damaged, or forged.
     pub cache_rejected: u64,
+    /// Attempts turned away because their program took more than this host compiles, not long ago.
+    pub turned_away: u64,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,8 @@ struct State {
     warm: VecDeque<Loaded>,
     blank: Vec<Process>,
     compiling: HashSet<ProgramId>,
+    // Programs that took more than this host compiles, and until when that is the answer; the latest last.
+    given_up: VecDeque<(ProgramId, Fault, Instant)>,
     // Programs whose worker is about to be retired: the run after that finds a new one warm.
     rewarm: VecDeque<Program>,
     status: PoolStatus,

@@ -160,7 +160,10 @@ fn what_breaks_a_static_rule_is_refused_every_time() {
 fn a_compile_bomb_costs_a_worker_and_says_what_it_took() {
     let home = tempfile::tempdir().unwrap();
     let bomb = Case::new(&programs::long_to_compile());
-    let slow = workers(home.path(), |limits| limits.compile_time = Duration::from_millis(200));
+    let slow = workers(home.path(), |limits| {
+        limits.compile_time = Duration::from_millis(200);
+        limits.compile_again = Duration::ZERO;
+    });
     let error = bomb.run_in(&slow).unwrap_err();
     assert!(matches!(error, RunError::Fault(Fault::Compile { limit: CompileLimit::Time, allowed: 200 })), "{error}");
     // What is small compiles in that time too, unless this machine is busy just then.
@@ -177,6 +180,17 @@ fn a_compile_bomb_costs_a_worker_and_says_what_it_took() {
     let narrow = workers(home.path(), |limits| limits.code_bytes = 1_000);
     let error = Case::new(&programs::work()).run_in(&narrow).unwrap_err();
     assert!(matches!(error, RunError::Fault(Fault::Compile { limit: CompileLimit::Code, allowed: 1_000 })), "{error}");
+}
+
+#[test]
+fn a_compile_bomb_is_remembered_and_costs_nothing_more() {
+    let home = tempfile::tempdir().unwrap();
+    let bomb = Case::new(&programs::long_to_compile());
+    let workers = workers(home.path(), |limits| limits.compile_memory_bytes = 64 << 20);
+    let first = bomb.run_in(&workers).unwrap_err().to_string();
+    assert_eq!(workers.status().turned_away, 0);
+    assert_eq!(bomb.run_in(&workers).unwrap_err().to_string(), first);
+    assert_eq!(workers.status().turned_away, 1);
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::worker::protocol::{FromWorker, ToWorker};
 use crate::worker::spawn::Process;
 use crate::{Content, Fault};
 
+/// Programs remembered as more than this host compiles; the one longest known makes room.
+const GIVEN_UP_LIMIT: usize = 1024;
+
 impl Pool {
     /// A worker with the program loaded, and whether it was so already.
     pub(super) fn ready_worker(
@@ -81,13 +84,28 @@ impl Pool {
             }
             state = self.changed.wait_timeout(state, CANCEL_POLL).expect(UNPOISONED).0;
         }
+        let now = Instant::now();
+        state.given_up.retain(|(.., until)| *until > now);
+        let known = state.given_up.iter().find(|(program, ..)| *program == id);
+        if let Some(fault) = known.map(|(_, fault, _)| fault.clone()) {
+            state.status.turned_away += 1;
+            return Err(fault.into());
+        }
         state.compiling.insert(id);
         drop(state);
         let code = match self.cached(id) {
             Some(code) => Ok(code),
             None => self.compile(attempt, content, cancels),
         };
-        self.lock().compiling.remove(&id);
+        let mut state = self.lock();
+        state.compiling.remove(&id);
+        if let Err(RunError::Fault(fault @ Fault::Compile { .. })) = &code {
+            state.given_up.push_back((id, fault.clone(), Instant::now() + self.config.limits.compile_again));
+            if state.given_up.len() > GIVEN_UP_LIMIT {
+                state.given_up.pop_front();
+            }
+        }
+        drop(state);
         self.changed.notify_all();
         code
     }
