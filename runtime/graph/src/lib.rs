@@ -16,6 +16,7 @@ mod dtype; // types of elements
 mod error; // what can be wrong with a model, or with a computation
 mod fact; // what is known of a value before it is computed
 mod graph; // values, nodes, graphs
+mod inspect; // what a model is
 mod limits; // what a model may ask for
 pub mod onnx; // the file format
 pub mod op; // operators, by family
@@ -30,6 +31,7 @@ pub use dtype::{DType, Element};
 pub use error::{ModelError, OpError, RunError};
 pub use fact::{Dim, Fact};
 pub use graph::{Graph, Node, Value, ValueId};
+pub use inspect::{Declared, Inspection, Unsupported};
 pub use limits::ModelLimits;
 pub use op::Op;
 pub use session::Session;

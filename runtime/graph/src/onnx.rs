@@ -12,7 +12,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::limits::within;
-use crate::{Graph, ModelError, ModelLimits};
+use crate::{Graph, Inspection, ModelError, ModelLimits};
 
 pub use scope::Body;
 pub use source::{Attribute, Source};
@@ -35,7 +35,18 @@ impl Beside for () {
 /// # Errors
 /// See [`ModelError`].
 pub fn read(bytes: Bytes, beside: &dyn Beside, limits: &ModelLimits) -> Result<Graph, ModelError> {
+    import::import(decode(bytes, limits)?, beside, limits)
+}
+
+/// Reads a model as far as it is built: an operator that is not supported is part of the answer, not an error.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn inspect(bytes: Bytes, beside: &dyn Beside, limits: &ModelLimits) -> Result<Inspection, ModelError> {
+    import::inspect(decode(bytes, limits)?, beside, limits)
+}
+
+fn decode(bytes: Bytes, limits: &ModelLimits) -> Result<proto::ModelProto, ModelError> {
     within("bytes", bytes.len(), limits.file_bytes)?;
-    let model = proto::ModelProto::decode(bytes).map_err(|error| ModelError::Malformed(error.to_string()))?;
-    import::import(model, beside, limits)
+    proto::ModelProto::decode(bytes).map_err(|error| ModelError::Malformed(error.to_string()))
 }

@@ -106,6 +106,9 @@ pub(crate) fn outputs(case: &Case, cpu: &Cpu) -> Result<Vec<Tensor>, Verdict> {
 fn refused(error: ModelError, when: &str) -> Verdict {
     match error {
         ModelError::Unsupported { op, reason, .. } => Verdict::Unsupported { operator: op, reason },
+        ModelError::Value { reason: OpError::Unsupported(reason), .. } => {
+            Verdict::Unsupported { operator: "a value".into(), reason }
+        }
         other => Verdict::failed(when, other),
     }
 }

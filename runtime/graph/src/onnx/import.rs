@@ -9,11 +9,12 @@ use super::scope::{Body, Scope, resolve};
 use super::tensor::Tensors;
 use super::{Attribute, Beside, Source};
 use crate::graph::{Graph, Node, ValueId};
+use crate::inspect::Unsupported;
 use crate::limits::within;
-use crate::{Fact, ModelError, ModelLimits, Op, OpError, Tensor};
+use crate::{Fact, Inspection, ModelError, ModelLimits, Op, OpError, Tensor};
 
 /// Versions of the file format whose meaning is known.
-const FORMATS: std::ops::RangeInclusive<i64> = 3..=13;
+const FORMATS: std::ops::RangeInclusive<i64> = 3..=14;
 /// Versions of ONNX's own operators whose meaning is known.
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=26;
 /// The domain of the operators that ONNX Runtime adds.
@@ -21,21 +22,27 @@ const MICROSOFT: &str = "com.microsoft";
 
 /// Reads a model's graph.
 pub(crate) fn import(model: ModelProto, beside: &dyn Beside, limits: &ModelLimits) -> Result<Graph, ModelError> {
-    if !FORMATS.contains(&model.ir_version) {
-        let (oldest, newest) = FORMATS.into_inner();
-        let found = model.ir_version;
-        return Err(ModelError::Malformed(format!("it is of IR version {found}; {oldest} to {newest} are read")));
-    }
-    let graph = model.graph.ok_or_else(|| ModelError::Malformed("it has no graph".into()))?;
-    let opsets = model.opset_import.into_iter().map(|set| (domain(set.domain), set.version)).collect();
-    let tensors = Tensors::new(beside, limits.rank);
-    let mut importer = Importer { limits, tensors, opsets, scopes: Vec::new(), nodes: 0, values: 0 };
+    let (mut importer, graph) = Importer::new(model, beside, limits)?;
     Ok(importer.graph(graph)?.graph)
+}
+
+/// Reads a model as far as it is built, and notes the rest.
+pub(crate) fn inspect(model: ModelProto, beside: &dyn Beside, limits: &ModelLimits) -> Result<Inspection, ModelError> {
+    let (mut importer, graph) = Importer::new(model, beside, limits)?;
+    importer.notes = Some(Notes::default());
+    let graph = importer.graph(graph)?.graph;
+    let Notes { operators, unsupported } = importer.notes.unwrap_or_default();
+    Ok(Inspection { operators, unsupported, ..Inspection::of(&graph) })
 }
 
 /// ONNX's own domain has two names.
 fn domain(name: String) -> String {
     if name == "ai.onnx" { String::new() } else { name }
+}
+
+/// An operator's name, with its domain if that is not ONNX's own.
+fn qualified(domain: &str, operator: &str) -> String {
+    if domain.is_empty() { operator.to_owned() } else { format!("{domain}.{operator}") }
 }
 
 struct Importer<'a> {
@@ -47,9 +54,34 @@ struct Importer<'a> {
     /// Nodes and values of all graphs so far.
     nodes: usize,
     values: usize,
+    /// Where what is unsupported is noted; without it, it ends the import.
+    notes: Option<Notes>,
 }
 
-impl Importer<'_> {
+/// What an inspection finds on the way.
+#[derive(Default)]
+struct Notes {
+    operators: BTreeMap<String, usize>,
+    unsupported: Vec<Unsupported>,
+}
+
+impl<'a> Importer<'a> {
+    fn new(
+        model: ModelProto,
+        beside: &'a dyn Beside,
+        limits: &'a ModelLimits,
+    ) -> Result<(Self, GraphProto), ModelError> {
+        if !FORMATS.contains(&model.ir_version) {
+            let (oldest, newest) = FORMATS.into_inner();
+            let found = model.ir_version;
+            return Err(ModelError::Malformed(format!("it is of IR version {found}; {oldest} to {newest} are read")));
+        }
+        let graph = model.graph.ok_or_else(|| ModelError::Malformed("it has no graph".into()))?;
+        let opsets = model.opset_import.into_iter().map(|set| (domain(set.domain), set.version)).collect();
+        let tensors = Tensors::new(beside, limits.rank);
+        Ok((Self { limits, tensors, opsets, scopes: Vec::new(), nodes: 0, values: 0, notes: None }, graph))
+    }
+
     fn graph(&mut self, proto: GraphProto) -> Result<Body, ModelError> {
         within("bodies within bodies", self.scopes.len(), self.limits.nesting)?;
         self.nodes = self.nodes.saturating_add(proto.node.len());
@@ -71,7 +103,7 @@ impl Importer<'_> {
         }
         let mut nodes: Vec<_> = proto.node.into_iter().map(Some).collect();
         for index in order {
-            self.node(nodes[index].take().expect("an order has each node once"))?;
+            self.node_or_note(nodes[index].take().expect("an order has each node once"))?;
         }
         for output in &proto.output {
             self.output(output)?;
@@ -150,11 +182,37 @@ impl Importer<'_> {
         Ok(resolve(&mut self.scopes, name))
     }
 
+    /// Imports a node. What is unsupported of it is noted, if notes are made, and its results stay unknown.
+    fn node_or_note(&mut self, proto: NodeProto) -> Result<(), ModelError> {
+        let Some(notes) = &mut self.notes else { return self.node(proto) };
+        *notes.operators.entry(qualified(&domain(proto.domain.clone()), &proto.op_type)).or_default() += 1;
+        let (noted, depth, results) = (notes.unsupported.len(), self.scopes.len(), proto.output.clone());
+        let error = match self.node(proto) {
+            Err(error) => error,
+            Ok(()) => return Ok(()),
+        };
+        let notes = self.notes.as_mut().expect("as above");
+        match error {
+            ModelError::Unsupported { node, op, reason } => notes.unsupported.push(Unsupported { node, op, reason }),
+            // Its bodies lack what was noted in them.
+            _ if notes.unsupported.len() > noted => {}
+            error => return Err(error),
+        }
+        self.scopes.truncate(depth);
+        for result in results.iter().filter(|result| !result.is_empty()) {
+            let declared = self.scope().declared.get(result).cloned();
+            if self.scope().find(result).is_none() {
+                self.define(result, declared)?;
+            }
+        }
+        Ok(())
+    }
+
     fn node(&mut self, mut proto: NodeProto) -> Result<(), ModelError> {
         let name = node_name(&proto);
         within("bytes in a name", name.len(), self.limits.name_bytes)?;
         let domain = domain(std::mem::take(&mut proto.domain));
-        let operator = if domain.is_empty() { proto.op_type.clone() } else { format!("{domain}.{}", proto.op_type) };
+        let operator = qualified(&domain, &proto.op_type);
         let at = |reason| ModelError::at(&name, &operator, reason);
         let opset = self.opset(&domain).map_err(at)?;
         let inputs = self.operands(&name, &proto.input)?;
