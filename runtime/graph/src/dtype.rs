@@ -63,9 +63,39 @@ impl DType {
         self.entry().1
     }
 
+    /// The type that ONNX's `TensorProto.DataType` calls by this number, if it is one of these.
+    pub fn of_onnx(code: i64) -> Option<Self> {
+        Some(match code {
+            1 => Self::F32,
+            2 => Self::U8,
+            3 => Self::I8,
+            4 => Self::U16,
+            5 => Self::I16,
+            6 => Self::I32,
+            7 => Self::I64,
+            9 => Self::Bool,
+            10 => Self::F16,
+            11 => Self::F64,
+            12 => Self::U32,
+            13 => Self::U64,
+            16 => Self::Bf16,
+            _ => return None,
+        })
+    }
+
     /// Whether elements are numbers with a fraction.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::Bf16)
+    }
+
+    /// Whether arithmetic on elements is that of f32, rounded to the type at the end of an operator.
+    pub fn is_computed_as_f32(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+    }
+
+    /// Whether elements are whole numbers; a `bool` is none.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && self != Self::Bool
     }
 }
 

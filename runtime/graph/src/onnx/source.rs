@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Body;
 use crate::graph::{Graph, ValueId};
-use crate::{Fact, OpError, Tensor};
+use crate::{DType, Fact, OpError, Tensor};
 
 /// An attribute's value.
 #[derive(Clone, Debug)]
@@ -146,6 +146,13 @@ impl Source<'_> {
             Attribute::Floats(values) => Some(values),
             _ => None,
         })
+    }
+
+    /// Takes the number of a type of elements.
+    pub fn dtype(&mut self, name: &str) -> Result<Option<DType>, OpError> {
+        let Some(code) = self.int(name)? else { return Ok(None) };
+        let unknown = || OpError::unsupported(format!("elements of ONNX's type {code}"));
+        DType::of_onnx(code).ok_or_else(unknown).map(Some)
     }
 
     /// Takes texts.

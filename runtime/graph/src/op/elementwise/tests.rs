@@ -1,0 +1,211 @@
+//! Element-wise operators, on small tensors whose results were computed by hand or by NumPy.
+
+use half::{bf16, f16};
+use poai_numerics::{Kernels, Unary};
+
+use super::{Arithmetic, Bits, Comparison, Elementwise, Fold, Kind};
+use crate::op::Operation as _;
+use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
+
+/// Infers and runs; the inferred fact has to be that of the result.
+fn outcome(op: &Elementwise, operands: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
+    let facts: Vec<_> = operands.iter().map(|operand| operand.map(Fact::of)).collect();
+    let inferred = op.infer(&facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
+    let results = op.run(&Cpu::new(Kernels::Auto, 2).unwrap(), operands)?;
+    for (fact, result) in inferred.iter().zip(&results) {
+        assert_eq!((fact.dtype, fact.sizes()), (result.dtype(), Some(result.shape().to_vec())), "{op:?}");
+    }
+    Ok(results.into_iter().next().unwrap())
+}
+
+fn result(op: impl Into<Elementwise>, operands: &[&Tensor]) -> Result<Tensor, OpError> {
+    outcome(&op.into(), &operands.iter().copied().map(Some).collect::<Vec<_>>())
+}
+
+impl From<Arithmetic> for Elementwise {
+    fn from(operation: Arithmetic) -> Self {
+        Self::Arithmetic(operation)
+    }
+}
+
+impl From<Unary> for Elementwise {
+    fn from(function: Unary) -> Self {
+        Self::Function(function)
+    }
+}
+
+fn bools(shape: &[usize], values: &[u8]) -> Tensor {
+    Tensor::from_bytes(DType::Bool, shape, values.to_vec().into()).unwrap()
+}
+
+fn row<T: crate::Element>(values: &[T]) -> Tensor {
+    Tensor::new(&[values.len()], values)
+}
+
+#[test]
+fn floats_are_computed_with_broadcasting() {
+    let x = Tensor::new(&[2, 3], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    for (operation, other, expected) in [
+        (Arithmetic::Add, row(&[10f32, 20.0, 30.0]), [11f32, 22.0, 33.0, 14.0, 25.0, 36.0]),
+        (Arithmetic::Sub, Tensor::new(&[2, 1], &[1f32, 4.0]), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]),
+        (Arithmetic::Mul, Tensor::scalar(-2f32), [-2.0, -4.0, -6.0, -8.0, -10.0, -12.0]),
+        (Arithmetic::Div, x.clone(), [1.0; 6]),
+        (Arithmetic::Pow, Tensor::scalar(2i64), [1.0, 4.0, 9.0, 16.0, 25.0, 36.0]),
+        (Arithmetic::Remainder, Tensor::scalar(-4f32), [1.0, 2.0, 3.0, 0.0, 1.0, 2.0]),
+    ] {
+        assert_eq!(result(operation, &[&x, &other]), Ok(Tensor::new(&[2, 3], &expected)), "{operation:?}");
+    }
+    assert!(result(Arithmetic::Add, &[&x, &row(&[1f32, 2.0])]).is_err());
+    assert!(result(Arithmetic::Add, &[&x, &row(&[1i32])]).is_err());
+    let empty = Tensor::new::<f32>(&[0, 3], &[]);
+    assert_eq!(result(Arithmetic::Add, &[&empty, &row(&[1f32, 2.0, 3.0])]), Ok(empty));
+}
+
+#[test]
+fn narrow_floats_are_rounded_once() {
+    // By steps of f16, 2048 + 1 + 1 would stay at 2048: each half goes to even.
+    let operands = [2048.0, 1.0, 1.0].map(|x| Tensor::scalar(f16::from_f32(x)));
+    let sum = result(Elementwise::Fold(Fold::Sum), &[&operands[0], &operands[1], &operands[2]]);
+    assert_eq!(sum, Ok(Tensor::scalar(f16::from_f32(2050.0))));
+    let nan = Tensor::scalar(bf16::from_f32(-1.0));
+    assert_eq!(result(Unary::Sqrt, &[&nan]), Ok(Tensor::scalar(bf16::from_bits(0x7fc0))));
+}
+
+#[test]
+fn integers_wrap_and_do_not_divide_by_zero() {
+    let (a, b) = (row(&[i8::MIN, 127, -7, 7]), row(&[-1i8, 2, 3, -3]));
+    for (operation, expected) in [
+        (Arithmetic::Add, [127i8, -127, -4, 4]),
+        (Arithmetic::Mul, [-128, -2, -21, -21]),
+        (Arithmetic::Div, [-128, 63, -2, -2]),
+        (Arithmetic::Modulo, [0, 1, 2, -2]),
+        (Arithmetic::Remainder, [0, 1, -1, 1]),
+        (Arithmetic::Prelu, [-128, 127, -21, 7]),
+    ] {
+        assert_eq!(result(operation, &[&a, &b]), Ok(row(&expected)), "{operation:?}");
+    }
+    let zero = Tensor::scalar(0i8);
+    for operation in [Arithmetic::Div, Arithmetic::Modulo, Arithmetic::Remainder] {
+        assert_eq!(result(operation, &[&a, &zero]), Err(OpError::new("integers are divided by zero")));
+    }
+    assert_eq!(result(Unary::Abs, &[&a]), Ok(row(&[-128i8, 127, 7, 7])));
+    assert_eq!(result(Unary::Sign, &[&a]), Ok(row(&[-1i8, 1, -1, 1])));
+}
+
+#[test]
+fn integer_powers_are_exact_whatever_the_exponents_type() {
+    let base = row(&[1i32, 2, 3]);
+    let expected = Ok(row(&[1i32, 32, 729]));
+    assert_eq!(result(Arithmetic::Pow, &[&base, &row(&[4f32, 5.0, 6.0])]), expected);
+    assert_eq!(result(Arithmetic::Pow, &[&base, &row(&[4u64, 5, 6])]), expected);
+    let root = result(Arithmetic::Pow, &[&row(&[9i64, 2]), &row(&[0.5f32, -1.0])]);
+    assert_eq!(root, Ok(row(&[3i64, 0])));
+    let negative = result(Arithmetic::Pow, &[&base, &row(&[4i64, -5, 6])]);
+    assert_eq!(negative, Err(OpError::new("integers are raised to the power of -5")));
+}
+
+#[test]
+fn doubles_have_only_what_has_one_answer() {
+    let x = row(&[0.1f64, -2.5, f64::from_bits(0xfff8_0000_0000_0001)]);
+    let nan = f64::from_bits(0x7ff8_0000_0000_0000);
+    assert_eq!(result(Arithmetic::Add, &[&x, &Tensor::scalar(0.2f64)]), Ok(row(&[0.1 + 0.2, -2.3, nan])));
+    assert_eq!(result(Unary::Round, &[&x]), Ok(row(&[0.0f64, -2.0, nan])));
+    assert_eq!(result(Unary::Exp, &[&x]), Err(OpError::unsupported("Exp of f64 elements")));
+    let low = Tensor::scalar(0f64);
+    assert_eq!(result(Elementwise::Clip, &[&x, &low]), Ok(row(&[0.1f64, 0.0, nan])));
+}
+
+#[test]
+fn bounds_may_be_left_out() {
+    let x = row(&[-3i8, 0, 9]);
+    let bound = Tensor::scalar(4i8);
+    assert_eq!(outcome(&Elementwise::Clip, &[Some(&x), None, Some(&bound)]), Ok(row(&[-3i8, 0, 4])));
+    assert_eq!(outcome(&Elementwise::Clip, &[Some(&x), Some(&bound)]), Ok(row(&[4i8, 4, 9])));
+    assert_eq!(outcome(&Elementwise::Clip, &[Some(&x)]), Ok(x.clone()));
+    assert!(outcome(&Elementwise::Clip, &[Some(&x), Some(&row(&[1i8, 2]))]).is_err());
+    let x = row(&[-3f32, 0.5, 9.0]);
+    let (low, high) = (Tensor::scalar(5f32), Tensor::scalar(1f32));
+    assert_eq!(outcome(&Elementwise::Clip, &[Some(&x), Some(&low), Some(&high)]), Ok(row(&[1f32, 1.0, 1.0])));
+}
+
+#[test]
+fn comparisons_know_nan_and_what_counts_as_zero() {
+    let (a, b) = (row(&[1f32, f32::NAN, 1e-40, -0.0]), row(&[2f32, f32::NAN, 0.0, 0.0]));
+    for (comparison, expected) in [
+        (Comparison::Equal, [0, 0, 1, 1]),
+        (Comparison::Less, [1, 0, 0, 0]),
+        (Comparison::LessOrEqual, [1, 0, 1, 1]),
+        (Comparison::Greater, [0, 0, 0, 0]),
+        (Comparison::GreaterOrEqual, [0, 0, 1, 1]),
+    ] {
+        let found = result(Elementwise::Compare(comparison), &[&a, &b]);
+        assert_eq!(found, Ok(bools(&[4], &expected)), "{comparison:?}");
+    }
+    let truths = bools(&[2], &[0, 1]);
+    assert_eq!(result(Elementwise::Compare(Comparison::Equal), &[&truths, &truths]), Ok(bools(&[2], &[1, 1])));
+    assert!(result(Elementwise::Compare(Comparison::Less), &[&truths, &truths]).is_err());
+    let kinds = row(&[f16::INFINITY, f16::NEG_INFINITY, f16::NAN, f16::ONE]);
+    assert_eq!(result(Elementwise::Is(Kind::Nan), &[&kinds]), Ok(bools(&[4], &[0, 0, 1, 0])));
+    let below = Elementwise::Is(Kind::Infinite { negative: true, positive: false });
+    assert_eq!(result(below, &[&kinds]), Ok(bools(&[4], &[0, 1, 0, 0])));
+}
+
+#[test]
+fn bits_of_bools_and_integers() {
+    let (a, b) = (bools(&[4], &[0, 0, 1, 1]), bools(&[4], &[0, 1, 0, 1]));
+    assert_eq!(result(Elementwise::Bits(Bits::And), &[&a, &b]), Ok(bools(&[4], &[0, 0, 0, 1])));
+    assert_eq!(result(Elementwise::Bits(Bits::Xor), &[&a, &b]), Ok(bools(&[4], &[0, 1, 1, 0])));
+    assert_eq!(result(Elementwise::Not, &[&a]), Ok(bools(&[4], &[1, 1, 0, 0])));
+    assert_eq!(result(Elementwise::Not, &[&row(&[0i16, -1])]), Ok(row(&[-1i16, 0])));
+    let shifted = result(Elementwise::Bits(Bits::ShiftRight), &[&row(&[16u16, 4, 1]), &row(&[1u16, 2, 16])]);
+    assert_eq!(shifted, Ok(row(&[8u16, 1, 0])));
+    assert!(result(Elementwise::Bits(Bits::ShiftLeft), &[&row(&[1i32]), &row(&[1i32])]).is_err());
+}
+
+#[test]
+fn where_moves_bits_of_any_width() {
+    let condition = bools(&[2, 1], &[1, 0]);
+    let (yes, no) = (row(&[f32::from_bits(0x7fc0_1234), -0.0]), Tensor::scalar(7f32));
+    let chosen = result(Elementwise::Where, &[&condition, &yes, &no]).unwrap();
+    let bits: Vec<u32> = chosen.slice::<f32>().unwrap().iter().map(|x| x.to_bits()).collect();
+    assert_eq!(bits, [0x7fc0_1234, 0x8000_0000, 7f32.to_bits(), 7f32.to_bits()]);
+    let condition = bools(&[3], &[1, 0, 1]);
+    let (yes, no) = (row(&[1i64, 2, 3]), Tensor::new(&[2, 1], &[10i64, 20]));
+    let expected = Tensor::new(&[2, 3], &[1i64, 10, 3, 1, 20, 3]);
+    assert_eq!(result(Elementwise::Where, &[&condition, &yes, &no]), Ok(expected));
+}
+
+#[test]
+fn a_bias_joins_before_the_function() {
+    let x = Tensor::new(&[2, 2], &[1f32, -1.0, 0.5, 0.0]);
+    let bias = row(&[1f32, 2.0]);
+    let sums = Tensor::new(&[2, 2], &[2f32, 1.0, 1.5, 2.0]);
+    let expected = result(Unary::Gelu, &[&sums]);
+    assert_eq!(result(Elementwise::Biased(Unary::Gelu), &[&x, &bias]), expected);
+    assert_eq!(result(Elementwise::Biased(Unary::Gelu), &[&sums]), expected);
+    // 0 and 100 · sigmoid(200) are exact.
+    assert_eq!(result(Elementwise::Swish(2.0), &[&row(&[0f32, 100.0])]), Ok(row(&[0f32, 100.0])));
+}
+
+#[test]
+fn unknown_sizes_stay_unknown() {
+    let (batch, unknown) = (Dim::Named("batch".into()), Fact::of_type(DType::F32));
+    let left = Fact::new(DType::F32, [batch.clone(), Dim::Size(1)]);
+    let right = Fact::new(DType::F32, [Dim::Size(4)]);
+    let add = Elementwise::Arithmetic(Arithmetic::Add);
+    assert_eq!(add.infer(&[Some(&left), Some(&right)]), Ok(vec![Fact::new(DType::F32, [batch, Dim::Size(4)])]));
+    assert_eq!(add.infer(&[Some(&left), Some(&unknown)]), Ok(vec![Fact::of_type(DType::F32)]));
+    assert!(add.infer(&[Some(&left)]).is_err());
+    assert!(add.infer(&[Some(&left), Some(&right), Some(&right)]).is_err());
+}
+
+#[test]
+fn dropout_keeps_all_in_inference() {
+    let (x, ratio) = (row(&[1f32, -0.0]), Tensor::scalar(0.5f32));
+    let training = |on| bools(&[], &[on]);
+    assert_eq!(result(Elementwise::Dropout, &[&x, &ratio, &training(0)]), Ok(x.clone()));
+    assert_eq!(result(Elementwise::Dropout, &[&x, &Tensor::scalar(0f32), &training(1)]), Ok(x.clone()));
+    let trains = Err(OpError::unsupported("Dropout as training has it"));
+    assert_eq!(result(Elementwise::Dropout, &[&x, &ratio, &training(1)]), trains);
+    assert_eq!(outcome(&Elementwise::Dropout, &[Some(&x), None, Some(&training(1))]), trains);
+}
