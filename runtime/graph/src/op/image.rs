@@ -1,28 +1,91 @@
-//! Convolution, pooling, resizing.
+//! Convolution, pooling, resizing: operators on images, and on signals.
+//!
+//! Kernels compute channels last; operands that lie as ONNX has them are turned on the way in and out. Every operator
+//! says in which [`Layout`] its operands and results lie, so that a rewrite can leave those turns out.
+
+mod convolution; // Conv, ConvTranspose, FusedConv
+mod frame; // kernel, strides, dilations, padding
+mod global; // pools of whole images
+mod layout; // how images lie in memory
+mod pooling; // MaxPool, AveragePool, LpPool
+
+#[cfg(test)]
+mod trial; // how the tests run an operator
 
 use super::{Op, Operation};
 use crate::onnx::Source;
-use crate::{Cpu, Fact, OpError, Tensor};
+use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
+
+pub use convolution::{Convolution, Spread};
+pub use frame::{Frame, Padding};
+pub use global::GlobalPool;
+pub use layout::Layout;
+pub use pooling::{Pool, PoolKind, Power};
 
 /// The operators of this family.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Image {}
+pub enum Image {
+    /// Conv, ConvTranspose, FusedConv.
+    Convolution(Convolution),
+    /// MaxPool, AveragePool, LpPool.
+    Pool(Pool),
+    /// GlobalMaxPool, GlobalAveragePool, GlobalLpPool.
+    GlobalPool(GlobalPool),
+}
 
 /// Reads a node, if its operator belongs here.
-pub(super) fn import(_source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
-    Ok(None)
+pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
+    let image = match &source.qualified_operator()[..] {
+        "Conv" => convolution::import(source)?,
+        "ConvTranspose" => convolution::import_transposed(source)?,
+        "com.microsoft.FusedConv" => convolution::import_fused(source)?,
+        "MaxPool" => pooling::import_max(source)?,
+        "AveragePool" => pooling::import_average(source)?,
+        "LpPool" => pooling::import_norm(source)?,
+        "GlobalMaxPool" => Image::GlobalPool(GlobalPool::max()),
+        "GlobalAveragePool" => Image::GlobalPool(GlobalPool::average()),
+        "GlobalLpPool" => global::import_norm(source)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(Op::Image(image)))
+}
+
+impl Image {
+    fn operation(&self) -> &dyn Operation {
+        match self {
+            Self::Convolution(operation) => operation,
+            Self::Pool(operation) => operation,
+            Self::GlobalPool(operation) => operation,
+        }
+    }
 }
 
 impl Operation for Image {
     fn name(&self) -> &'static str {
-        match *self {}
+        self.operation().name()
     }
 
-    fn infer(&self, _inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
-        match *self {}
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        self.operation().infer(inputs)
     }
 
-    fn run(&self, _cpu: &Cpu, _inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        match *self {}
+    fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        self.operation().cost(inputs, outputs)
+    }
+
+    fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
+        self.operation().prepare(cpu, constants)
+    }
+
+    fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        self.operation().run(cpu, inputs)
+    }
+}
+
+/// An error unless these are floats that are computed as f32.
+fn float_type(dtype: DType) -> Result<(), OpError> {
+    match dtype {
+        DType::F32 | DType::F16 | DType::Bf16 => Ok(()),
+        other => Err(OpError::unsupported(format!("{other} elements"))),
     }
 }

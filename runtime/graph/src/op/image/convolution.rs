@@ -1,0 +1,399 @@
+//! Convolution of floats, and its transpose, with what may follow them.
+//!
+//! Operands: images, weights (results, channels of a group, y, x; of a transposed one channels, results of a group, y,
+//! x), perhaps a bias, perhaps a residual of the result's shape.
+
+use std::borrow::Cow;
+
+use poai_numerics::{Axis, ConvolutionEpilogue, Direction, Filter, Unary, Window};
+
+use super::frame::{Frame, Padding, sizes, span, window};
+use super::layout::{Images, Layout};
+use super::{Image, Operation, float_type};
+use crate::onnx::Source;
+use crate::op::operand::{float_result, floats, given, needed};
+use crate::{Cost, Cpu, Dim, Fact, Kernel, KernelError, OpError, Tensor};
+
+/// A convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Convolution {
+    /// How the weights slide.
+    pub frame: Frame,
+    /// Channels in so many groups, each convolved by itself.
+    pub groups: usize,
+    /// Of a transposed convolution.
+    pub spread: Option<Spread>,
+    /// What is done to each element of the result, after bias and residual.
+    pub activation: Option<Unary>,
+    /// How images, residual and result lie in memory.
+    pub layout: Layout,
+}
+
+/// What only a transposed convolution has. Lists have a number a side, or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// Added behind each side.
+    pub extra: Vec<usize>,
+    /// The result's sides; padding follows from them.
+    pub sides: Vec<usize>,
+}
+
+/// A side of a convolution: its axis, what is added behind, and how many places it has.
+struct Side {
+    axis: Axis,
+    extra: usize,
+    places: usize,
+}
+
+/// Reads Conv.
+pub(super) fn import(source: &mut Source<'_>) -> Result<Image, OpError> {
+    read(source, None, None)
+}
+
+/// Reads ConvTranspose.
+pub(super) fn import_transposed(source: &mut Source<'_>) -> Result<Image, OpError> {
+    let extra = sizes("output_padding", 0, &source.ints("output_padding")?.unwrap_or_default())?;
+    let sides = sizes("output_shape", 0, &source.ints("output_shape")?.unwrap_or_default())?;
+    read(source, Some(Spread { extra, sides }), None)
+}
+
+/// Reads com.microsoft's FusedConv: the fourth operand is a residual.
+pub(super) fn import_fused(source: &mut Source<'_>) -> Result<Image, OpError> {
+    let name = source.text("activation")?.unwrap_or_default();
+    let parameters = source.floats("activation_params")?.unwrap_or_default();
+    let activation = match (&name[..], &parameters[..]) {
+        ("", []) => None,
+        ("Relu", []) => Some(Unary::Relu),
+        ("Sigmoid", []) => Some(Unary::Sigmoid),
+        ("Tanh", []) => Some(Unary::Tanh),
+        ("LeakyRelu", &[alpha]) => Some(Unary::LeakyRelu(alpha)),
+        ("Clip", &[low, high]) => Some(Unary::Clip { low, high }),
+        ("HardSigmoid", &[alpha, beta]) => Some(Unary::HardSigmoid { alpha, beta }),
+        (name, parameters) => {
+            return Err(OpError::unsupported(format!("activation {name} with {} parameters", parameters.len())));
+        }
+    };
+    read(source, None, activation)
+}
+
+fn read(source: &mut Source<'_>, spread: Option<Spread>, activation: Option<Unary>) -> Result<Image, OpError> {
+    let groups = sizes("group", 1, &[source.int("group")?.unwrap_or(1)])?[0];
+    let frame = Frame::import(source)?;
+    Ok(Image::Convolution(Convolution { frame, groups, spread, activation, layout: Layout::ChannelsFirst }))
+}
+
+impl Convolution {
+    fn side(&self, index: usize, input: usize, kernel: usize) -> Result<Side, OpError> {
+        match &self.spread {
+            None => {
+                let axis = self.frame.axis(index, input, kernel)?;
+                Ok(Side { axis, extra: 0, places: axis.places()? })
+            }
+            Some(spread) => self.spread_side(spread, self.frame.bare(index, input, kernel)?, index),
+        }
+    }
+
+    /// A side of a transposed convolution: as ONNX says, a wanted size takes its padding off evenly, and what the taps
+    /// do not reach is added behind.
+    fn spread_side(&self, spread: &Spread, bare: Axis, index: usize) -> Result<Side, OpError> {
+        let extra = spread.extra.get(index).copied().unwrap_or(0);
+        let whole = bare.input.saturating_sub(1) * bare.stride + span(&bare) + extra;
+        let wanted = match (spread.sides.get(index), &self.frame.padding) {
+            (Some(&size), _) => size,
+            (None, Padding::Explicit(pads)) => {
+                let [before, behind] = pads.get(index).copied().unwrap_or_default();
+                let axis = Axis { before, behind, ..bare };
+                return Ok(Side { axis, extra, places: axis.spread(extra)? });
+            }
+            (None, _) => bare.input * bare.stride,
+        };
+        // Unless SAME_UPPER is asked for, an odd element is taken off before.
+        let [behind, before] = match self.frame.padding {
+            Padding::SameUpper => Padding::SameLower,
+            _ => Padding::SameUpper,
+        }
+        .halves(whole.saturating_sub(wanted));
+        let axis = Axis { before, behind, ..bare };
+        let extra = extra + wanted.saturating_sub(whole);
+        Ok(Side { axis, extra, places: axis.spread(extra)? })
+    }
+
+    /// Channels that weights take and results that they give; unknown where the weights' sizes are.
+    fn channels(&self, weights: &[Dim]) -> Result<(Dim, Dim), OpError> {
+        let times = |dim: &Dim| match dim {
+            Dim::Size(size) => size.checked_mul(self.groups).map(Dim::Size),
+            _ if self.groups == 1 => Some(dim.clone()),
+            _ => Some(Dim::Unknown),
+        };
+        let (whole, each) = (&weights[0], times(&weights[1]));
+        let each = each.ok_or_else(|| OpError::new("its channels are beyond any memory"))?;
+        if whole.size().is_some_and(|size| !size.is_multiple_of(self.groups)) {
+            return Err(OpError::new(format!("{whole} channels are no multiple of {} groups", self.groups)));
+        }
+        Ok(if self.spread.is_some() { (whole.clone(), each) } else { (each, whole.clone()) })
+    }
+
+    fn check_kernel(&self, kernel: &[Dim]) -> Result<(), OpError> {
+        let same = self.frame.kernel.iter().zip(kernel).all(|(&said, dim)| dim.size().is_none_or(|size| size == said));
+        if same { Ok(()) } else { Err(OpError::new("kernel_shape is not that of the weights")) }
+    }
+
+    /// The result's dimensions.
+    fn places(&self, images: &Images<Dim>, weights: &[Dim]) -> Result<Images<Dim>, OpError> {
+        self.frame.check(images.sides.len())?;
+        if weights.len() != images.sides.len() + 2 {
+            let rank = weights.len();
+            return Err(OpError::new(format!("weights of rank {rank} meet images of {} sides", images.sides.len())));
+        }
+        self.check_kernel(&weights[2..])?;
+        let (channels, results) = self.channels(weights)?;
+        if let (Dim::Size(channels), Dim::Size(found)) = (&channels, &images.channels)
+            && channels != found
+        {
+            return Err(OpError::new(format!("weights for {channels} channels meet images of {found}")));
+        }
+        let sides = images.sides.iter().zip(&weights[2..]).enumerate().map(|(index, sizes)| match sizes {
+            (Dim::Size(input), Dim::Size(kernel)) => Ok(Dim::Size(self.side(index, *input, *kernel)?.places)),
+            _ => Ok(Dim::Unknown),
+        });
+        Ok(Images { count: images.count.clone(), channels: results, sides: sides.collect::<Result<_, OpError>>()? })
+    }
+
+    /// The window over such images, and which way it works.
+    fn window(&self, images: &Images<usize>, kernel: &[usize]) -> Result<(Window, Direction), OpError> {
+        let sides = images.sides.iter().zip(kernel).enumerate();
+        let sides: Vec<Side> =
+            sides.map(|(index, (&input, &kernel))| self.side(index, input, kernel)).collect::<Result<_, _>>()?;
+        let axes: Vec<Axis> = sides.iter().map(|side| side.axis).collect();
+        let direction = match (&self.spread, &sides[..]) {
+            (None, _) => Direction::Gather,
+            (Some(_), [across]) => Direction::Spread { extra: [0, across.extra] },
+            (Some(_), sides) => Direction::Spread { extra: [sides[0].extra, sides[1].extra] },
+        };
+        Ok((window(images, &axes), direction))
+    }
+
+    /// Packs weights.
+    fn filter(&self, weights: &Tensor) -> Result<Filter, OpError> {
+        let shape = weights.shape();
+        let [first, second, kernel @ ..] = shape else {
+            return Err(OpError::new(format!("rank {} is no rank of weights", shape.len())));
+        };
+        let (taps, values) = (kernel.iter().product::<usize>(), floats(weights)?);
+        let mut turned = vec![0.0; values.len()];
+        let (channels, results) = match self.spread {
+            None => (second * self.groups, *first),
+            Some(_) => (*first, second * self.groups),
+        };
+        let each = if self.groups == 0 { 0 } else { channels / self.groups };
+        for (i, run) in values.chunks_exact(taps.max(1)).enumerate() {
+            let (outer, inner) = (i / second, i % second);
+            // The channel within its group, and the result counted over all groups.
+            let (channel, result) = match self.spread {
+                None => (inner, outer),
+                Some(_) => (outer % each, outer / each * second + inner),
+            };
+            for (tap, &value) in run.iter().enumerate() {
+                turned[(tap * each + channel) * results + result] = value;
+            }
+        }
+        Ok(Filter::new(taps, channels, results, self.groups, &turned)?)
+    }
+
+    fn compute(&self, cpu: &Cpu, filter: &Filter, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
+        let (input, weights) = (needed(inputs, 0, "X")?, needed(inputs, 1, "W")?);
+        let images = self.layout.split(input.shape())?;
+        let facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
+        let facts: Vec<_> = facts.iter().map(Option::as_ref).collect();
+        let shape = self.infer(&facts)?[0].sizes().expect("operands are known, so their convolution is");
+        let results = self.layout.split(&shape)?;
+        let (window, direction) = self.window(&images, &weights.shape()[2..])?;
+        let pixels = self.layout.to_channels_last(&images, floats(input)?);
+        let bias = given(inputs, 2).map(floats).transpose()?;
+        let residual = given(inputs, 3).map(floats).transpose()?;
+        let residual: Option<Cow<'_, [f32]>> = residual.map(|values| self.layout.to_channels_last(&results, values));
+        let epilogue =
+            ConvolutionEpilogue { bias: bias.as_deref(), residual: residual.as_deref(), activation: self.activation };
+        float_result(cpu, input.dtype(), &shape, |out| {
+            self.layout.from_channels_last(&results, out, |out| {
+                Ok(cpu.processor().convolve(&window, direction, filter, epilogue, &pixels, out)?)
+            })
+        })
+    }
+}
+
+impl Operation for Convolution {
+    fn name(&self) -> &'static str {
+        if self.spread.is_some() { "ConvTranspose" } else { "Conv" }
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        let (input, weights) = (needed(inputs, 0, "X")?, needed(inputs, 1, "W")?);
+        float_type(input.dtype)?;
+        for other in inputs.iter().skip(1).flatten() {
+            crate::op::operand::same_type(input, other)?;
+        }
+        let (Some(shape), Some(kernel)) = (&input.shape, &weights.shape) else {
+            return Ok(vec![Fact::of_type(input.dtype)]);
+        };
+        let places = self.places(&self.layout.split(shape)?, kernel)?;
+        if let (Some(bias), Dim::Size(results)) = (given(inputs, 2).and_then(Fact::sizes), &places.channels)
+            && bias != [*results]
+        {
+            return Err(OpError::new(format!("a bias of shape {bias:?} meets {results} results")));
+        }
+        let shape = self.layout.join(&places);
+        let result = Fact::new(input.dtype, shape);
+        if let (Some(residual), Some(sizes)) = (given(inputs, 3).and_then(Fact::sizes), result.sizes())
+            && residual != sizes
+        {
+            return Err(OpError::new(format!("a residual of shape {residual:?} meets a result of {sizes:?}")));
+        }
+        Ok(vec![result])
+    }
+
+    fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        // Each result is a chain over all weights that lead to it; transposed, each pixel over all that leave it.
+        let all = |index: usize| given(inputs, index).map_or(0, Fact::elements);
+        let first = given(inputs, 1).and_then(Fact::sizes).map_or(1, |sizes| sizes[0].max(1) as u64);
+        let ends = if self.spread.is_some() { all(0) } else { outputs[0].elements() };
+        let elements = all(0).saturating_add(outputs[0].elements()).saturating_add(all(3));
+        Cost { multiply_adds: ends.saturating_mul(all(1) / first), elements }
+    }
+
+    fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
+        let Some(weights) = given(constants, 1) else { return Ok(None) };
+        let filter = self.filter(weights)?;
+        Ok(Some(Box::new(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter })))
+    }
+
+    fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let filter = self.filter(needed(inputs, 1, "W")?)?;
+        Ok(vec![self.compute(cpu, &filter, inputs)?])
+    }
+}
+
+/// A convolution with its weights packed.
+struct Prepared {
+    cpu: Cpu,
+    convolution: Convolution,
+    filter: Filter,
+}
+
+impl Kernel for Prepared {
+    fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
+        Ok(vec![self.convolution.compute(&self.cpu, &self.filter, inputs)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::{results, turned};
+    use super::*;
+    use crate::DType;
+
+    fn convolution(pads: &[[usize; 2]], strides: &[usize]) -> Convolution {
+        let padding = Padding::Explicit(pads.to_vec());
+        let frame = Frame { strides: strides.to_vec(), padding, ..Frame::default() };
+        Convolution { frame, groups: 1, spread: None, activation: None, layout: Layout::ChannelsFirst }
+    }
+
+    fn counting(shape: &[usize]) -> Tensor {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|value: usize| value as f32).collect();
+        Tensor::new(shape, &values)
+    }
+
+    fn ones(shape: &[usize]) -> Tensor {
+        Tensor::new(shape, &vec![1f32; shape.iter().product()])
+    }
+
+    /// ONNX's documentation: basic_conv_with_padding and conv_with_strides_no_padding.
+    #[test]
+    fn convolutions_of_the_documentation() {
+        let input = counting(&[1, 1, 5, 5]);
+        let expected = [
+            12., 21., 27., 33., 24., 33., 54., 63., 72., 51., 63., 99., 108., 117., 81., 93., 144., 153., 162., 111.,
+            72., 111., 117., 123., 84.,
+        ];
+        let padded = convolution(&[[1, 1], [1, 1]], &[]);
+        let weights = ones(&[1, 1, 3, 3]);
+        let expected = Tensor::new::<f32>(&[1, 1, 5, 5], &expected);
+        assert_eq!(results(&padded, &[&input, &weights]), Ok(vec![expected.clone()]));
+        let same =
+            Convolution { frame: Frame { padding: Padding::SameUpper, ..Frame::default() }, ..convolution(&[], &[]) };
+        assert_eq!(results(&same, &[&input, &weights]), Ok(vec![expected]));
+        let expected = Tensor::new::<f32>(&[1, 1, 3, 2], &[54., 72., 144., 162., 234., 252.]);
+        let input = counting(&[1, 1, 7, 5]);
+        assert_eq!(results(&convolution(&[], &[2, 2]), &[&input, &weights]), Ok(vec![expected]));
+    }
+
+    /// ONNX's documentation: convtranspose, convtranspose_output_shape (its first result's first row and last).
+    #[test]
+    fn transposed_convolutions_of_the_documentation() {
+        let transposed = Convolution { spread: Some(Spread::default()), ..convolution(&[], &[]) };
+        let (input, weights) = (counting(&[1, 1, 3, 3]), ones(&[1, 2, 3, 3]));
+        let plane = [
+            0., 1., 3., 3., 2., 3., 8., 15., 12., 7., 9., 21., 36., 27., 15., 9., 20., 33., 24., 13., 6., 13., 21.,
+            15., 8.,
+        ];
+        let expected = Tensor::new::<f32>(&[1, 2, 5, 5], &[plane, plane].concat());
+        assert_eq!(results(&transposed, &[&input, &weights]), Ok(vec![expected]));
+        let shaped =
+            Convolution { spread: Some(Spread { sides: vec![10, 8], extra: vec![] }), ..convolution(&[], &[3, 2]) };
+        let found = results(&shaped, &[&input, &weights]).unwrap().remove(0);
+        assert_eq!(found.shape(), [1, 2, 10, 8]);
+        assert_eq!(found.get::<f32>().unwrap()[..8], [0., 0., 1., 1., 3., 2., 2., 0.]);
+        assert_eq!(found.get::<f32>().unwrap()[72..80], [0.0; 8]);
+    }
+
+    #[test]
+    fn groups_layouts_and_what_follows_agree() {
+        let values = |count: usize, step: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * step) % 23) as f32 / 8.0 - 1.3).collect()
+        };
+        let input = Tensor::new(&[2, 4, 5, 3], &values(120, 7));
+        let weights = Tensor::new(&[6, 2, 2, 3], &values(72, 5));
+        let (bias, residual) = (Tensor::new(&[6], &values(6, 3)), Tensor::new(&[2, 6, 6, 3], &values(216, 11)));
+        let plain = Convolution { groups: 2, ..convolution(&[[1, 1], [1, 1]], &[]) };
+        let activated = Convolution { activation: Some(Unary::Relu), ..plain.clone() };
+        let found = results(&activated, &[&input, &weights, &bias, &residual]).unwrap().remove(0);
+        let sums = results(&plain, &[&input, &weights]).unwrap().remove(0);
+        for (i, (&found, &sum)) in found.get::<f32>().unwrap().iter().zip(sums.get::<f32>().unwrap()).enumerate() {
+            let (bias, residual) = (bias.get::<f32>().unwrap()[i / 18 % 6], residual.get::<f32>().unwrap()[i]);
+            assert_eq!(found.to_bits(), ((sum + bias) + residual).max(0.0).to_bits(), "{i}");
+        }
+        let last = Convolution { layout: Layout::ChannelsLast, ..activated };
+        let operands = [&turned(&input), &weights, &bias, &turned(&residual)];
+        assert_eq!(results(&last, &operands), Ok(vec![turned(&found)]));
+    }
+
+    #[test]
+    fn a_transposed_group_is_the_adjoint_of_a_group() {
+        // Of a 1 × 1 window without strides: each pixel's group of channels times the group's matrix.
+        let transposed = Convolution { groups: 2, spread: Some(Spread::default()), ..convolution(&[], &[]) };
+        let input = Tensor::new::<f32>(&[1, 4, 1], &[1., 10., 100., 1000.]);
+        let weights = Tensor::new::<f32>(&[4, 3, 1], &[1., 2., 3., 4., 5., 6., 7., 8., 9., 1., 0., 2.]);
+        let expected = Tensor::new::<f32>(&[1, 6, 1], &[41., 52., 63., 1700., 800., 2900.]);
+        assert_eq!(results(&transposed, &[&input, &weights]), Ok(vec![expected]));
+    }
+
+    #[test]
+    fn unknown_sizes_stay_unknown_and_nonsense_is_refused() {
+        let named = Fact {
+            shape: Some(vec![Dim::Named("n".into()), Dim::Size(3), Dim::Unknown, Dim::Size(9)]),
+            ..Fact::of_type(DType::F32)
+        };
+        let weights = Fact::new(DType::F32, [8, 3, 3, 3]);
+        let found = convolution(&[], &[]).infer(&[Some(&named), Some(&weights)]).unwrap();
+        let expected = vec![Dim::Named("n".into()), Dim::Size(8), Dim::Unknown, Dim::Size(7)];
+        assert_eq!(found, [Fact { shape: Some(expected), ..Fact::of_type(DType::F32) }]);
+        let image = Fact::new(DType::F32, [1, 3, 9, 9]);
+        for (weights, bias) in [([8, 2, 3, 3], 8), ([8, 3, 0, 3], 8), ([8, 3, 3, 3], 7)] {
+            let (weights, bias) = (Fact::new(DType::F32, weights), Fact::new(DType::F32, [bias]));
+            let found = convolution(&[], &[]).infer(&[Some(&image), Some(&weights), Some(&bias)]);
+            assert!(matches!(found, Err(OpError::Wrong(_))), "{found:?}");
+        }
+        let doubles = Fact::new(DType::F64, [1, 3, 9, 9]);
+        assert!(convolution(&[], &[]).infer(&[Some(&doubles), Some(&doubles)]).is_err());
+    }
+}
