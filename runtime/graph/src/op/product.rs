@@ -1,28 +1,70 @@
 //! Matrix products of floats, integers and block weights, and attention.
 
+mod integer; // products of bytes: MatMulInteger and what is built on it
+mod matmul; // MatMul and Gemm
+mod scalar; // products of the other types of numbers
+mod sizes; // how two operands meet in a product
+
 use super::{Op, Operation};
 use crate::onnx::Source;
-use crate::{Cpu, Fact, OpError, Tensor};
+use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
+
+pub use integer::{IntegerForm, IntegerMatMul};
+pub use matmul::{MatMul, MatMulForm};
 
 /// The operators of this family.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Product {}
+pub enum Product {
+    /// MatMul, Gemm, and what follows them.
+    MatMul(MatMul),
+    /// MatMulInteger and its kin.
+    Integer(IntegerMatMul),
+}
 
 /// Reads a node, if its operator belongs here.
-pub(super) fn import(_source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
-    Ok(None)
+pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
+    let product = match source.qualified_operator().as_str() {
+        "MatMul" => Product::MatMul(MatMul::default()),
+        "Gemm" => Product::MatMul(MatMul::gemm(source)?),
+        "com.microsoft.FusedMatMul" => Product::MatMul(MatMul::fused(source)?),
+        operator => match IntegerForm::named(operator) {
+            Some(form) => Product::Integer(IntegerMatMul { form }),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(product.into()))
+}
+
+impl Product {
+    fn operation(&self) -> &dyn Operation {
+        match self {
+            Self::MatMul(op) => op,
+            Self::Integer(op) => op,
+        }
+    }
 }
 
 impl Operation for Product {
     fn name(&self) -> &'static str {
-        match *self {}
+        self.operation().name()
     }
 
-    fn infer(&self, _inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
-        match *self {}
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        self.operation().infer(inputs)
     }
 
-    fn run(&self, _cpu: &Cpu, _inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        match *self {}
+    fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        self.operation().cost(inputs, outputs)
+    }
+
+    fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
+        self.operation().prepare(cpu, constants)
+    }
+
+    fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        self.operation().run(cpu, inputs)
     }
 }
+
+#[cfg(test)]
+mod trial;

@@ -1,0 +1,409 @@
+//! MatMul and Gemm: chains of fused steps over k, with what may follow them while they are in the cache.
+
+use std::borrow::Cow;
+
+use poai_numerics::{Binary, Epilogue, Matrices, Packed, Strided, Unary};
+
+use super::scalar::{Scalar, products, with_scalar};
+use super::sizes::{Sizes, product_cost, product_fact};
+use crate::device::KernelError;
+use crate::onnx::Source;
+use crate::op::Operation;
+use crate::op::operand::{broadcast, float_result, floats, given, needed, same_type, strides};
+use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
+
+/// `activation(alpha · (left · right) + beta · addend + residual)`, each step rounded as the operator of its own would.
+///
+/// Operands: left, right, addend (optional, broadcasts to the result), residual (optional, of the result's shape).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatMul {
+    /// Which operator of ONNX it is.
+    pub form: MatMulForm,
+    /// Whether the last two dimensions of the left and of the right operand are the other way round.
+    pub transposed: [bool; 2],
+    /// Multiplies the product.
+    pub alpha: f32,
+    /// Multiplies the addend; an addend times 0 is not read.
+    pub beta: f32,
+    /// Applied last.
+    pub activation: Option<Unary>,
+}
+
+/// Which operands a product takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatMulForm {
+    /// Vectors, matrices and batches of them.
+    MatMul,
+    /// Matrices alone.
+    Gemm,
+}
+
+impl Default for MatMul {
+    /// The product alone.
+    fn default() -> Self {
+        Self { form: MatMulForm::MatMul, transposed: [false; 2], alpha: 1.0, beta: 1.0, activation: None }
+    }
+}
+
+impl MatMul {
+    /// Reads Gemm.
+    pub(super) fn gemm(source: &mut Source<'_>) -> Result<Self, OpError> {
+        Ok(Self {
+            form: MatMulForm::Gemm,
+            transposed: [source.flag("transA")?, source.flag("transB")?],
+            alpha: source.float("alpha")?.unwrap_or(1.0),
+            beta: source.float("beta")?.unwrap_or(1.0),
+            activation: None,
+        })
+    }
+
+    /// Reads `com.microsoft.FusedMatMul`.
+    pub(super) fn fused(source: &mut Source<'_>) -> Result<Self, OpError> {
+        if source.flag("transBatchA")? || source.flag("transBatchB")? {
+            return Err(OpError::unsupported("a batch that stands behind the rows"));
+        }
+        Ok(Self {
+            transposed: [source.flag("transA")?, source.flag("transB")?],
+            alpha: source.float("alpha")?.unwrap_or(1.0),
+            ..Self::default()
+        })
+    }
+
+    /// The addend that counts.
+    fn addend<'a, T>(&self, inputs: &[Option<&'a T>]) -> Option<&'a T> {
+        given(inputs, 2).filter(|_| self.beta != 0.0)
+    }
+
+    /// Errors of operands that are no Gemm's, or too much for one epilogue.
+    fn check(&self, inputs: &[Option<&Fact>], result: &Fact) -> Result<(), OpError> {
+        let ranks = [needed(inputs, 0, "A")?, needed(inputs, 1, "B")?].map(Fact::rank);
+        if self.form == MatMulForm::Gemm && ranks.iter().flatten().any(|&rank| rank != 2) {
+            return Err(OpError::new("its operands are no matrices"));
+        }
+        let others: Vec<_> = [2, 3].into_iter().filter_map(|index| given(inputs, index)).collect();
+        others.iter().try_for_each(|other| same_type(result, other))?;
+        let Some(sizes) = result.sizes() else { return Ok(()) };
+        for shape in others.iter().filter_map(|other| other.sizes()) {
+            if broadcast(&shape, &sizes)? != sizes {
+                return Err(OpError::new(format!("an addend of shape {shape:?} does not broadcast to {sizes:?}")));
+            }
+        }
+        let Some(residual) = given(inputs, 3).and_then(Fact::sizes) else { return Ok(()) };
+        let addend = self.addend(inputs).and_then(Fact::sizes).unwrap_or_default();
+        if residual != sizes || !is_row(&addend) {
+            return Err(OpError::new("a residual has the result's shape, and follows only a bias along the columns"));
+        }
+        Ok(())
+    }
+
+    /// Computes the result; `packed` is the right operand, if that was packed before.
+    fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], packed: Option<&Packed>) -> Result<Tensor, OpError> {
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
+        if let Some(result) = with_scalar!(left.dtype(), T => self.scalar::<T>(cpu, inputs, &sizes)) {
+            return result;
+        }
+        let addend = self.addend(inputs).map(|addend| self.term(cpu, addend, &sizes)).transpose()?;
+        let residual = given(inputs, 3).map(floats).transpose()?;
+        let (bias, residual) = match &addend {
+            Some(Term::Column(bias)) => (Some(&bias[..]), residual.as_deref()),
+            Some(Term::Element(term)) => (None, Some(&term[..])),
+            None => (None, residual.as_deref()),
+        };
+        let scale = (self.alpha != 1.0).then_some(self.alpha);
+        let epilogue = Epilogue { scale, bias, residual, activation: self.activation };
+        let (shape, dtype) = (sizes.result(), left.dtype());
+        let left = floats(left)?;
+        float_result(cpu, dtype, &shape, |out| {
+            let sizes = sizes.folded();
+            match packed {
+                Some(packed) => multiply_packed(cpu, &sizes, &left, packed, &epilogue, out),
+                None => multiply(cpu, &sizes, &left, &floats(right)?, &epilogue, out),
+            }
+        })
+    }
+
+    /// The addend as it is added. Multiplying it flushes what adding it would flush anyway.
+    fn term<'a>(&self, cpu: &Cpu, addend: &'a Tensor, sizes: &Sizes) -> Result<Term<'a>, OpError> {
+        let (result, own) = (sizes.result(), addend.shape());
+        let by_column = is_row(own) && sizes.has_columns();
+        let (shape, own) = if by_column {
+            (&result[result.len() - 1..], &own[own.len().saturating_sub(1)..])
+        } else {
+            (&result[..], own)
+        };
+        let count = shape.iter().product();
+        let mut values = floats(addend)?;
+        if self.beta != 1.0 || values.len() != count {
+            let mut scaled = vec![0.0; count];
+            let term = Strided { data: &values, strides: &broadcast_strides(own, shape) };
+            let beta = Strided { data: &[self.beta], strides: &vec![0; shape.len()] };
+            cpu.processor().binary(Binary::Mul, shape, term, beta, &mut scaled)?;
+            values = Cow::Owned(scaled);
+        }
+        Ok(if by_column { Term::Column(values) } else { Term::Element(values) })
+    }
+
+    /// The result in a type that no kernel has.
+    fn scalar<T: Scalar>(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], sizes: &Sizes) -> Result<Tensor, OpError> {
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        let mut result = cpu.allocate(left.dtype(), &sizes.result())?;
+        let out = result.slice_mut::<T>();
+        products(sizes, left.slice()?, right.slice()?, out);
+        let scaled = |value: T, by: f32| {
+            value.scaled(by).ok_or_else(|| OpError::unsupported(format!("{} times {by}", left.dtype())))
+        };
+        if self.alpha != 1.0 {
+            for value in &mut *out {
+                *value = scaled(*value, self.alpha)?;
+            }
+        }
+        if let Some(addend) = self.addend(inputs) {
+            let (values, shape) = (addend.slice::<T>()?, sizes.result());
+            let steps = broadcast_strides(addend.shape(), &shape);
+            let places = strides(&shape);
+            for (index, value) in out.iter_mut().enumerate() {
+                let along = (0..shape.len()).map(|axis| index / places[axis] % shape[axis] * steps[axis]);
+                *value = value.plus(scaled(values[along.sum::<usize>()], self.beta)?);
+            }
+        }
+        out.iter_mut().for_each(|value| *value = value.stored());
+        Ok(result.freeze())
+    }
+}
+
+/// What is added to a product: a number for each column, or one for each element.
+enum Term<'a> {
+    Column(Cow<'a, [f32]>),
+    Element(Cow<'a, [f32]>),
+}
+
+/// Whether a shape has no dimensions but the last that count.
+fn is_row(shape: &[usize]) -> bool {
+    shape.iter().rev().skip(1).all(|&size| size == 1)
+}
+
+/// A step for each dimension of a result: 0 where this shape repeats.
+fn broadcast_strides(own: &[usize], shape: &[usize]) -> Vec<usize> {
+    let steps = own.iter().zip(strides(own)).map(|(&size, stride)| if size == 1 { 0 } else { stride });
+    std::iter::repeat_n(0, shape.len() - own.len()).chain(steps).collect()
+}
+
+fn multiply_packed(
+    cpu: &Cpu,
+    sizes: &Sizes,
+    left: &[f32],
+    right: &Packed,
+    epilogue: &Epilogue<'_>,
+    out: &mut [f32],
+) -> Result<(), OpError> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let (row_stride, column_stride) = sizes.left_strides();
+    let left = Matrices { data: left, starts: &sizes.starts().0, row_stride, column_stride };
+    Ok(cpu.processor().matmul_packed(sizes.rows, left, right, epilogue, out)?)
+}
+
+fn multiply(
+    cpu: &Cpu,
+    sizes: &Sizes,
+    left: &[f32],
+    right: &[f32],
+    epilogue: &Epilogue<'_>,
+    out: &mut [f32],
+) -> Result<(), OpError> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let (left_starts, right_starts) = sizes.starts();
+    let matrices = |data, starts, (row_stride, column_stride)| Matrices { data, starts, row_stride, column_stride };
+    let left = matrices(left, &left_starts, sizes.left_strides());
+    let right = matrices(right, &right_starts, sizes.right_strides());
+    Ok(cpu.processor().matmul([sizes.rows, sizes.depth, sizes.columns], left, right, epilogue, out)?)
+}
+
+impl Operation for MatMul {
+    fn name(&self) -> &'static str {
+        match self.form {
+            MatMulForm::MatMul => "MatMul",
+            MatMulForm::Gemm => "Gemm",
+        }
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        same_type(left, right)?;
+        let plain = *self == Self { form: self.form, transposed: self.transposed, ..Self::default() };
+        match left.dtype {
+            DType::F32 | DType::F16 | DType::Bf16 => {}
+            DType::F64 if self.activation.is_none() && given(inputs, 3).is_none() => {}
+            DType::I32 | DType::I64 | DType::U32 | DType::U64 if plain => {}
+            other => return Err(OpError::unsupported(format!("{} of {other}", self.name()))),
+        }
+        let result = product_fact(left.dtype, left, right, self.transposed)?;
+        self.check(inputs, &result)?;
+        Ok(vec![result])
+    }
+
+    fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        given(inputs, 0).map_or(Cost::default(), |left| product_cost(left, self.transposed[0], outputs))
+    }
+
+    fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
+        let Some(right) = given(constants, 1) else { return Ok(None) };
+        let one_matrix = !right.is_empty() && right.shape().iter().rev().skip(2).all(|&size| size == 1);
+        if !one_matrix || right.shape().is_empty() || !matches!(right.dtype(), DType::F32 | DType::F16 | DType::Bf16) {
+            return Ok(None);
+        }
+        let right = packed(right, self.transposed[1])?;
+        Ok(Some(Box::new(PackedMatMul { cpu: cpu.clone(), op: self.clone(), right })))
+    }
+
+    fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        Ok(vec![self.compute(cpu, inputs, None)?])
+    }
+}
+
+/// Packs the one matrix, or vector, that a right operand is.
+fn packed(right: &Tensor, transposed: bool) -> Result<Packed, OpError> {
+    let (depth, columns) = match *right.shape() {
+        [depth] => (depth, 1),
+        [.., columns, depth] if transposed => (depth, columns),
+        [.., depth, columns] => (depth, columns),
+        [] => return Err(OpError::new("a product's operand needs at least one dimension")),
+    };
+    let values = floats(right)?;
+    let (row_stride, column_stride) = if transposed && right.shape().len() > 1 { (1, depth) } else { (columns, 1) };
+    Ok(Packed::new(depth, columns, Matrices { data: &values, starts: &[0], row_stride, column_stride })?)
+}
+
+/// A product whose right operand is constant, and packed.
+struct PackedMatMul {
+    cpu: Cpu,
+    op: MatMul,
+    right: Packed,
+}
+
+impl Kernel for PackedMatMul {
+    fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
+        Ok(vec![self.op.compute(&self.cpu, inputs, Some(&self.right))?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+    use poai_numerics::oracle;
+
+    use super::*;
+    use crate::op::product::Product;
+    use crate::op::product::trial::{computed, noise, result, values};
+
+    fn matmul(op: MatMul, inputs: &[&Tensor]) -> Result<Tensor, OpError> {
+        result(Product::MatMul(op), inputs)
+    }
+
+    /// The product of each pair of matrices by the definition.
+    fn defined(sizes: [usize; 3], left: &Tensor, right: &Tensor, starts: [&[usize]; 2]) -> Vec<f32> {
+        let [_, depth, columns] = sizes;
+        let left = Matrices { data: left.slice().unwrap(), starts: starts[0], row_stride: depth, column_stride: 1 };
+        let right = Matrices { data: right.slice().unwrap(), starts: starts[1], row_stride: columns, column_stride: 1 };
+        oracle::matmul(sizes, left, right, &Epilogue::default())
+    }
+
+    #[test]
+    fn vectors_matrices_and_batches() {
+        let op = MatMul::default;
+        let (row, matrix) = (Tensor::new(&[2], &[1f32, 2.0]), Tensor::new(&[2, 3], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]));
+        assert_eq!(matmul(op(), &[&row, &row]).unwrap(), Tensor::scalar(5f32));
+        assert_eq!(matmul(op(), &[&row, &matrix]).unwrap(), Tensor::new(&[3], &[9f32, 12.0, 15.0]));
+        let column = Tensor::new(&[3], &[1f32, 0.0, -1.0]);
+        assert_eq!(matmul(op(), &[&matrix, &column]).unwrap(), Tensor::new(&[2], &[-2f32, -2.0]));
+
+        let (left, right) = (noise(&[2, 1, 5, 7], 1), noise(&[3, 7, 50], 2));
+        let product = matmul(op(), &[&left, &right]).unwrap();
+        assert_eq!(product.shape(), [2, 3, 5, 50]);
+        let starts: [&[usize]; 2] = [&[0, 0, 0, 35, 35, 35], &[0, 350, 700, 0, 350, 700]];
+        assert_eq!(values(&product), defined([5, 7, 50], &left, &right, starts));
+
+        let (left, right) = (noise(&[2, 3, 5, 7], 3), noise(&[1, 7, 50], 4));
+        let product = matmul(op(), &[&left, &right]).unwrap();
+        assert_eq!(values(&product), defined([30, 7, 50], &left, &right, [&[0], &[0]]));
+    }
+
+    #[test]
+    fn nothing_is_a_product_too() {
+        let nothing = |shape: &[usize]| Tensor::new::<f32>(shape, &[]);
+        let product = matmul(MatMul::default(), &[&nothing(&[2, 0]), &nothing(&[0, 3])]).unwrap();
+        assert_eq!(product, Tensor::new(&[2, 3], &[0f32; 6]));
+        let product = matmul(MatMul::default(), &[&nothing(&[1 << 40, 0, 3]), &noise(&[3, 2], 1)]).unwrap();
+        assert_eq!(product.shape(), [1 << 40, 0, 2]);
+    }
+
+    #[test]
+    fn gemm_scales_turns_and_adds() {
+        let gemm = MatMul { form: MatMulForm::Gemm, alpha: 0.5, beta: 2.0, ..MatMul::default() };
+        let left = Tensor::new(&[2, 2], &[1f32, 2.0, 3.0, 4.0]);
+        let right = Tensor::new(&[2, 3], &[1f32, 0.0, 2.0, 0.0, 1.0, 4.0]);
+        let (left_turned, right_turned) =
+            (Tensor::new(&[2, 2], &[1f32, 3.0, 2.0, 4.0]), Tensor::new(&[3, 2], &[1f32, 0.0, 0.0, 1.0, 2.0, 4.0]));
+        // left · right is [[1, 2, 10], [3, 4, 22]].
+        for (addend, expected) in [
+            (Tensor::scalar(1f32), [2.5f32, 3.0, 7.0, 3.5, 4.0, 13.0]),
+            (Tensor::new(&[3], &[0f32, 1.0, 2.0]), [0.5, 3.0, 9.0, 1.5, 4.0, 15.0]),
+            (Tensor::new(&[1, 3], &[0f32, 1.0, 2.0]), [0.5, 3.0, 9.0, 1.5, 4.0, 15.0]),
+            (Tensor::new(&[2, 1], &[0f32, 1.0]), [0.5, 1.0, 5.0, 3.5, 4.0, 13.0]),
+            (Tensor::new(&[2, 3], &[0f32, 0.0, 0.0, 1.0, 1.0, 1.0]), [0.5, 1.0, 5.0, 3.5, 4.0, 13.0]),
+        ] {
+            let expected = Tensor::new(&[2, 3], &expected);
+            assert_eq!(matmul(gemm.clone(), &[&left, &right, &addend]).unwrap(), expected, "{addend:?}");
+            let turned = MatMul { transposed: [true; 2], ..gemm.clone() };
+            assert_eq!(matmul(turned, &[&left_turned, &right_turned, &addend]).unwrap(), expected, "{addend:?}");
+        }
+        let unread = MatMul { beta: 0.0, alpha: 1.0, ..gemm };
+        let addend = Tensor::new(&[3], &[f32::NAN; 3]);
+        assert_eq!(values(&matmul(unread, &[&left, &right, &addend]).unwrap()), [1.0, 2.0, 10.0, 3.0, 4.0, 22.0]);
+    }
+
+    #[test]
+    fn what_follows_keeps_every_bit() {
+        let (left, right) = (noise(&[2, 9, 33], 5), noise(&[33, 70], 6));
+        let (bias, residual) = (noise(&[70], 7), noise(&[2, 9, 70], 8));
+        let product = values(&matmul(MatMul::default(), &[&left, &right]).unwrap());
+        let fused = MatMul { alpha: 0.125, activation: Some(Unary::Gelu), ..MatMul::default() };
+        let found = matmul(fused, &[&left, &right, &bias, &residual]).unwrap();
+        let (bias, residual) = (values(&bias), values(&residual));
+        let expected = product.iter().enumerate().map(|(i, &value)| {
+            let biased = Binary::Add.of(Binary::Mul.of(value, 0.125), bias[i % 70]);
+            Unary::Gelu.of(Binary::Add.of(biased, residual[i]))
+        });
+        assert_eq!(values(&found), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn other_types() {
+        let op = MatMul::default;
+        let halves = |values: [f32; 4]| Tensor::new(&[2, 2], &values.map(f16::from_f32));
+        // 2048 + 1 is rounded once, at the end: a sum in f16 would lose each of the two ones.
+        let product = matmul(op(), &[&halves([2048.0, 1.0, 0.0, 1.0]), &halves([1.0, 0.0, 2.0, 0.0])]).unwrap();
+        assert_eq!(product, halves([2050.0, 0.0, 2.0, 0.0]));
+        let wraps = Tensor::new(&[1, 2], &[i32::MAX, 1]);
+        assert_eq!(matmul(op(), &[&wraps, &Tensor::new(&[2], &[1, 1])]).unwrap(), Tensor::new(&[1], &[i32::MIN]));
+        let (left, right) = (Tensor::new(&[1, 2], &[0.1f64, 0.2]), Tensor::new(&[2, 1], &[3.0f64, 5.0]));
+        let affine = MatMul { form: MatMulForm::Gemm, alpha: 0.5, beta: 2.0, ..op() };
+        let found = matmul(affine, &[&left, &right, &Tensor::scalar(1f64)]).unwrap();
+        assert_eq!(found, Tensor::new(&[1, 1], &[(0.1f64 * 3.0 + 0.2 * 5.0) * 0.5 + 2.0]));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let (matrix, vector) = (noise(&[2, 3], 1), noise(&[3], 1));
+        let gemm = MatMul { form: MatMulForm::Gemm, ..MatMul::default() };
+        assert!(matmul(gemm.clone(), &[&matrix, &vector]).is_err(), "a vector");
+        assert!(matmul(MatMul::default(), &[&matrix, &matrix]).is_err(), "depths");
+        assert!(matmul(MatMul::default(), &[&matrix, &Tensor::new(&[3], &[1f64; 3])]).is_err(), "types");
+        assert!(matmul(gemm, &[&matrix, &noise(&[3, 4], 1), &vector]).is_err(), "an addend");
+        assert!(computed(Product::MatMul(MatMul::default()), &[Some(&matrix)]).is_err(), "one operand");
+    }
+}
