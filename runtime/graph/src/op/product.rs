@@ -1,7 +1,9 @@
 //! Matrix products of floats, integers and block weights, and attention.
 
+mod attention; // queries, keys and values
 mod integer; // products of bytes: MatMulInteger and what is built on it
 mod matmul; // MatMul and Gemm
+mod rotary; // places, as angles
 mod scalar; // products of the other types of numbers
 mod sizes; // how two operands meet in a product
 
@@ -9,8 +11,10 @@ use super::{Op, Operation};
 use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
 
+pub use attention::{Attention, Shown};
 pub use integer::{IntegerForm, IntegerMatMul};
 pub use matmul::{MatMul, MatMulForm};
+pub use rotary::Rotary;
 
 /// The operators of this family.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +23,10 @@ pub enum Product {
     MatMul(MatMul),
     /// MatMulInteger and its kin.
     Integer(IntegerMatMul),
+    /// Attention.
+    Attention(Attention),
+    /// RotaryEmbedding.
+    Rotary(Rotary),
 }
 
 /// Reads a node, if its operator belongs here.
@@ -27,6 +35,8 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "MatMul" => Product::MatMul(MatMul::default()),
         "Gemm" => Product::MatMul(MatMul::gemm(source)?),
         "com.microsoft.FusedMatMul" => Product::MatMul(MatMul::fused(source)?),
+        "Attention" => Product::Attention(Attention::read(source)?),
+        "RotaryEmbedding" | "com.microsoft.RotaryEmbedding" => Product::Rotary(Rotary::read(source)?),
         operator => match IntegerForm::named(operator) {
             Some(form) => Product::Integer(IntegerMatMul { form }),
             None => return Ok(None),
@@ -40,6 +50,8 @@ impl Product {
         match self {
             Self::MatMul(op) => op,
             Self::Integer(op) => op,
+            Self::Attention(op) => op,
+            Self::Rotary(op) => op,
         }
     }
 }
