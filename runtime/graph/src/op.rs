@@ -12,6 +12,7 @@ pub mod quantisation; // between floats and integers
 pub mod recurrence; // LSTM, GRU, RNN
 pub mod reduction; // sums, softmax, norms, arg-max, top-k, cumulative sums
 
+mod family; // operators that each have a type of their own
 pub(crate) mod operand; // what every family asks of its operands: presence, numbers, axes, broadcasting
 
 use crate::onnx::Source;

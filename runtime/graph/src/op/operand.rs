@@ -151,13 +151,22 @@ pub(crate) fn broadcast_dims(left: &[Dim], right: &[Dim]) -> Result<Vec<Dim>, Op
         .collect()
 }
 
-/// Steps between neighbours along each axis, in elements, row-major.
+/// Steps between neighbours along each axis, in elements, row-major; all 0 where there are no elements.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
+    if shape.contains(&0) {
+        // The other sizes are bounded by nothing then, and their product may be beyond any number.
+        return vec![0; shape.len()];
+    }
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
     }
     strides
+}
+
+/// How many elements some dimensions have.
+pub(crate) fn product(sizes: &[usize]) -> Result<usize, OpError> {
+    elements(sizes).ok_or_else(|| OpError::new(format!("elements of {sizes:?} are beyond any memory")))
 }
 
 /// Floats of 16 or 32 bits as f32, on which all their arithmetic is defined.

@@ -1,28 +1,24 @@
 //! Sums, softmax, norms, arg-max, top-k, cumulative sums.
+//!
+//! What is reduced to one number is brought together first ([`rows`]); the order of its elements, row by row through the
+//! axes that are reduced, is the order that numerics' lanes count. f64, which has no lanes, is reduced in that order from
+//! the first element to the last.
 
-use super::{Op, Operation};
-use crate::onnx::Source;
-use crate::{Cpu, Fact, OpError, Tensor};
+mod fold; // one number of many
+pub mod normalisation; // rows with mean 0 and variance 1
+pub mod reduce; // axes reduced to one number each
+mod rows; // what is reduced, brought together
+pub mod softmax; // rows that sum to 1
 
-/// The operators of this family.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reduction {}
+use super::family::operators;
 
-/// Reads a node, if its operator belongs here.
-pub(super) fn import(_source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
-    Ok(None)
-}
-
-impl Operation for Reduction {
-    fn name(&self) -> &'static str {
-        match *self {}
-    }
-
-    fn infer(&self, _inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
-        match *self {}
-    }
-
-    fn run(&self, _cpu: &Cpu, _inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        match *self {}
-    }
-}
+operators! { Reduction {
+    /// Axes reduced to one number each.
+    Reduce(reduce): "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
+        | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceSumSquare";
+    /// Rows that sum to 1, or their logarithms, or the greatest alone.
+    Softmax(softmax): "Softmax" | "LogSoftmax" | "Hardmax";
+    /// The last axes with mean 0 and variance 1, or a mean square of 1.
+    LayerNormalization(normalisation): "LayerNormalization" | "com.microsoft.LayerNormalization" | "RMSNormalization"
+        | "SimplifiedLayerNormalization" | "com.microsoft.SimplifiedLayerNormalization";
+} }

@@ -1,0 +1,122 @@
+//! Tensors one behind the other, and apart again: Concat, Split.
+
+use super::{carried, moved};
+use crate::onnx::Source;
+use crate::op::Operation;
+use crate::op::operand::{axis, product};
+use crate::tensor::Block;
+use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor, TensorMut};
+
+/// Operands of the same dimensions but along one axis, one behind the other along it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concat {
+    /// The axis along which they stand.
+    pub axis: i64,
+}
+
+impl Concat {
+    pub(super) fn import(source: &mut Source<'_>) -> Result<Self, OpError> {
+        let axis = source.int("axis")?.ok_or_else(|| OpError::new("attribute axis is missing"))?;
+        Ok(Self { axis })
+    }
+
+    /// The dimensions of all operands together.
+    fn joined(&self, shapes: &[&[Dim]]) -> Result<Vec<Dim>, OpError> {
+        let (first, others) = shapes.split_first().ok_or_else(|| OpError::new("it has no operands"))?;
+        let along = axis(self.axis, first.len())?;
+        let mut joined = first.to_vec();
+        for shape in others {
+            if shape.len() != first.len() {
+                return Err(OpError::new(format!("ranks {} and {} stand side by side", first.len(), shape.len())));
+            }
+            for (place, (joined, dim)) in joined.iter_mut().zip(*shape).enumerate() {
+                *joined = match (&*joined, dim) {
+                    (Dim::Size(left), Dim::Size(right)) if place == along => {
+                        let sum = left.checked_add(*right);
+                        Dim::Size(sum.ok_or_else(|| OpError::new("its axis is longer than any memory"))?)
+                    }
+                    _ if place == along => Dim::Unknown,
+                    (Dim::Size(left), Dim::Size(right)) if left != right => {
+                        return Err(OpError::new(format!("sizes {left} and {right} differ along axis {place}")));
+                    }
+                    (Dim::Size(size), _) | (_, Dim::Size(size)) => Dim::Size(*size),
+                    (Dim::Named(name), _) | (_, Dim::Named(name)) => Dim::Named(name.clone()),
+                    _ => Dim::Unknown,
+                };
+            }
+        }
+        Ok(joined)
+    }
+
+    fn write(&self, operands: &[&Tensor], result: &mut TensorMut) -> Result<(), OpError> {
+        let Some(first) = operands.first() else { return Ok(()) };
+        let along = axis(self.axis, first.shape().len())?;
+        let outer = product(&first.shape()[..along])?;
+        let bytes = result.bytes_mut();
+        let row = bytes.len() / outer.max(1);
+        let mut begin = 0;
+        for operand in operands {
+            let part = operand.bytes().len() / outer.max(1);
+            if part > 0 {
+                for (from, to) in operand.bytes().chunks_exact(part).zip(bytes.chunks_exact_mut(row)) {
+                    to[begin..begin + part].copy_from_slice(from);
+                }
+            }
+            begin += part;
+        }
+        Ok(())
+    }
+}
+
+/// All operands; none may be left out.
+fn all<'a, T>(inputs: &[Option<&'a T>]) -> Result<Vec<&'a T>, OpError> {
+    inputs.iter().map(|input| input.ok_or_else(|| OpError::new("one of its operands is missing"))).collect()
+}
+
+impl Operation for Concat {
+    fn name(&self) -> &'static str {
+        "Concat"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        let facts = all(inputs)?;
+        let first = facts.first().ok_or_else(|| OpError::new("it has no operands"))?;
+        if let Some(other) = facts.iter().find(|fact| fact.dtype != first.dtype) {
+            return Err(OpError::new(format!("{} and {} stand side by side", first.dtype, other.dtype)));
+        }
+        let shapes: Option<Vec<&[Dim]>> = facts.iter().map(|fact| fact.shape.as_deref()).collect();
+        let Some(shapes) = shapes else {
+            let rank = facts.iter().find_map(|fact| fact.rank());
+            let unknown =
+                rank.map_or(Fact::of_type(first.dtype), |rank| Fact::new(first.dtype, vec![Dim::Unknown; rank]));
+            return Ok(vec![unknown]);
+        };
+        let mut fact = Fact::new(first.dtype, self.joined(&shapes)?);
+        let values: Option<Vec<&Tensor>> = facts.iter().map(|fact| fact.value.as_ref()).collect();
+        if let (Some(values), Some(sizes)) = (values, fact.sizes())
+            && carried(fact.dtype, &sizes)
+        {
+            let mut value = TensorMut::of(fact.dtype, &sizes, Block::zeros(product(&sizes)? * fact.dtype.bytes()));
+            self.write(&values, &mut value)?;
+            fact.value = Some(value.freeze());
+        }
+        Ok(vec![fact])
+    }
+
+    fn cost(&self, _inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        moved(outputs)
+    }
+
+    fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
+        let operands = all(inputs)?;
+        if let [only] = operands[..] {
+            return Ok(vec![only.clone()]);
+        }
+        let shapes: Vec<Vec<Dim>> = operands.iter().map(|operand| crate::op::operand::dims(operand.shape())).collect();
+        let shapes: Vec<&[Dim]> = shapes.iter().map(Vec::as_slice).collect();
+        let sizes: Vec<usize> = self.joined(&shapes)?.iter().filter_map(Dim::size).collect();
+        let mut result = cpu.allocate(operands[0].dtype(), &sizes)?;
+        self.write(&operands, &mut result)?;
+        Ok(vec![result.freeze()])
+    }
+}
