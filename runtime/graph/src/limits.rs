@@ -7,6 +7,8 @@ use crate::ModelError;
 pub struct ModelLimits {
     /// Bytes of the file without weights that lie outside it; protobuf ends at 2 GiB.
     pub file_bytes: usize,
+    /// Fields of the file's messages, packed numbers as one: what decoding takes memory for.
+    pub fields: usize,
     /// Operators, those of all bodies of branches and loops included.
     pub nodes: usize,
     /// Values, those of all bodies included.
@@ -21,7 +23,15 @@ pub struct ModelLimits {
 
 impl Default for ModelLimits {
     fn default() -> Self {
-        Self { file_bytes: 2 << 30, nodes: 100_000, values: 400_000, nesting: 8, rank: 16, name_bytes: 1024 }
+        Self {
+            file_bytes: 2 << 30,
+            fields: 8_000_000,
+            nodes: 100_000,
+            values: 400_000,
+            nesting: 8,
+            rank: 16,
+            name_bytes: 1024,
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! The ONNX file format: protobuf in, [`Graph`](crate::Graph) out.
 
 mod declared; // what a file declares of values
+mod function; // operators that a file defines itself
 mod import; // messages become a graph
 mod order; // in which order nodes can be computed
+mod outline; // how much a file holds
 mod proto; // the messages
 mod scope; // names, in a graph and the bodies within it
 mod source; // a node as operators read it
 mod tensor; // elements, in the file or beside it
+
+#[cfg(test)]
+mod tests; // models made by hand
 
 use bytes::Bytes;
 use prost::Message;
@@ -35,7 +40,7 @@ impl Beside for () {
 /// # Errors
 /// See [`ModelError`].
 pub fn read(bytes: Bytes, beside: &dyn Beside, limits: &ModelLimits) -> Result<Graph, ModelError> {
-    import::import(decode(bytes, limits)?, beside, limits)
+    import::graph(decode(bytes, limits)?, beside, limits)
 }
 
 /// Reads a model as far as it is built: an operator that is not supported is part of the answer, not an error.
@@ -48,5 +53,6 @@ pub fn inspect(bytes: Bytes, beside: &dyn Beside, limits: &ModelLimits) -> Resul
 
 fn decode(bytes: Bytes, limits: &ModelLimits) -> Result<proto::ModelProto, ModelError> {
     within("bytes", bytes.len(), limits.file_bytes)?;
+    within("fields", outline::fields(&bytes), limits.fields)?;
     proto::ModelProto::decode(bytes).map_err(|error| ModelError::Malformed(error.to_string()))
 }

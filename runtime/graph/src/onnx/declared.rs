@@ -1,8 +1,9 @@
 //! What a file declares of its values.
 
 use super::proto::{DimensionProto, TensorShapeProto, TypeProto, ValueInfoProto};
+use super::tensor::dtype;
 use crate::limits::within;
-use crate::{DType, Dim, Fact, ModelError, ModelLimits, OpError};
+use crate::{Dim, Fact, ModelError, ModelLimits, OpError};
 
 /// A declared type and shape; none if nothing is declared, as inputs of bodies may leave it open.
 ///
@@ -12,7 +13,7 @@ pub(crate) fn declared(value: &ValueInfoProto, limits: &ModelLimits) -> Result<O
     let Some(TypeProto { tensor_type }) = &value.r#type else { return Ok(None) };
     let wrong = |reason| ModelError::Value { value: value.name.clone(), reason };
     let tensor = tensor_type.as_ref().ok_or_else(|| wrong(OpError::unsupported("a value that is no tensor")))?;
-    let dtype = DType::from_onnx(tensor.elem_type.into()).map_err(wrong)?;
+    let dtype = dtype(tensor.elem_type.into()).map_err(wrong)?;
     let shape = tensor.shape.as_ref().map(|TensorShapeProto { dim }| {
         within("dimensions of a value", dim.len(), limits.rank)?;
         dim.iter().map(|dim| dimension(dim, limits)).collect()

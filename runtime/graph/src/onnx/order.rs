@@ -55,7 +55,7 @@ fn in_cycle(stuck: usize, needs: &[HashSet<usize>], waiting: &[usize]) -> usize 
 /// All names that a node's computation needs: its inputs, and what its bodies take from around them.
 fn operands(node: &NodeProto) -> HashSet<&str> {
     let mut names: HashSet<_> = node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-    for body in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+    for body in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
         names.extend(free(body));
     }
     names
@@ -87,7 +87,7 @@ mod tests {
     fn with_body(mut node: NodeProto, body: Vec<NodeProto>, output: &str) -> NodeProto {
         let output = vec![ValueInfoProto { name: output.into(), ..ValueInfoProto::default() }];
         let graph = GraphProto { node: body, output, ..GraphProto::default() };
-        node.attribute.push(AttributeProto { g: Some(graph), ..AttributeProto::default() });
+        node.attribute.push(AttributeProto { g: Some(Box::new(graph)), ..AttributeProto::default() });
         node
     }
 

@@ -17,30 +17,55 @@ pub struct Body {
 /// A graph that is being read.
 pub(crate) struct Scope {
     pub(crate) body: Body,
+    names: Names,
+}
+
+/// What names mean at one place of a file.
+#[derive(Default)]
+pub(crate) struct Names {
+    values: HashMap<String, ValueId>,
     /// What the file declares of values that nodes make.
-    pub(crate) declared: HashMap<String, Fact>,
-    names: HashMap<String, ValueId>,
+    declared: HashMap<String, Fact>,
+    /// Whether nothing is known of names further out, as in a function.
+    closed: bool,
+}
+
+impl Names {
+    /// Those that a function knows: its operands.
+    pub(crate) fn of_function(operands: impl Iterator<Item = (String, ValueId)>) -> Self {
+        Self { values: operands.collect(), declared: HashMap::new(), closed: true }
+    }
 }
 
 impl Scope {
     /// An empty graph.
     pub(crate) fn new(declared: HashMap<String, Fact>) -> Self {
         let body = Body { graph: Graph::default(), captures: Vec::new() };
-        Self { body, declared, names: HashMap::new() }
+        Self { body, names: Names { declared, ..Names::default() } }
+    }
+
+    /// Gives names another meaning.
+    pub(crate) fn replace_names(&mut self, names: Names) -> Names {
+        std::mem::replace(&mut self.names, names)
     }
 
     /// The value of a name that is defined here, or captured already.
     pub(crate) fn find(&self, name: &str) -> Option<ValueId> {
-        self.names.get(name).copied()
+        self.names.values.get(name).copied()
+    }
+
+    /// What the file declares of a value.
+    pub(crate) fn declared(&self, name: &str) -> Option<&Fact> {
+        self.names.declared.get(name)
     }
 
     /// Names a new value; none if the name is taken.
     pub(crate) fn define(&mut self, name: &str, fact: Option<Fact>) -> Option<ValueId> {
-        if self.names.contains_key(name) {
+        if self.names.values.contains_key(name) {
             return None;
         }
         let id = self.body.graph.add_value(name, fact);
-        self.names.insert(name.to_owned(), id);
+        self.names.values.insert(name.to_owned(), id);
         Some(id)
     }
 
@@ -49,6 +74,16 @@ impl Scope {
         let id = self.define(name, Some(Fact::of(&tensor)))?;
         self.body.graph.constants.insert(id, tensor);
         Some(id)
+    }
+
+    /// Gives a value its name here, in place of the one that it has; none if the name is taken.
+    pub(crate) fn rename(&mut self, id: ValueId, name: &str) -> Option<()> {
+        if self.names.values.contains_key(name) {
+            return None;
+        }
+        self.names.values.insert(name.to_owned(), id);
+        self.body.graph.values[id.index()].name = name.to_owned();
+        Some(())
     }
 
     /// Takes a value from the graph around this one: a constant is a constant here too, any other is captured.
@@ -62,7 +97,7 @@ impl Scope {
                 id
             }
         };
-        self.names.insert(name.to_owned(), id);
+        self.names.values.insert(name.to_owned(), id);
         id
     }
 }
@@ -72,6 +107,9 @@ pub(crate) fn resolve(scopes: &mut [Scope], name: &str) -> Option<ValueId> {
     let (inner, around) = scopes.split_last_mut()?;
     if let Some(id) = inner.find(name) {
         return Some(id);
+    }
+    if inner.names.closed {
+        return None;
     }
     let outer = resolve(around, name)?;
     Some(inner.capture(name, outer, &around.last()?.body.graph))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Body;
+use super::tensor::dtype;
 use crate::graph::{Graph, ValueId};
 use crate::{DType, Fact, OpError, Tensor};
 
@@ -150,9 +151,7 @@ impl Source<'_> {
 
     /// Takes the number of a type of elements.
     pub fn dtype(&mut self, name: &str) -> Result<Option<DType>, OpError> {
-        let Some(code) = self.int(name)? else { return Ok(None) };
-        let unknown = || OpError::unsupported(format!("elements of ONNX's type {code}"));
-        DType::of_onnx(code).ok_or_else(unknown).map(Some)
+        self.int(name)?.map(dtype).transpose()
     }
 
     /// Takes texts.
@@ -172,13 +171,15 @@ impl Source<'_> {
     }
 
     /// Takes a body; the values that it captures become operands behind those that the node has, those of an earlier
-    /// body included.
+    /// body included. What a node has for a body's inputs may end early: then what is left out is none.
     pub fn body(&mut self, name: &str) -> Result<Option<Graph>, OpError> {
         let body = self.take(name, "graph", |attribute| match attribute {
             Attribute::Graph(body) => Some(*body),
             _ => None,
         })?;
         Ok(body.map(|body| {
+            let own = self.inputs.len().max(body.graph.inputs.len());
+            self.inputs.resize(own, None);
             self.inputs.extend(body.captures.into_iter().map(Some));
             body.graph
         }))

@@ -13,50 +13,33 @@ use crate::{DType, Element, OpError, Tensor};
 const LOCATION_DEFAULT: i32 = 0;
 const LOCATION_EXTERNAL: i32 = 1;
 
-/// The types of elements in the order of their codes in the file.
-const TYPES: [(&str, Option<DType>); 27] = [
-    ("undefined", None),
-    ("float", Some(DType::F32)),
-    ("uint8", Some(DType::U8)),
-    ("int8", Some(DType::I8)),
-    ("uint16", Some(DType::U16)),
-    ("int16", Some(DType::I16)),
-    ("int32", Some(DType::I32)),
-    ("int64", Some(DType::I64)),
-    ("string", None),
-    ("bool", Some(DType::Bool)),
-    ("float16", Some(DType::F16)),
-    ("double", Some(DType::F64)),
-    ("uint32", Some(DType::U32)),
-    ("uint64", Some(DType::U64)),
-    ("complex64", None),
-    ("complex128", None),
-    ("bfloat16", Some(DType::Bf16)),
-    ("float8e4m3fn", None),
-    ("float8e4m3fnuz", None),
-    ("float8e5m2", None),
-    ("float8e5m2fnuz", None),
-    ("uint4", None),
-    ("int4", None),
-    ("float4e2m1", None),
-    ("float8e8m0", None),
-    ("uint2", None),
-    ("int2", None),
+/// The types that are not supported, by their numbers in the file.
+const UNSUPPORTED: [(i64, &str); 13] = [
+    (8, "string"),
+    (14, "complex64"),
+    (15, "complex128"),
+    (17, "float8e4m3fn"),
+    (18, "float8e4m3fnuz"),
+    (19, "float8e5m2"),
+    (20, "float8e5m2fnuz"),
+    (21, "uint4"),
+    (22, "int4"),
+    (23, "float4e2m1"),
+    (24, "float8e8m0"),
+    (25, "uint2"),
+    (26, "int2"),
 ];
 
-impl DType {
-    /// The type that ONNX's `TensorProto.DataType` calls by this number.
-    ///
-    /// # Errors
-    /// If there is none, or it is not supported.
-    pub(crate) fn from_onnx(code: i64) -> Result<Self, OpError> {
-        let found = usize::try_from(code).ok().and_then(|code| TYPES.get(code));
-        match found {
-            Some((_, Some(dtype))) => Ok(*dtype),
-            None | Some(("undefined", _)) => Err(OpError::new(format!("{code} is no type of elements"))),
-            Some((name, None)) => Err(OpError::unsupported(format!("elements of type {name}"))),
-        }
-    }
+/// The type of elements that has a number.
+///
+/// # Errors
+/// If there is none, or it is not supported.
+pub(crate) fn dtype(code: i64) -> Result<DType, OpError> {
+    let name = UNSUPPORTED.iter().find(|(known, _)| *known == code).map(|(_, name)| name);
+    DType::of_onnx(code).ok_or_else(|| match name {
+        Some(name) => OpError::unsupported(format!("elements of type {name}")),
+        None => OpError::new(format!("{code} is no type of elements")),
+    })
 }
 
 /// Reads elements, which share the memory of the file that they lie in wherever they can.
@@ -78,7 +61,7 @@ impl<'a> Tensors<'a> {
     /// # Errors
     /// If its type is not supported, or there are fewer or more elements than its shape says.
     pub(crate) fn read(&mut self, proto: &TensorProto) -> Result<Tensor, OpError> {
-        let dtype = DType::from_onnx(proto.data_type.into())?;
+        let dtype = dtype(proto.data_type.into())?;
         let shape = self.shape(&proto.dims)?;
         let count = elements(&shape).ok_or_else(|| OpError::new(format!("shape {shape:?} is too large")))?;
         if proto.segment.is_some() {
