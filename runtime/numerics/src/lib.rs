@@ -40,7 +40,7 @@ pub use matmul::{Epilogue, Matrices, Packed};
 pub use pool::THREADS_LIMIT;
 pub use pooling::{Pooling, Resampling, Tap};
 pub use processor::{Kernels, Processor, prepare};
-pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale};
+pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale, quantise};
 pub use reduce::{LANES, Reduction};
 pub use rows::{Affine, Normalisation};
 pub use window::{Axis, Window};

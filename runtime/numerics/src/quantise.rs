@@ -27,17 +27,10 @@ impl Range {
         }
     }
 
-    /// `round(x / scale) + zero`, halves to even, kept within the range. NaN becomes the zero point.
+    /// [`quantise`] to this range.
     #[inline(always)]
     pub fn quantise(self, x: f32, scale: f32, zero: i32) -> i32 {
-        /// Beyond any range, and far from where integers become sparse.
-        const FAR: f32 = 1_048_576.0;
-        let scaled = (element(x) / scale).round_ties_even();
-        let above = if scaled > -FAR { scaled } else { -FAR };
-        let bounded = if above < FAR { above } else { FAR };
-        let bounded = if scaled.is_nan() { 0.0 } else { bounded };
-        let (low, high) = self.bounds();
-        (bounded as i32).wrapping_add(zero).clamp(low, high)
+        quantise(x, scale, zero, self.bounds())
     }
 
     /// `round(sum · scale) + zero`, where `sum` is made a float first (rounded to nearest even).
@@ -45,6 +38,19 @@ impl Range {
     pub fn requantise(self, sum: i32, scale: f32, zero: i32) -> i32 {
         self.quantise(sum as f32 * scale, 1.0, zero)
     }
+}
+
+/// `round(x / scale) + zero`, halves to even, kept within the least and the greatest integer of a type of at most 16
+/// bits. NaN becomes the zero point.
+#[inline(always)]
+pub fn quantise(x: f32, scale: f32, zero: i32, (low, high): (i32, i32)) -> i32 {
+    /// Beyond any range, and far from where integers become sparse.
+    const FAR: f32 = 1_048_576.0;
+    let scaled = (element(x) / scale).round_ties_even();
+    let above = if scaled > -FAR { scaled } else { -FAR };
+    let bounded = if above < FAR { above } else { FAR };
+    let bounded = if scaled.is_nan() { 0.0 } else { bounded };
+    (bounded as i32).wrapping_add(zero).clamp(low, high)
 }
 
 /// `(x - zero) · scale`, an integer difference and one rounding.

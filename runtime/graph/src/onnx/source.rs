@@ -154,6 +154,11 @@ impl Source<'_> {
         self.int(name)?.map(dtype).transpose()
     }
 
+    /// Takes the number of a type of elements, where 0 says nothing.
+    pub fn dtype_unless_0(&mut self, name: &str) -> Result<Option<DType>, OpError> {
+        self.int(name)?.filter(|&code| code != 0).map(dtype).transpose()
+    }
+
     /// Takes texts.
     pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, OpError> {
         self.take(name, "list of texts", |attribute| match attribute {

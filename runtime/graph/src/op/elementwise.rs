@@ -5,7 +5,7 @@
 
 mod arithmetic; // two numbers, and any number of them
 mod bits; // and, or, exclusive or, shifts
-mod cast; // numbers of another type
+pub(super) mod cast; // numbers of another type
 mod choice; // Where, Clip
 mod comparison; // numbers compared, and asked what they are
 mod function; // functions of one number

@@ -56,8 +56,15 @@ pub(super) fn run(cpu: &Cpu, to: DType, x: &Tensor) -> Result<Tensor, OpError> {
 }
 
 /// Numbers of any type as f32.
-pub(super) fn to_floats(x: &Tensor) -> Result<Vec<f32>, OpError> {
+pub(in crate::op) fn to_floats(x: &Tensor) -> Result<Vec<f32>, OpError> {
     let mut out = vec![0f32; x.len()];
+    with_numbers!(x, values => convert(values, &mut out));
+    Ok(out)
+}
+
+/// Numbers of any type as i32.
+pub(in crate::op) fn to_integers(x: &Tensor) -> Result<Vec<i32>, OpError> {
+    let mut out = vec![0i32; x.len()];
     with_numbers!(x, values => convert(values, &mut out));
     Ok(out)
 }
