@@ -8,6 +8,7 @@ mod frame; // kernel, strides, dilations, padding
 mod global; // pools of whole images
 mod layout; // how images lie in memory
 mod pooling; // MaxPool, AveragePool, LpPool
+mod resize; // Resize, Upsample
 
 #[cfg(test)]
 mod trial; // how the tests run an operator
@@ -21,6 +22,7 @@ pub use frame::{Frame, Padding};
 pub use global::GlobalPool;
 pub use layout::Layout;
 pub use pooling::{Pool, PoolKind, Power};
+pub use resize::{Coordinates, Fit, Interpolation, Nearest, Resize};
 
 /// The operators of this family.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,8 @@ pub enum Image {
     Pool(Pool),
     /// GlobalMaxPool, GlobalAveragePool, GlobalLpPool.
     GlobalPool(GlobalPool),
+    /// Resize, Upsample.
+    Resize(Resize),
 }
 
 /// Reads a node, if its operator belongs here.
@@ -45,6 +49,8 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "GlobalMaxPool" => Image::GlobalPool(GlobalPool::max()),
         "GlobalAveragePool" => Image::GlobalPool(GlobalPool::average()),
         "GlobalLpPool" => global::import_norm(source)?,
+        "Resize" => resize::import(source)?,
+        "Upsample" => resize::import_upsample(source)?,
         _ => return Ok(None),
     };
     Ok(Some(Op::Image(image)))
@@ -56,6 +62,7 @@ impl Image {
             Self::Convolution(operation) => operation,
             Self::Pool(operation) => operation,
             Self::GlobalPool(operation) => operation,
+            Self::Resize(operation) => operation,
         }
     }
 }
