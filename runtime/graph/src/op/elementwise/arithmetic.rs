@@ -1,6 +1,7 @@
 //! Arithmetic of two numbers, and of any number of them.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use poai_numerics::Binary;
 
@@ -22,7 +23,8 @@ pub enum Arithmetic {
     Mul,
     /// a / b; of integers towards zero, and an error if b is 0.
     Div,
-    /// What is left of a after whole multiples of b, with the sign of b; only of integers. An error if b is 0.
+    /// What is left of a after whole multiples of b, with the sign of b: the remainder, plus b if it is of the other
+    /// sign. Of integers an error if b is 0.
     Modulo,
     /// What is left of a after whole multiples of b, with the sign of a. Of integers an error if b is 0.
     Remainder,
@@ -52,20 +54,19 @@ impl Arithmetic {
         }
     }
 
-    /// The operation on f32.
-    fn of_floats(self) -> Option<Binary> {
-        Some(match self {
+    /// The operation on f32; that of [`Self::Modulo`] comes first of two.
+    fn of_floats(self) -> Binary {
+        match self {
             Self::Add => Binary::Add,
             Self::Sub => Binary::Sub,
             Self::Mul => Binary::Mul,
             Self::Div => Binary::Div,
-            Self::Modulo => return None,
-            Self::Remainder => Binary::Remainder,
+            Self::Modulo | Self::Remainder => Binary::Remainder,
             Self::Pow => Binary::Pow,
             Self::Prelu => Binary::Prelu,
             Self::Max => Binary::Max,
             Self::Min => Binary::Min,
-        })
+        }
     }
 
     /// The operation on 64 bits, where it has one answer.
@@ -76,10 +77,19 @@ impl Arithmetic {
             Self::Mul => |a, b| a * b,
             Self::Div => |a, b| a / b,
             Self::Remainder => |a, b| a % b,
+            Self::Modulo => |a, b| {
+                let left = a % b;
+                // What is no number is left as it is.
+                match left.partial_cmp(&0.0) {
+                    Some(Ordering::Equal) => 0f64.copysign(b),
+                    Some(sign) if (sign == Ordering::Less) != (b < 0.0) => left + b,
+                    _ => left,
+                }
+            },
             Self::Prelu => |a, b| if a < 0.0 { a * b } else { a },
             Self::Max => greater,
             Self::Min => lesser,
-            Self::Modulo | Self::Pow => return None,
+            Self::Pow => return None,
         })
     }
 
@@ -107,15 +117,10 @@ impl Arithmetic {
         if left != right && self != Self::Pow {
             return Err(OpError::new(format!("its operands are {left} and {right}, and must be of one type")));
         }
-        match left {
-            DType::F64 if self.of_doubles().is_none() => {
-                Err(OpError::unsupported(format!("{} of f64 elements", self.name())))
-            }
-            _ if self == Self::Modulo && left.is_float() => {
-                Err(OpError::new(format!("Mod of {left} elements without fmod")))
-            }
-            _ => Ok(()),
+        if left == DType::F64 && self.of_doubles().is_none() {
+            return Err(OpError::unsupported(format!("{} of f64 elements", self.name())));
         }
+        Ok(())
     }
 }
 
@@ -127,9 +132,11 @@ pub(super) fn run(cpu: &Cpu, operation: Arithmetic, left: &Tensor, right: &Tenso
     if dtype.is_computed_as_f32() {
         let (left, right) = (floats(left)?, as_floats(right)?);
         let mut result = cpu.allocate(DType::F32, spread.shape())?;
-        let binary = operation.of_floats().expect("checked above");
-        let (left, right) = (spread.strided(0, &left), spread.strided(1, &right));
-        cpu.processor().binary(binary, spread.dims(), left, right, result.slice_mut())?;
+        let (left, strided) = (spread.strided(0, &left), spread.strided(1, &right));
+        cpu.processor().binary(operation.of_floats(), spread.dims(), left, strided, result.slice_mut())?;
+        if operation == Arithmetic::Modulo {
+            take_sign(result.slice_mut(), &right, &spread);
+        }
         return rounded(cpu, dtype, result.freeze());
     }
     if operation == Arithmetic::Pow {
@@ -150,6 +157,18 @@ pub(super) fn run(cpu: &Cpu, operation: Arithmetic, left: &Tensor, right: &Tenso
         spread.zip(left.slice::<f64>()?, right.slice::<f64>()?, result.slice_mut::<f64>(), of);
     });
     Ok(result.freeze())
+}
+
+/// Gives remainders the signs of the divisors, which are the second operand.
+fn take_sign(remainders: &mut [f32], divisors: &[f32], spread: &Spread<2>) {
+    spread.rows(|row, [_, divisor_row]| {
+        let divisors = divisors[divisor_row].iter().cycle();
+        for (left, &divisor) in remainders[row].iter_mut().zip(divisors) {
+            if *left != 0.0 && (*left < 0.0) != (divisor < 0.0) {
+                *left = Binary::Add.of(*left, divisor);
+            }
+        }
+    });
 }
 
 /// Numbers of any type as f32.

@@ -13,9 +13,9 @@ pub enum Bits {
     Or,
     /// Those that one has.
     Xor,
-    /// Up by so many places; zeros come in. Of unsigned integers.
+    /// Up by so many places; zeros come in. Of integers.
     ShiftLeft,
-    /// Down by so many places; zeros come in. Of unsigned integers.
+    /// Down by so many places; copies of the sign come in. Of integers.
     ShiftRight,
 }
 
@@ -32,9 +32,8 @@ impl Bits {
 
     /// An error unless elements of this type have such bits.
     pub(super) fn check(self, dtype: DType) -> Result<(), OpError> {
-        let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let shifts = matches!(self, Self::ShiftLeft | Self::ShiftRight);
-        if unsigned || !shifts && !dtype.is_float() {
+        if dtype.is_integer() || !shifts && dtype == DType::Bool {
             return Ok(());
         }
         Err(OpError::new(format!("{} of {dtype} elements", self.name())))

@@ -18,9 +18,9 @@ pub(super) trait Integer: Element + Ord {
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
-    /// Zeros come in; by its width or more leaves none of it.
+    /// Zeros come in. By its width or more, or by less than 0, none of it is left.
     fn shift_left(self, by: Self) -> Self;
-    /// Zeros come in, or copies of the sign; by its width or more leaves none of it.
+    /// Copies of the sign come in. By its width or more, or by less than 0, nothing else is left.
     fn shift_right(self, by: Self) -> Self;
 
     /// What is left after dividing down, with the sign of `other`; `other` is not 0.
@@ -103,7 +103,8 @@ macro_rules! integers {
         }
 
         fn shift_right(self, by: Self) -> Self {
-            u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or(0)
+            let shifted = u32::try_from(by).ok().and_then(|by| self.checked_shr(by));
+            shifted.unwrap_or_else(|| self.sign().min(Self::ZERO))
         }
     })*};
 }
@@ -178,5 +179,10 @@ mod tests {
     fn shifts_of_the_whole_width_leave_nothing() {
         assert_eq!([1u8.shift_left(7), 1.shift_left(8), 255.shift_right(255)], [128, 0, 0]);
         assert_eq!(1u64.shift_left(u64::MAX), 0);
+        assert_eq!(
+            [(-8i8).shift_right(1), (-8).shift_right(8), (-8).shift_right(-1), 8.shift_right(9)],
+            [-4, -1, -1, 0]
+        );
+        assert_eq!([64i8.shift_left(1), 64.shift_left(2), 1.shift_left(-1)], [-128, 0, 0]);
     }
 }

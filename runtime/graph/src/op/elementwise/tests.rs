@@ -93,6 +93,18 @@ fn integers_wrap_and_do_not_divide_by_zero() {
 }
 
 #[test]
+fn modulo_of_floats_has_the_divisors_sign() {
+    let infinite = f32::INFINITY;
+    let (a, b) = ([-4.3f32, 7.5, 5.0, -1.0, 1.0, 1.0, 6.0], [2.0f32, -3.0, 8.0, infinite, infinite, 0.0, -3.0]);
+    let nan = f32::from_bits(0x7fc0_0000);
+    // -4.3 + 4 is exact; the sum with 2 is rounded.
+    let expected = [-4.3f32 + 4.0 + 2.0, -1.5, 5.0, infinite, 1.0, nan, 0.0];
+    assert_eq!(result(Arithmetic::Modulo, &[&row(&a), &row(&b)]), Ok(row(&expected)));
+    let wide = result(Arithmetic::Modulo, &[&row(&[7.5f64, 6.0, 6.0]), &row(&[-3f64, -3.0, 3.0])]);
+    assert_eq!(wide, Ok(row(&[-1.5f64, -0.0, 0.0])));
+}
+
+#[test]
 fn integer_powers_are_exact_whatever_the_exponents_type() {
     let base = row(&[1i32, 2, 3]);
     let expected = Ok(row(&[1i32, 32, 729]));
@@ -159,7 +171,8 @@ fn bits_of_bools_and_integers() {
     assert_eq!(result(Elementwise::Not, &[&row(&[0i16, -1])]), Ok(row(&[-1i16, 0])));
     let shifted = result(Elementwise::Bits(Bits::ShiftRight), &[&row(&[16u16, 4, 1]), &row(&[1u16, 2, 16])]);
     assert_eq!(shifted, Ok(row(&[8u16, 1, 0])));
-    assert!(result(Elementwise::Bits(Bits::ShiftLeft), &[&row(&[1i32]), &row(&[1i32])]).is_err());
+    assert!(result(Elementwise::Bits(Bits::ShiftLeft), &[&a, &b]).is_err());
+    assert!(result(Elementwise::Bits(Bits::And), &[&row(&[1f32]), &row(&[1f32])]).is_err());
 }
 
 #[test]
