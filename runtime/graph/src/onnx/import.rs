@@ -16,7 +16,7 @@ use super::tensor::Tensors;
 use crate::graph::{Graph, ValueId};
 use crate::inspect::Unsupported;
 use crate::limits::within;
-use crate::{Fact, Inspection, ModelError, ModelLimits, OpError, Tensor};
+use crate::{DType, Fact, Inspection, ModelError, ModelLimits, OpError, Tensor};
 
 /// Versions of the file format whose meaning is known.
 const FORMATS: std::ops::RangeInclusive<i64> = 3..=14;
@@ -24,14 +24,14 @@ const FORMATS: std::ops::RangeInclusive<i64> = 3..=14;
 /// Reads a model's graph.
 pub(crate) fn graph(model: ModelProto, beside: &dyn Beside, limits: &ModelLimits) -> Result<Graph, ModelError> {
     let (mut importer, proto) = Importer::new(model, beside, limits)?;
-    Ok(importer.graph(proto)?.graph)
+    Ok(importer.graph(proto, &[])?.graph)
 }
 
 /// Reads a model as far as it is built, and notes the rest.
 pub(crate) fn inspect(model: ModelProto, beside: &dyn Beside, limits: &ModelLimits) -> Result<Inspection, ModelError> {
     let (mut importer, proto) = Importer::new(model, beside, limits)?;
     importer.notes = Some(Notes::default());
-    let graph = importer.graph(proto)?.graph;
+    let graph = importer.graph(proto, &[])?.graph;
     let Notes { operators, unsupported } = importer.notes.unwrap_or_default();
     Ok(Inspection { operators, unsupported, ..Inspection::of(&graph) })
 }
@@ -102,17 +102,18 @@ impl<'a> Importer<'a> {
         Ok((importer, proto))
     }
 
-    fn graph(&mut self, proto: GraphProto) -> Result<Body, ModelError> {
+    /// Reads a graph. `given` are the types of what a body is given: its inputs need not declare them.
+    fn graph(&mut self, proto: GraphProto, given: &[Option<DType>]) -> Result<Body, ModelError> {
         within("bodies within bodies", self.scopes.len(), self.limits.nesting)?;
         let scope = Scope::new(self.declarations(&proto));
         self.scopes.push(scope);
-        let filled = self.fill(proto);
+        let filled = self.fill(proto, given);
         let scope = self.scopes.pop().expect("pushed above");
         filled.map(|()| scope.body)
     }
 
     /// Reads a graph into the innermost scope.
-    fn fill(&mut self, proto: GraphProto) -> Result<(), ModelError> {
+    fn fill(&mut self, proto: GraphProto, given: &[Option<DType>]) -> Result<(), ModelError> {
         if !proto.sparse_initializer.is_empty() {
             let reason = OpError::unsupported("sparse initializers");
             let read = Err(ModelError::Value { value: proto.name, reason });
@@ -122,8 +123,8 @@ impl<'a> Importer<'a> {
             let read = self.initializer(&tensor);
             self.or_noted(read, &[tensor.name])?;
         }
-        for input in proto.input {
-            let read = self.input(&input);
+        for (place, input) in proto.input.into_iter().enumerate() {
+            let read = self.input(&input, given.get(place).copied().flatten());
             self.or_noted(read, &[input.name])?;
         }
         self.nodes(proto.node)?;
@@ -211,12 +212,12 @@ impl<'a> Importer<'a> {
 
     /// What the caller gives. An input that is an initializer too is a constant: that is how older files list weights;
     /// in newer ones the initializer is what the input is if it is not given.
-    fn input(&mut self, proto: &ValueInfoProto) -> Result<(), ModelError> {
+    fn input(&mut self, proto: &ValueInfoProto, given: Option<DType>) -> Result<(), ModelError> {
         let scope = self.scope();
         if scope.find(&proto.name).is_some_and(|id| scope.body.graph.constants.contains_key(&id)) {
             return Ok(());
         }
-        let fact = declared(proto, self.limits)?;
+        let fact = declared(proto, self.limits)?.or_else(|| given.map(Fact::of_type));
         if fact.is_none() && self.scopes.len() == 1 {
             return Err(ModelError::Value { value: proto.name.clone(), reason: OpError::new("it has no type") });
         }

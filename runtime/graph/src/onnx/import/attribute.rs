@@ -3,23 +3,29 @@
 use std::collections::BTreeMap;
 
 use super::Importer;
+use crate::graph::ValueId;
 use crate::limits::within;
 use crate::onnx::Attribute;
 use crate::onnx::proto::{AttributeKind, AttributeProto};
-use crate::{ModelError, OpError, Tensor};
+use crate::{DType, ModelError, OpError, Tensor};
 
 impl Importer<'_> {
-    /// A node's attributes, by name; bodies are imported. `at` makes an error of the node.
+    /// A node's attributes, by name; bodies are imported, which are given the node's operands or parts of them. `at`
+    /// makes an error of the node.
     pub(super) fn attributes(
         &mut self,
         protos: Vec<AttributeProto>,
+        operands: &[Option<ValueId>],
         at: &dyn Fn(OpError) -> ModelError,
     ) -> Result<BTreeMap<String, Attribute>, ModelError> {
+        let graph = &self.scope().body.graph;
+        let dtype = |id: &Option<ValueId>| Some(graph.value((*id)?).fact.as_ref()?.dtype);
+        let given: Vec<_> = operands.iter().map(dtype).collect();
         let mut attributes = BTreeMap::new();
         for proto in protos {
             within("bytes in a name", proto.name.len(), self.limits.name_bytes)?;
             let name = proto.name.clone();
-            let value = self.attribute(proto, at)?;
+            let value = self.attribute(proto, &given, at)?;
             if attributes.insert(name.clone(), value).is_some() {
                 return Err(at(OpError::new(format!("attribute {name} is there twice"))));
             }
@@ -30,6 +36,7 @@ impl Importer<'_> {
     fn attribute(
         &mut self,
         proto: AttributeProto,
+        given: &[Option<DType>],
         at: &dyn Fn(OpError) -> ModelError,
     ) -> Result<Attribute, ModelError> {
         let name = &proto.name;
@@ -55,7 +62,7 @@ impl Importer<'_> {
                 tensor.map(Attribute::Tensor).map_err(at)
             }
             Ok(AttributeKind::Graph) => {
-                let body = self.graph(*proto.g.ok_or_else(lacking)?)?;
+                let body = self.graph(*proto.g.ok_or_else(lacking)?, given)?;
                 Ok(Attribute::Graph(Box::new(body)))
             }
             Ok(AttributeKind::Undefined) | Err(_) => Err(at(OpError::new(format!("attribute {name} has no type")))),

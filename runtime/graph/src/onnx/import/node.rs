@@ -32,7 +32,7 @@ impl Importer<'_> {
         let at = |reason| ModelError::at(&name, &operator, reason);
         let opset = self.opset(&domain).map_err(at)?;
         let inputs = self.operands(&name, &proto.input)?;
-        let attributes = self.attributes(proto.attribute, &at)?;
+        let attributes = self.attributes(proto.attribute, &inputs, &at)?;
         if operator == "Constant" {
             let tensor = constant(attributes).map_err(at)?;
             let [output] = &proto.output[..] else { return Err(at(OpError::new("a constant is one result"))) };
