@@ -15,14 +15,26 @@ pub enum OpError {
 }
 
 impl OpError {
+    /// Bytes of a reason, which may hold a model's numbers: beyond, it ends with dots.
+    const LONGEST_BYTES: usize = 512;
+
     /// What makes no sense.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self::Wrong(reason.into())
+        Self::Wrong(Self::shortened(reason.into()))
     }
 
     /// What is not built.
     pub fn unsupported(what: impl Into<String>) -> Self {
-        Self::Unsupported(what.into())
+        Self::Unsupported(Self::shortened(what.into()))
+    }
+
+    fn shortened(mut reason: String) -> String {
+        if reason.len() > Self::LONGEST_BYTES {
+            let end = (0..=Self::LONGEST_BYTES).rev().find(|&end| reason.is_char_boundary(end));
+            reason.truncate(end.expect("0 is a boundary"));
+            reason.push('…');
+        }
+        reason
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Inspection {
     pub outputs: Vec<Declared>,
     /// How many nodes each operator has, those in bodies included; its name as the file has it.
     pub operators: BTreeMap<String, usize>,
-    /// Values that are always the same: weights, and other constants.
+    /// Values that are always the same: weights, and other constants, those of bodies included.
     pub constants: usize,
     /// Bytes of their elements.
     pub constant_bytes: u64,

@@ -35,6 +35,20 @@ impl Default for ModelLimits {
     }
 }
 
+impl ModelLimits {
+    /// Looks at a name of the file, which errors may show to people.
+    ///
+    /// # Errors
+    /// If it is too long, or has characters that steer a terminal.
+    pub(crate) fn name(&self, name: &str) -> Result<(), ModelError> {
+        within("bytes in a name", name.len(), self.name_bytes)?;
+        if name.contains(char::is_control) {
+            return Err(ModelError::Malformed(format!("control characters in the name {name:?}")));
+        }
+        Ok(())
+    }
+}
+
 /// # Errors
 /// If more was found than the limit allows.
 pub(crate) fn within(what: &'static str, found: usize, limit: usize) -> Result<(), ModelError> {

@@ -5,14 +5,18 @@ use super::tensor::dtype;
 use crate::limits::within;
 use crate::{Dim, Fact, ModelError, ModelLimits, OpError};
 
-/// A declared type and shape; none if nothing is declared, as inputs of bodies may leave it open.
+/// A declared type and shape; none if nothing is declared, as inputs and outputs of bodies may leave it open.
 ///
 /// # Errors
 /// If it is no tensor's, or of elements that are not supported, or beyond a limit.
 pub(crate) fn declared(value: &ValueInfoProto, limits: &ModelLimits) -> Result<Option<Fact>, ModelError> {
-    let Some(TypeProto { tensor_type }) = &value.r#type else { return Ok(None) };
     let wrong = |reason| ModelError::Value { value: value.name.clone(), reason };
-    let tensor = tensor_type.as_ref().ok_or_else(|| wrong(OpError::unsupported("a value that is no tensor")))?;
+    let Some(declared) = &value.r#type else { return Ok(None) };
+    if *declared == TypeProto::default() {
+        return Ok(None);
+    }
+    let tensor = declared.tensor_type.as_ref();
+    let tensor = tensor.ok_or_else(|| wrong(OpError::unsupported("a value that is no tensor")))?;
     let dtype = dtype(tensor.elem_type.into()).map_err(wrong)?;
     let shape = tensor.shape.as_ref().map(|TensorShapeProto { dim }| {
         within("dimensions of a value", dim.len(), limits.rank)?;
@@ -21,13 +25,16 @@ pub(crate) fn declared(value: &ValueInfoProto, limits: &ModelLimits) -> Result<O
     Ok(Some(Fact { dtype, shape: shape.transpose()?, value: None }))
 }
 
-/// Exporters write -1, or an empty name, for a size that they do not know.
+/// Exporters write -1, or one of these names, for a size that they do not know.
+const UNKNOWN: [&str; 3] = ["", "?", "None"];
+
 fn dimension(proto: &DimensionProto, limits: &ModelLimits) -> Result<Dim, ModelError> {
     match (proto.dim_value, proto.dim_param.as_deref()) {
         (Some(size), _) => Ok(usize::try_from(size).map_or(Dim::Unknown, Dim::Size)),
-        (None, None | Some("")) => Ok(Dim::Unknown),
+        (None, None) => Ok(Dim::Unknown),
+        (None, Some(name)) if UNKNOWN.contains(&name) => Ok(Dim::Unknown),
         (None, Some(name)) => {
-            within("bytes in a name", name.len(), limits.name_bytes)?;
+            limits.name(name)?;
             Ok(Dim::Named(name.into()))
         }
     }

@@ -32,8 +32,8 @@ pub(crate) fn inspect(model: ModelProto, beside: &dyn Beside, limits: &ModelLimi
     let (mut importer, proto) = Importer::new(model, beside, limits)?;
     importer.notes = Some(Notes::default());
     let graph = importer.graph(proto, &[])?.graph;
-    let Notes { operators, unsupported } = importer.notes.unwrap_or_default();
-    Ok(Inspection { operators, unsupported, ..Inspection::of(&graph) })
+    let Notes { operators, constants, constant_bytes, unsupported } = importer.notes.unwrap_or_default();
+    Ok(Inspection { operators, constants, constant_bytes, unsupported, ..Inspection::of(&graph) })
 }
 
 /// ONNX's own domain has two names.
@@ -72,6 +72,8 @@ struct Importer<'a> {
 #[derive(Default)]
 struct Notes {
     operators: BTreeMap<String, usize>,
+    constants: usize,
+    constant_bytes: u64,
     unsupported: Vec<Unsupported>,
 }
 
@@ -89,7 +91,7 @@ impl<'a> Importer<'a> {
         let proto = model.graph.ok_or_else(|| ModelError::Malformed("it has no graph".into()))?;
         let importer = Self {
             limits,
-            tensors: Tensors::new(beside, limits.rank),
+            tensors: Tensors::new(beside, limits),
             functions: Functions::new(model.functions, domain),
             opsets: opsets(model.opset_import),
             scopes: Vec::new(),
@@ -189,7 +191,7 @@ impl<'a> Importer<'a> {
 
     /// Counts a value and looks at its name.
     fn admit(&mut self, name: &str) -> Result<(), ModelError> {
-        within("bytes in a name", name.len(), self.limits.name_bytes)?;
+        self.limits.name(name)?;
         self.values += 1;
         within("values", self.values, self.limits.values)
     }
@@ -201,6 +203,10 @@ impl<'a> Importer<'a> {
 
     fn define_constant(&mut self, name: &str, tensor: Tensor) -> Result<ValueId, ModelError> {
         self.admit(name)?;
+        if let Some(notes) = &mut self.notes {
+            notes.constants += 1;
+            notes.constant_bytes = notes.constant_bytes.saturating_add(tensor.bytes().len() as u64);
+        }
         self.scope().define_constant(name, tensor).ok_or_else(|| twice(name))
     }
 

@@ -163,11 +163,19 @@ pub(crate) struct ValueInfoProto {
     pub(crate) r#type: Option<TypeProto>,
 }
 
-/// A type: a tensor's, or one that is refused.
+/// A type: a tensor's, or one that is refused, whose bytes are not read.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub(crate) tensor_type: Option<TensorTypeProto>,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    pub(crate) sequence_type: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub(crate) map_type: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "8")]
+    pub(crate) sparse_tensor_type: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "9")]
+    pub(crate) optional_type: Option<Bytes>,
 }
 
 /// A tensor's type; without a shape, not even the number of dimensions is known.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Beside;
 use super::proto::TensorProto;
 use crate::tensor::elements;
-use crate::{DType, Element, OpError, Tensor};
+use crate::{DType, Element, ModelLimits, OpError, Tensor};
 
 /// Where elements lie: in the model's file, or in another.
 const LOCATION_DEFAULT: i32 = 0;
@@ -47,13 +47,13 @@ pub(crate) struct Tensors<'a> {
     beside: &'a dyn Beside,
     /// Files that were asked for, so that each is mapped once.
     files: BTreeMap<String, Option<Bytes>>,
-    rank: usize,
+    limits: &'a ModelLimits,
 }
 
 impl<'a> Tensors<'a> {
-    /// Tensors of at most `rank` dimensions.
-    pub(crate) fn new(beside: &'a dyn Beside, rank: usize) -> Self {
-        Self { beside, files: BTreeMap::new(), rank }
+    /// Tensors within limits.
+    pub(crate) fn new(beside: &'a dyn Beside, limits: &'a ModelLimits) -> Self {
+        Self { beside, files: BTreeMap::new(), limits }
     }
 
     /// The elements of one.
@@ -76,8 +76,9 @@ impl<'a> Tensors<'a> {
     }
 
     fn shape(&self, dims: &[i64]) -> Result<Vec<usize>, OpError> {
-        if dims.len() > self.rank {
-            return Err(OpError::new(format!("{} dimensions, and {} are allowed", dims.len(), self.rank)));
+        let limit = self.limits.rank;
+        if dims.len() > limit {
+            return Err(OpError::new(format!("{} dimensions, and {limit} are allowed", dims.len())));
         }
         let size = |&dim| usize::try_from(dim).map_err(|_| OpError::new(format!("shape {dims:?} has a negative size")));
         dims.iter().map(size).collect()
@@ -92,6 +93,7 @@ impl<'a> Tensors<'a> {
             Some(Err(_)) => Err(OpError::new(format!("the {key} of its external data is no number of bytes"))),
         };
         let location = entry("location").ok_or_else(|| OpError::new("its external data has no location"))?;
+        self.limits.name(location).map_err(|error| OpError::new(format!("the location of its data: {error}")))?;
         let offset: usize = number("offset")?.unwrap_or(0);
         let length = number("length")?.unwrap_or(needed);
         let beside = self.beside;
@@ -150,12 +152,15 @@ mod tests {
     use super::*;
     use crate::onnx::proto::StringStringEntryProto;
 
+    const LIMITS: ModelLimits =
+        ModelLimits { file_bytes: 0, fields: 0, nodes: 0, values: 0, nesting: 0, rank: 4, name_bytes: 16 };
+
     fn proto(code: i32, dims: &[i64]) -> TensorProto {
         TensorProto { data_type: code, dims: dims.to_vec(), ..TensorProto::default() }
     }
 
     fn read(proto: TensorProto) -> Result<Tensor, OpError> {
-        Tensors::new(&(), 4).read(&proto)
+        Tensors::new(&(), &LIMITS).read(&proto)
     }
 
     #[test]
@@ -229,7 +234,7 @@ mod tests {
         let read = |entries: &[(&str, &str)], dims: &[i64]| {
             let entry = |&(key, value): &(&str, &str)| StringStringEntryProto { key: key.into(), value: value.into() };
             let external_data = entries.iter().map(entry).collect();
-            Tensors::new(&Weights, 4).read(&TensorProto { external_data, data_location: 1, ..proto(2, dims) })
+            Tensors::new(&Weights, &LIMITS).read(&TensorProto { external_data, data_location: 1, ..proto(2, dims) })
         };
         let place = |offset, length| [("location", "weights"), ("offset", offset), ("length", length)];
         assert_eq!(read(&place("4", "3"), &[3]).unwrap(), Tensor::new(&[3], &[4u8, 5, 6]));
@@ -245,6 +250,16 @@ mod tests {
             (&place("4", "3")[..], 4, "3 bytes are no u8 of shape [4]"),
             (&place("-1", "3")[..], 3, "the offset of its external data is no number of bytes"),
             (&[("location", "elsewhere")][..], 1, "there is no file elsewhere"),
+            (
+                &[("location", "\u{1b}[2J")][..],
+                1,
+                "the location of its data: the model is malformed: control characters in the name \"\\u{1b}[2J\"",
+            ),
+            (
+                &[("location", "seventeen letters")][..],
+                1,
+                "the location of its data: the model has 17 bytes in a name, and 16 are allowed",
+            ),
             (&[][..], 1, "its external data has no location"),
         ] {
             assert_eq!(read(entries, &[dims]).unwrap_err().to_string(), expected);

@@ -22,7 +22,7 @@ fn dim(value: i64) -> DimensionProto {
 fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
     let shape = Some(TensorShapeProto { dim: dims.iter().map(|&size| dim(size)).collect() });
     let tensor_type = Some(TensorTypeProto { elem_type, shape });
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type, ..TypeProto::default() }) }
 }
 
 fn untyped(name: &str) -> ValueInfoProto {
@@ -81,19 +81,23 @@ fn names(graph: &Graph, ids: &[ValueId]) -> Vec<String> {
 #[test]
 fn inputs_are_what_the_caller_gives_and_no_constants() {
     let mut sizes = value("x", FLOAT, &[-1, 3]);
-    let named = DimensionProto { dim_param: Some("batch".into()), ..DimensionProto::default() };
+    let named = |name: &str| DimensionProto { dim_param: Some(name.into()), ..DimensionProto::default() };
     let tensor = sizes.r#type.as_mut().and_then(|it| it.tensor_type.as_mut()).unwrap();
-    tensor.shape.as_mut().unwrap().dim.push(named);
+    tensor.shape.as_mut().unwrap().dim.extend([named("batch"), named("?"), DimensionProto::default()]);
     let graph = read_graph(GraphProto {
         input: vec![sizes, value("w", INT64, &[])],
         initializer: vec![scalar("w", 5), scalar("unlisted", 6)],
-        output: vec![untyped("x"), value("unlisted", INT64, &[])],
+        output: vec![
+            ValueInfoProto { r#type: Some(TypeProto::default()), ..untyped("x") },
+            value("unlisted", INT64, &[]),
+        ],
         ..GraphProto::default()
     })
     .unwrap();
     assert_eq!(names(&graph, &graph.inputs), ["x"]);
     assert_eq!(names(&graph, &graph.outputs), ["x", "unlisted"]);
-    let expected = Fact::new(DType::F32, [Dim::Unknown, Dim::Size(3), Dim::Named("batch".into())]);
+    let expected =
+        Fact::new(DType::F32, [Dim::Unknown, Dim::Size(3), Dim::Named("batch".into()), Dim::Unknown, Dim::Unknown]);
     assert_eq!(graph.value(graph.inputs[0]).fact, Some(expected));
     assert_eq!(graph.constants[&graph.outputs[1]], Tensor::scalar(6i64));
 }
@@ -236,6 +240,8 @@ fn what_makes_no_sense_is_refused_at_its_place() {
     let flags = || AttributeProto { i: 1, ..attribute("value_int", AttributeKind::Int) };
     let double = NodeProto { attribute: vec![flags(), flags()], ..node("Constant", &[], &["k"]) };
     let empty = NodeProto { attribute: vec![attribute("value", AttributeKind::Tensor)], ..double.clone() };
+    let sequence = TypeProto { sequence_type: Some(Bytes::new()), ..TypeProto::default() };
+    let sequence = ValueInfoProto { r#type: Some(sequence), ..untyped("x") };
     for (graph, expected) in [
         (body(twice, &["k"]), "value k: it is defined twice"),
         (with_x(body(vec![constant("x", 1)], &["x"])), "value x: it is defined twice"),

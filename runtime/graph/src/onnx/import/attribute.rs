@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Importer;
 use crate::graph::ValueId;
-use crate::limits::within;
 use crate::onnx::Attribute;
 use crate::onnx::proto::{AttributeKind, AttributeProto};
 use crate::{DType, ModelError, OpError, Tensor};
@@ -23,7 +22,7 @@ impl Importer<'_> {
         let given: Vec<_> = operands.iter().map(dtype).collect();
         let mut attributes = BTreeMap::new();
         for proto in protos {
-            within("bytes in a name", proto.name.len(), self.limits.name_bytes)?;
+            self.limits.name(&proto.name)?;
             let name = proto.name.clone();
             let value = self.attribute(proto, &given, at)?;
             if attributes.insert(name.clone(), value).is_some() {
@@ -43,7 +42,9 @@ impl Importer<'_> {
         let lacking = || at(OpError::new(format!("attribute {name} has no value")));
         let text = |bytes: bytes::Bytes| {
             let text = String::from_utf8(bytes.into());
-            text.map_err(|_| at(OpError::new(format!("attribute {name} is no UTF-8"))))
+            let text = text.map_err(|_| at(OpError::new(format!("attribute {name} is no UTF-8"))))?;
+            self.limits.name(&text)?;
+            Ok(text)
         };
         if !proto.ref_attr_name.is_empty() {
             return Err(at(OpError::new(format!("attribute {name} refers to a function's, and this is none"))));

@@ -3,7 +3,6 @@
 use super::attribute::constant;
 use super::{Importer, domain, qualified};
 use crate::graph::{Node, ValueId};
-use crate::limits::within;
 use crate::onnx::Source;
 use crate::onnx::declared::refine;
 use crate::onnx::proto::NodeProto;
@@ -19,7 +18,7 @@ impl Importer<'_> {
     pub(super) fn node(&mut self, mut proto: NodeProto) -> Result<(), ModelError> {
         let name = self.node_name(&proto);
         for name in [&proto.name, &proto.op_type, &proto.domain] {
-            within("bytes in a name", name.len(), self.limits.name_bytes)?;
+            self.limits.name(name)?;
         }
         let domain = domain(std::mem::take(&mut proto.domain));
         if let Some(function) = self.functions.called(&domain, &proto) {
