@@ -1,6 +1,7 @@
 //! Matrix products of floats, integers and block weights, and attention.
 
 mod attention; // queries, keys and values
+mod block; // weights in blocks of few bits
 mod integer; // products of bytes: MatMulInteger and what is built on it
 mod matmul; // MatMul and Gemm
 mod rotary; // places, as angles
@@ -12,6 +13,7 @@ use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
 
 pub use attention::{Attention, Shown};
+pub use block::{BLOCK, BitsMatMul, BlockFormat, BlockMatMul, BlockRows};
 pub use integer::{IntegerForm, IntegerMatMul};
 pub use matmul::{MatMul, MatMulForm};
 pub use rotary::Rotary;
@@ -27,6 +29,12 @@ pub enum Product {
     Attention(Attention),
     /// RotaryEmbedding.
     Rotary(Rotary),
+    /// Products with the blocks of GGUF files.
+    BlockMatMul(BlockMatMul),
+    /// Rows of such blocks.
+    BlockRows(BlockRows),
+    /// MatMulNBits.
+    Bits(BitsMatMul),
 }
 
 /// Reads a node, if its operator belongs here.
@@ -37,6 +45,7 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "com.microsoft.FusedMatMul" => Product::MatMul(MatMul::fused(source)?),
         "Attention" => Product::Attention(Attention::read(source)?),
         "RotaryEmbedding" | "com.microsoft.RotaryEmbedding" => Product::Rotary(Rotary::read(source)?),
+        "com.microsoft.MatMulNBits" => Product::Bits(BitsMatMul::read(source)?),
         operator => match IntegerForm::named(operator) {
             Some(form) => Product::Integer(IntegerMatMul { form }),
             None => return Ok(None),
@@ -52,6 +61,9 @@ impl Product {
             Self::Integer(op) => op,
             Self::Attention(op) => op,
             Self::Rotary(op) => op,
+            Self::BlockMatMul(op) => op,
+            Self::BlockRows(op) => op,
+            Self::Bits(op) => op,
         }
     }
 }
