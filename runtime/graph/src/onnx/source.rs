@@ -190,3 +190,25 @@ impl Source<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+impl<'a> Source<'a> {
+    /// A node by itself, without operands, for tests of how a family reads its attributes.
+    pub(crate) fn alone(
+        graph: &'a mut Graph,
+        (domain, operator, opset): (&str, &str, i64),
+        attributes: &[(&str, Attribute)],
+    ) -> Self {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Self {
+            graph,
+            name: "alone".into(),
+            operator: operator.into(),
+            domain: domain.into(),
+            opset,
+            attributes: attributes.collect(),
+            inputs: Vec::new(),
+            outputs: vec![None],
+        }
+    }
+}

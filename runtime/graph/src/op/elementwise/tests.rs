@@ -4,8 +4,9 @@ use half::{bf16, f16};
 use poai_numerics::{Kernels, Unary};
 
 use super::{Arithmetic, Bits, Comparison, Elementwise, Fold, Kind};
+use crate::onnx::{Attribute, Source};
 use crate::op::Operation as _;
-use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
+use crate::{Cpu, DType, Dim, Fact, Graph, Op, OpError, Tensor};
 
 /// Infers and runs; the inferred fact has to be that of the result.
 fn outcome(op: &Elementwise, operands: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
@@ -221,4 +222,44 @@ fn dropout_keeps_all_in_inference() {
     let trains = Err(OpError::unsupported("Dropout as training has it"));
     assert_eq!(result(Elementwise::Dropout, &[&x, &ratio, &training(1)]), trains);
     assert_eq!(outcome(&Elementwise::Dropout, &[Some(&x), None, Some(&training(1))]), trains);
+}
+
+/// What a node is read as; each of its attributes has to be.
+fn read(node: (&str, &str, i64), attributes: &[(&str, Attribute)]) -> Result<Option<Op>, OpError> {
+    let mut graph = Graph::default();
+    let mut source = Source::alone(&mut graph, node, attributes);
+    let op = super::import(&mut source)?;
+    assert!(source.attributes.is_empty(), "{node:?}: {:?}", source.attributes);
+    Ok(op)
+}
+
+#[test]
+fn forms_of_all_versions_are_read() {
+    let (int, float) = (Attribute::Int, Attribute::Float);
+    let text = |text: &str| Attribute::Text(text.into());
+    let function = Elementwise::Function;
+    for (node, attributes, expected) in [
+        (("", "Relu", 14), vec![], function(Unary::Relu)),
+        (("", "Clip", 6), vec![("min", float(-1.0))], function(Unary::Clip { low: -1.0, high: f32::MAX })),
+        (("", "Clip", 11), vec![], Elementwise::Clip),
+        (("", "Dropout", 7), vec![("ratio", float(0.5))], Elementwise::Dropout),
+        (("", "Dropout", 13), vec![("seed", int(1))], Elementwise::Dropout),
+        (("", "Mod", 10), vec![], Elementwise::Arithmetic(Arithmetic::Modulo)),
+        (("", "Mod", 10), vec![("fmod", int(1))], Elementwise::Arithmetic(Arithmetic::Remainder)),
+        (("", "Gelu", 20), vec![("approximate", text("tanh"))], function(Unary::GeluTanh)),
+        (("", "Cast", 19), vec![("to", int(10)), ("saturate", int(1))], Elementwise::Cast(DType::F16)),
+        (("", "BitShift", 11), vec![("direction", text("LEFT"))], Elementwise::Bits(Bits::ShiftLeft)),
+        (("", "LeakyRelu", 16), vec![], function(Unary::LeakyRelu(0.01))),
+        (("", "Swish", 24), vec![], function(Unary::Silu)),
+        (("com.microsoft", "Gelu", 1), vec![], function(Unary::Gelu)),
+        (("com.microsoft", "QuickGelu", 1), vec![], Elementwise::Swish(1.702)),
+        (("com.microsoft", "FastGelu", 1), vec![], Elementwise::Biased(Unary::GeluTanh)),
+    ] {
+        assert_eq!(read(node, &attributes), Ok(Some(expected.into())), "{node:?}");
+    }
+    assert_eq!(read(("", "MatMul", 13), &[]), Ok(None));
+    assert_eq!(read(("other", "Relu", 13), &[]), Ok(None));
+    assert!(read(("", "Cast", 13), &[]).is_err());
+    assert!(read(("", "BitShift", 11), &[("direction", text("UP"))]).is_err());
+    assert_eq!(read(("", "Celu", 12), &[("alpha", float(0.0))]), Err(OpError::unsupported("Celu with alpha 0")));
 }

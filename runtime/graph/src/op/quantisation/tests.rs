@@ -3,9 +3,10 @@
 use poai_numerics::{Kernels, Unary};
 
 use super::{Between, Quantisation, Scaling};
+use crate::onnx::{Attribute, Source};
 use crate::op::Operation as _;
 use crate::op::elementwise::Arithmetic;
-use crate::{Cpu, DType, Fact, OpError, Tensor};
+use crate::{Cpu, DType, Fact, Graph, OpError, Tensor};
 
 const WHOLE: Scaling = Scaling { axis: 1, block: 0, to: None };
 
@@ -121,4 +122,38 @@ fn concatenated_operands_get_one_scale() {
     assert_eq!(joined, Ok(Tensor::new(&[2, 3], &[1u8, 1, 2, 2, 3, 4])));
     let wrong = result(&concat, &[&two, &zero, &a, &one, &zero, &row(&[1u8]), &two, &zero]);
     assert!(wrong.is_err());
+}
+
+#[test]
+fn forms_of_all_versions_are_read() {
+    let int = Attribute::Int;
+    for (node, attributes, expected) in [
+        (("", "QuantizeLinear", 10), vec![], Quantisation::Quantise(WHOLE)),
+        (
+            ("", "QuantizeLinear", 23),
+            vec![("axis", int(-1)), ("block_size", int(32)), ("output_dtype", int(5)), ("precision", int(1))],
+            Quantisation::Quantise(Scaling { axis: -1, block: 32, to: Some(DType::I16) }),
+        ),
+        (
+            ("", "QuantizeLinear", 21),
+            vec![("saturate", int(1)), ("output_dtype", int(0))],
+            Quantisation::Quantise(WHOLE),
+        ),
+        (("com.microsoft", "DequantizeLinear", 1), vec![], Quantisation::Dequantise(WHOLE)),
+        (("com.microsoft", "QLinearMul", 1), vec![], Quantisation::Between(Between::Arithmetic(Arithmetic::Mul))),
+        (
+            ("com.microsoft", "QLinearSoftmax", 1),
+            vec![("axis", int(1)), ("opset", int(12))],
+            Quantisation::Between(Between::Softmax { axis: 1, flat: true }),
+        ),
+    ] {
+        let mut graph = Graph::default();
+        let mut source = Source::alone(&mut graph, node, &attributes);
+        assert_eq!(super::import(&mut source), Ok(Some(expected.into())), "{node:?}");
+        assert!(source.attributes.is_empty(), "{node:?}: {:?}", source.attributes);
+    }
+    let mut graph = Graph::default();
+    let narrow = [("output_dtype", int(22))];
+    let refused = super::import(&mut Source::alone(&mut graph, ("", "QuantizeLinear", 21), &narrow));
+    assert_eq!(refused, Err(OpError::unsupported("elements of type int4")));
 }
