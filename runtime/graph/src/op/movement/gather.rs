@@ -52,7 +52,7 @@ impl Gather {
 }
 
 /// Of each group of `size` parts, those at `places`.
-fn write_parts<T: Pod>(from: &[T], size: usize, part: usize, places: &[usize], to: &mut [T]) {
+pub(super) fn write_parts<T: Pod>(from: &[T], size: usize, part: usize, places: &[usize], to: &mut [T]) {
     if to.is_empty() {
         return;
     }

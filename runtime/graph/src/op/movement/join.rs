@@ -1,4 +1,4 @@
-//! Tensors one behind the other, and apart again: Concat, Split.
+//! Tensors one behind the other: Concat.
 
 use super::{carried, moved};
 use crate::onnx::Source;
