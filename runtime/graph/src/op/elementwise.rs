@@ -12,6 +12,8 @@ mod function; // functions of one number
 mod import; // the ONNX forms
 mod integer; // arithmetic of whole numbers
 mod spread; // operands of different shapes
+#[cfg(test)]
+mod tests;
 
 use poai_numerics::Unary;
 
@@ -33,6 +35,8 @@ pub enum Elementwise {
     Biased(Unary),
     /// `x · sigmoid(alpha · x)`, three operations.
     Swish(f32),
+    /// The first operand's [`Self::Swish`] of this alpha times the second operand, which has the same shape.
+    SwiGlu(f32),
     /// An operation on two numbers.
     Arithmetic(Arithmetic),
     /// An operation on any number of operands.
@@ -64,6 +68,7 @@ impl Operation for Elementwise {
         match self {
             Self::Function(function) | Self::Biased(function) => function::name(*function),
             Self::Swish(_) => "Swish",
+            Self::SwiGlu(_) => "SwiGLU",
             Self::Arithmetic(operation) => operation.name(),
             Self::Fold(fold) => fold.name(),
             Self::Clip => "Clip",
@@ -85,6 +90,10 @@ impl Operation for Elementwise {
         let alike = |dtype| Fact { dtype, shape: first.shape.clone(), value: None };
         let result = match self {
             Self::Function(_) | Self::Swish(_) | Self::Biased(_) => self.infer_function(inputs)?,
+            Self::SwiGlu(_) => {
+                let second = needed(inputs, 1, "B")?;
+                as_large_as(second, as_large_as(first, self.infer_function(inputs)?)?)?
+            }
             Self::Arithmetic(operation) => {
                 let second = needed(inputs, 1, "B")?;
                 operation.check(first.dtype, second.dtype)?;
@@ -145,7 +154,10 @@ impl Operation for Elementwise {
                 Some(bias) => biased(cpu, *function, first, bias)?,
                 None => function::run(cpu, *function, first)?,
             },
-            Self::Swish(alpha) => swish(cpu, *alpha, first)?,
+            Self::Swish(alpha) => cast::in_f32(cpu, &[first], |operands| swish(cpu, *alpha, operands[0]))?,
+            Self::SwiGlu(alpha) => cast::in_f32(cpu, &[first, second()?], |operands| {
+                arithmetic::run(cpu, Arithmetic::Mul, &swish(cpu, *alpha, operands[0])?, operands[1])
+            })?,
             Self::Arithmetic(operation) => arithmetic::run(cpu, *operation, first, second()?)?,
             Self::Fold(fold) => fold.run(cpu, &inputs.iter().copied().flatten().collect::<Vec<_>>())?,
             Self::Clip => choice::clip(cpu, first, given(inputs, 1), given(inputs, 2))?,
@@ -172,7 +184,12 @@ impl Elementwise {
     fn check_count(&self, found: usize) -> Result<(), OpError> {
         let most = match self {
             Self::Function(_) | Self::Swish(_) | Self::Is(_) | Self::Not | Self::Cast(_) | Self::BitCast(_) => 1,
-            Self::Biased(_) | Self::Arithmetic(_) | Self::Compare(_) | Self::Bits(_) | Self::CastLike => 2,
+            Self::Biased(_)
+            | Self::SwiGlu(_)
+            | Self::Arithmetic(_)
+            | Self::Compare(_)
+            | Self::Bits(_)
+            | Self::CastLike => 2,
             Self::Clip | Self::Where | Self::Dropout => 3,
             Self::Fold(_) => usize::MAX,
         };
@@ -223,12 +240,14 @@ fn biased(cpu: &Cpu, function: Unary, x: &Tensor, bias: &Tensor) -> Result<Tenso
     })
 }
 
+/// Of f32.
 fn swish(cpu: &Cpu, alpha: f32, x: &Tensor) -> Result<Tensor, OpError> {
-    cast::in_f32(cpu, &[x], |operands| {
-        let scaled = arithmetic::run(cpu, Arithmetic::Mul, operands[0], &Tensor::scalar(alpha))?;
-        let gate = function::run(cpu, Unary::Sigmoid, &scaled)?;
-        arithmetic::run(cpu, Arithmetic::Mul, operands[0], &gate)
-    })
+    if alpha == 1.0 {
+        return function::run(cpu, Unary::Silu, x);
+    }
+    let scaled = arithmetic::run(cpu, Arithmetic::Mul, x, &Tensor::scalar(alpha))?;
+    let gate = function::run(cpu, Unary::Sigmoid, &scaled)?;
+    arithmetic::run(cpu, Arithmetic::Mul, x, &gate)
 }
 
 fn check_bit_cast(from: DType, to: DType) -> Result<(), OpError> {
@@ -263,6 +282,3 @@ fn infer_dropout(x: &Fact, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpErro
     let mask = Fact { dtype: DType::Bool, shape: x.shape.clone(), value: None };
     Ok(vec![Fact { value: None, ..x.clone() }, mask])
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,6 +39,7 @@ pub(in crate::op) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpErr
         }
         "BitCast" => Elementwise::BitCast(target(source)?),
         "Swish" => swish(source.float("alpha")?.unwrap_or(1.0)),
+        "SwiGLU" => Elementwise::SwiGlu(source.float("alpha")?.unwrap_or(1.0)),
         "com.microsoft.QuickGelu" => swish(source.float("alpha")?.unwrap_or(1.702)),
         "Dropout" => dropout(source)?,
         _ => return Ok(None),

@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 use poai_numerics::{Kernels, Unary};
+use proptest::prelude::*;
 
 use super::{Arithmetic, Bits, Comparison, Elementwise, Fold, Kind};
 use crate::onnx::{Attribute, Source};
@@ -197,8 +198,11 @@ fn a_bias_joins_before_the_function() {
     let expected = result(Unary::Gelu, &[&sums]);
     assert_eq!(result(Elementwise::Biased(Unary::Gelu), &[&x, &bias]), expected);
     assert_eq!(result(Elementwise::Biased(Unary::Gelu), &[&sums]), expected);
-    // 0 and 100 · sigmoid(200) are exact.
+    // sigmoid(200) is 1.
     assert_eq!(result(Elementwise::Swish(2.0), &[&row(&[0f32, 100.0])]), Ok(row(&[0f32, 100.0])));
+    let gated = result(Elementwise::SwiGlu(2.0), &[&row(&[0f32, 100.0]), &row(&[5f32, -3.0])]);
+    assert_eq!(gated, Ok(row(&[0f32, -300.0])));
+    assert!(result(Elementwise::SwiGlu(1.0), &[&row(&[0f32, 100.0]), &row(&[5f32])]).is_err());
 }
 
 #[test]
@@ -262,4 +266,118 @@ fn forms_of_all_versions_are_read() {
     assert!(read(("", "Cast", 13), &[]).is_err());
     assert!(read(("", "BitShift", 11), &[("direction", text("UP"))]).is_err());
     assert_eq!(read(("", "Celu", 12), &[("alpha", float(0.0))]), Err(OpError::unsupported("Celu with alpha 0")));
+}
+
+/// Any operator of the family.
+fn operators() -> impl Strategy<Value = Elementwise> {
+    let functions = [
+        Unary::Neg,
+        Unary::Abs,
+        Unary::Sign,
+        Unary::Round,
+        Unary::Sqrt,
+        Unary::Exp,
+        Unary::Sin,
+        Unary::Relu,
+        Unary::LeakyRelu(0.3),
+        Unary::Clip { low: -1.0, high: 2.0 },
+    ];
+    let arithmetic = [
+        Arithmetic::Add,
+        Arithmetic::Sub,
+        Arithmetic::Mul,
+        Arithmetic::Div,
+        Arithmetic::Modulo,
+        Arithmetic::Remainder,
+        Arithmetic::Pow,
+        Arithmetic::Prelu,
+    ];
+    let folds = [Fold::Max, Fold::Min, Fold::Sum, Fold::Mean];
+    let bits = [Bits::And, Bits::Or, Bits::Xor, Bits::ShiftLeft, Bits::ShiftRight];
+    let others = [
+        Elementwise::Biased(Unary::Gelu),
+        Elementwise::SwiGlu(1.5),
+        Elementwise::Clip,
+        Elementwise::Compare(Comparison::Equal),
+        Elementwise::Compare(Comparison::Less),
+        Elementwise::Is(Kind::Infinite { negative: true, positive: false }),
+        Elementwise::Not,
+        Elementwise::Where,
+        Elementwise::CastLike,
+        Elementwise::Dropout,
+    ];
+    prop_oneof![
+        select(&functions).prop_map(Elementwise::Function),
+        select(&arithmetic).prop_map(Elementwise::Arithmetic),
+        select(&folds).prop_map(Elementwise::Fold),
+        select(&bits).prop_map(Elementwise::Bits),
+        select(&others),
+        select(&TYPES).prop_map(Elementwise::Cast),
+        select(&TYPES).prop_map(Elementwise::BitCast),
+    ]
+}
+
+fn select<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
+    proptest::sample::select(values.to_vec())
+}
+
+const TYPES: [DType; 13] = [
+    DType::F32,
+    DType::F64,
+    DType::F16,
+    DType::Bf16,
+    DType::I8,
+    DType::I16,
+    DType::I32,
+    DType::I64,
+    DType::U8,
+    DType::U16,
+    DType::U32,
+    DType::U64,
+    DType::Bool,
+];
+
+/// Any bits in a small shape.
+fn operands(dtype: DType) -> impl Strategy<Value = Tensor> {
+    let sizes = prop::collection::vec(prop_oneof![4 => Just(1usize), 4 => Just(3), 1 => Just(0)], 0..4);
+    let bytes = prop::collection::vec(any::<u8>(), 27 * 8);
+    (sizes, bytes).prop_map(move |(shape, mut bytes)| {
+        bytes.truncate(shape.iter().product::<usize>() * dtype.bytes());
+        if dtype == DType::Bool {
+            bytes.iter_mut().for_each(|byte| *byte &= 1);
+        }
+        Tensor::from_bytes(dtype, &shape, bytes.into()).unwrap()
+    })
+}
+
+/// Up to three operands, mostly of one type.
+fn several() -> impl Strategy<Value = Vec<Tensor>> {
+    let types = (select(&TYPES), select(&TYPES), 0..3usize);
+    types.prop_flat_map(|(dtype, other, place)| {
+        let dtypes: Vec<_> = (0..3).map(|i| if i == place { other } else { dtype }).collect();
+        (dtypes.into_iter().map(operands).collect::<Vec<_>>(), 1..=3usize).prop_map(|(mut operands, count)| {
+            operands.truncate(count);
+            operands
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever inference lets pass has a result of the inferred type and shape, or is an error; and no kernel and no
+    /// number of threads gives other bits.
+    #[test]
+    fn whatever_comes_is_computed_alike_or_refused(op in operators(), operands in several()) {
+        let facts: Vec<_> = operands.iter().map(Fact::of).collect();
+        let operands: Vec<_> = operands.iter().map(Some).collect();
+        if let Ok(inferred) = op.infer(&facts.iter().map(Some).collect::<Vec<_>>()) {
+            let [one, other] = [(Kernels::Scalar, 1), (Kernels::Auto, 2)]
+                .map(|(kernels, threads)| op.run(&Cpu::new(kernels, threads).unwrap(), &operands));
+            prop_assert_eq!(&one, &other);
+            for (fact, result) in inferred.iter().zip(one.iter().flatten()) {
+                prop_assert_eq!((fact.dtype, fact.sizes()), (result.dtype(), Some(result.shape().to_vec())));
+            }
+        }
+    }
 }
