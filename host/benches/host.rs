@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p poai` prints a table and writes `target/bench/host.json`. Each run has a seed of its own, so that
 //! none is answered from a cache. Its peer is the same ask answered with a decline: all of the network, none of the run.
-#![expect(clippy::print_stdout, reason = "a bench tells its results")]
+//! Last comes the whole demo, whose task is built before anything is counted.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use poai_net::{Ask, Identity, Net, NetConfig, PeerId, RunEvent};
 use poai_objects::{EngineName, Limits, Link, Object, Program, Run, World};
 use poai_store::{RAW, Store, StoreLimits};
-use serde::Serialize;
+use poai_testing::bench::{self, Line};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -25,6 +25,9 @@ const CONCURRENT: u64 = 8;
 const ROUNDS: u64 = 40;
 /// Runs before anything is counted: the program is fetched and compiled, the worker warm.
 const WARM_UP: u64 = 20;
+
+/// The demo is to be over before its spectator is bored.
+const DEMO_GOAL_S: f64 = 60.0;
 
 /// A task that does nothing: what is measured is everything around it.
 const NOTHING: &str = r#"
@@ -37,33 +40,15 @@ const NOTHING: &str = r#"
     (canon lift (core func $instance "run") (memory $instance "memory"))))
 "#;
 
-/// One line of the table, in the form that all of poai's benches share.
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
-    better: &'static str,
-    peer: &'static str,
-    peer_value: f64,
-    ratio: f64,
-    goal: Option<f64>,
-}
-
 fn main() -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let host = Host::start(&scratch.path().join("host"))?;
     let store = Store::open(scratch.path().join("store"), StoreLimits::default())?;
     let run = publish(&store)?;
-    let lines = tokio::runtime::Runtime::new()?.block_on(measure(&host, store, &run))?;
-    println!("{:<28} {:>10} {:<7} {:>10} {:>8}  peer", "name", "value", "unit", "peer's", "ratio");
-    for Line { name, value, unit, peer, peer_value, ratio, .. } in &lines {
-        println!("{name:<28} {value:>10.3} {unit:<7} {peer_value:>10.3} {ratio:>8.2}  {peer}");
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("host.json"), serde_json::to_vec_pretty(&lines)?)?;
-    Ok(())
+    let mut lines = tokio::runtime::Runtime::new()?.block_on(measure(&host, store, &run))?;
+    drop(host);
+    lines.push(Line::lower("demo/whole", demo_s(scratch.path())?, "s").goal(DEMO_GOAL_S));
+    Ok(bench::report("host", &lines)?)
 }
 
 /// The tiny program, and a run of it.
@@ -77,7 +62,7 @@ fn publish(store: &Store) -> Result<Run, Failure> {
     Ok(Run { limits, ..Run::new(id, EngineName::CURRENT) })
 }
 
-async fn measure(host: &Host, store: Store, run: &Run) -> Result<[Line; 4], Failure> {
+async fn measure(host: &Host, store: Store, run: &Run) -> Result<Vec<Line>, Failure> {
     let net = Net::start(NetConfig::new(Identity::from_seed([1; 32])), Arc::new(store)).await?;
     let peer = net.dial(host.address.parse()?).await?;
     for seed in 0..WARM_UP {
@@ -100,33 +85,23 @@ async fn measure(host: &Host, store: Store, run: &Run) -> Result<[Line; 4], Fail
     net.shut_down().await;
 
     const PEER: &str = "the same ask, declined";
-    let delay = |name, value: f64, peer_value: f64, goal| Line {
-        name,
-        value,
-        unit: "ms",
-        better: "lower",
-        peer: PEER,
-        peer_value,
-        ratio: value / peer_value,
-        goal,
-    };
-    let rate = |name, value: f64, peer_value: f64| Line {
-        name,
-        value,
-        unit: "runs/s",
-        better: "higher",
-        peer: PEER,
-        peer_value,
-        ratio: value / peer_value,
-        goal: None,
-    };
     let one_by_one = 1e3 / declined.mean_ms;
-    Ok([
-        delay("submit-to-receipt/p50", times.p50_ms, declined.p50_ms, Some(10.0)),
-        delay("submit-to-receipt/p99", times.p99_ms, declined.p99_ms, None),
-        rate("runs/one-by-one", 1e3 / times.mean_ms, one_by_one),
-        rate("runs/eight-at-once", at_once, one_by_one),
+    Ok(vec![
+        Line::lower("submit-to-receipt/p50", times.p50_ms, "ms").beside(PEER, declined.p50_ms).goal(10.0),
+        Line::lower("submit-to-receipt/p99", times.p99_ms, "ms").beside(PEER, declined.p99_ms),
+        Line::higher("runs/one-by-one", 1e3 / times.mean_ms, "runs/s").beside(PEER, one_by_one),
+        Line::higher("runs/eight-at-once", at_once, "runs/s").beside(PEER, one_by_one),
     ])
+}
+
+/// Seconds of the whole demo, between the build of its task and the table at its end. It counts itself.
+fn demo_s(scratch: &Path) -> Result<f64, Failure> {
+    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tasks/digits");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_poai"));
+    demo.args(["--json", "--quiet", "--home"]).arg(scratch.join("demo")).args(["demo", "--task"]).arg(task);
+    let ended = demo.stderr(Stdio::inherit()).output()?;
+    let report: serde_json::Value = serde_json::from_slice(&ended.stdout)?;
+    Ok(report["took_ms"].as_f64().ok_or_else(|| format!("the demo failed: {report}"))? / 1e3)
 }
 
 fn with_seed(run: &Run, seed: u64) -> Run {

@@ -1,7 +1,6 @@
 //! 100 MB between poai and a real Helia node, each way, against the same transfer between two poai peers.
 //!
 //! `cargo bench -p poai-net --bench helia` prints a table and writes `target/bench/helia.json`. Needs `npm`.
-#![expect(clippy::print_stdout, reason = "a bench tells its results")]
 
 #[path = "../tests/helia/node.rs"]
 mod node;
@@ -13,7 +12,7 @@ use cid::Cid;
 use node::Helia;
 use poai_net::{Identity, Net, NetConfig, Sources};
 use poai_store::{Store, StoreLimits, unixfs};
-use serde::Serialize;
+use poai_testing::bench::{self, Line};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -21,19 +20,6 @@ const BYTES: usize = 100_000_000;
 /// Each figure is the median of these.
 const ROUNDS: u64 = 3;
 const TRANSFER_TIMEOUT_MS: u64 = 120_000;
-
-/// One line of the table, in the form that all of poai's benches share.
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
-    better: &'static str,
-    peer: &'static str,
-    peer_value: f64,
-    ratio: f64,
-    goal: Option<f64>,
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -58,25 +44,9 @@ async fn main() -> Result<(), Failure> {
         other.net.shut_down().await;
     }
     let between_us = median(between_us);
-    let line = |name, value: f64| Line {
-        name,
-        value,
-        unit: "MB/s",
-        better: "higher",
-        peer: "between two poai peers",
-        peer_value: between_us,
-        ratio: value / between_us,
-        goal: None,
-    };
+    let line = |name, value| Line::higher(name, value, "MB/s").beside("between two poai peers", between_us);
     let lines = [line("helia/fetches-from-us", median(to_helia)), line("helia/we-fetch", median(from_helia))];
-    println!("{:<24} {:>10} {:<5} {:>10} {:>8}  peer", "name", "value", "unit", "peer's", "ratio");
-    for Line { name, value, unit, peer, peer_value, ratio, .. } in &lines {
-        println!("{name:<24} {value:>10.1} {unit:<5} {peer_value:>10.1} {ratio:>8.2}  {peer}");
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("helia.json"), serde_json::to_vec_pretty(&lines)?)?;
-    Ok(())
+    Ok(bench::report("helia", &lines)?)
 }
 
 /// A poai peer with a store on disk.

@@ -1,12 +1,11 @@
 //! Blocks and runs between two processes on loopback, against plain TCP in the same run.
 //!
 //! `cargo bench -p poai-net` prints a table and writes `target/bench/net.json`.
-#![expect(clippy::print_stdout, reason = "a bench tells its results")]
+#![expect(clippy::print_stdout, reason = "the other process says where it listens")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use poai_objects::{
     Claim, EngineName, Fuel, Object, Outcome, ProgramId, Receipt, Run, SecretKey, Signed, Telemetry, TraceId,
 };
 use poai_store::{InUse, RAW, Store, StoreError, StoreLimits, Verified};
-use serde::Serialize;
+use poai_testing::bench::{self, Line};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,19 +34,6 @@ const RUNS: usize = 500;
 /// Each transfer is the best of these.
 const ROUNDS: usize = 3;
 
-/// One line of the table, in the form that all of poai's benches share.
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
-    better: &'static str,
-    peer: &'static str,
-    peer_value: f64,
-    ratio: f64,
-    goal: Option<f64>,
-}
-
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
@@ -60,9 +46,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure() -> Result<(), Failure> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let scratch = tempfile::tempdir_in(&folder)?;
+    let scratch = tempfile::tempdir_in(bench::folder()?)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let (mut memory, mut store) = (0_f64, 0_f64);
     let mut tcp = Tcp { mb_per_s: 0.0, round_trip_ms: f64::MAX };
@@ -77,39 +61,17 @@ fn measure() -> Result<(), Failure> {
     }
     let small = runtime.block_on(small_blocks(Process::start(&["serve-memory"])?))?;
     let run = runtime.block_on(runs(Process::start(&["serve-memory"])?))?;
-    let speed = |name, value, goal| Line {
-        name,
-        value,
-        unit: "MB/s",
-        better: "higher",
-        peer: "plain TCP copy, not encrypted, not checked",
-        peer_value: tcp.mb_per_s,
-        ratio: value / tcp.mb_per_s,
-        goal,
-    };
-    let delay = |name, value, goal| Line {
-        name,
-        value,
-        unit: "ms",
-        better: "lower",
-        peer: "plain TCP round trip",
-        peer_value: tcp.round_trip_ms,
-        ratio: value / tcp.round_trip_ms,
-        goal,
-    };
+    const COPY: &str = "plain TCP copy, not encrypted, not checked";
+    const ROUND_TRIP: &str = "plain TCP round trip";
+    let speed = |name, value| Line::higher(name, value, "MB/s").beside(COPY, tcp.mb_per_s).goal(200.0);
+    let delay = |name, value| Line::lower(name, value, "ms").beside(ROUND_TRIP, tcp.round_trip_ms);
     let lines = [
-        speed("transfer/100MiB/memory", memory, Some(200.0)),
-        speed("transfer/100MiB/store", store, Some(200.0)),
-        delay("fetch-block/1KiB/p50", small, None),
-        delay("ask-to-receipt/p50", run, Some(10.0)),
+        speed("transfer/100MiB/memory", memory),
+        speed("transfer/100MiB/store", store),
+        delay("fetch-block/1KiB/p50", small),
+        delay("ask-to-receipt/p50", run).goal(10.0),
     ];
-    println!("{:<26} {:>10} {:<5} {:>12} {:>8}  peer", "name", "value", "unit", "peer's", "ratio");
-    for line in &lines {
-        let Line { name, value, unit, peer_value, ratio, peer, .. } = line;
-        println!("{name:<26} {value:>10.3} {unit:<5} {peer_value:>12.3} {ratio:>8.2}  {peer}");
-    }
-    std::fs::write(folder.join("net.json"), serde_json::to_vec_pretty(&lines)?)?;
-    Ok(())
+    Ok(bench::report("net", &lines)?)
 }
 
 /// The other peer's process, which ends with this value.

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use poai_store::car;
 use poai_store::unixfs::{FileWriter, FolderWriter};
 use poai_store::{Blocks, DAG_CBOR, DAG_PB, MemoryBlocks, RAW, Verified, Walk};
+use poai_testing::corpus::{Target, hold};
 
-use crate::{noise, targets};
+use crate::targets;
 
 /// Mutations of each entry.
 const MUTATIONS: u64 = 400;
-
-/// Takes any bytes.
-type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 3] =
     [("fuzz_car", targets::fuzz_car), ("fuzz_links", targets::fuzz_links), ("fuzz_unixfs", targets::fuzz_unixfs)];
@@ -23,36 +21,8 @@ fn corpus(target: &str) -> PathBuf {
 #[test]
 fn every_target_takes_its_corpus_and_mutations_of_it() {
     for (name, target) in TARGETS {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(corpus(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        entries.sort();
-        assert!(entries.len() >= 3, "{name}");
-        for entry in entries {
-            let bytes = fs::read(&entry).unwrap();
-            target(&bytes);
-            (0..MUTATIONS).for_each(|seed| target(&mutate(&bytes, seed)));
-        }
+        hold(target, &corpus(name), 3, MUTATIONS);
     }
-}
-
-/// A few bytes changed, cut out or doubled.
-fn mutate(bytes: &[u8], seed: u64) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let random = noise(seed + 1, 24);
-    for step in random.chunks(6).take(1 + usize::from(random[0]) % 4) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = (usize::from(step[0]) << 8 | usize::from(step[1])) % bytes.len();
-        match step[2] % 5 {
-            0 => bytes[at] ^= 1 << (step[3] % 8),
-            1 => bytes[at] = step[3],
-            2 => bytes.truncate(at),
-            3 => drop(bytes.drain(at..bytes.len().min(at + 1 + usize::from(step[3] % 16)))),
-            _ => bytes.insert(at, step[3]),
-        }
-    }
-    bytes
 }
 
 /// Writes the corpus anew: `cargo test -p poai-store -- --ignored renew_the_corpus`.

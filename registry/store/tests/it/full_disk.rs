@@ -2,6 +2,7 @@ use std::env;
 use std::process::{Command, Output};
 
 use poai_store::{PinMode, RAW, Store, StoreError, StoreLimits, Verified};
+use poai_testing::skipped;
 
 use crate::{at, noise, pin};
 
@@ -50,14 +51,15 @@ fn assert_passed(output: &Output) {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-/// A file system of its own, of 4 MiB. Where no process may have one, the other test stands alone.
+/// A file system of its own, of 4 MiB. Where no process may have one, the other test stands alone: that is said,
+/// and fails in continuous integration.
 #[test]
 fn a_full_disk_is_told_and_loses_nothing() {
     let output = run(&format!("mount -t tmpfs -o size=4m tmpfs \"${DIR}\""));
     let refused = String::from_utf8_lossy(&output.stderr).to_lowercase();
     let not_allowed = ["not permitted", "permission denied", "no space left"].iter().any(|word| refused.contains(word));
     if !output.status.success() && not_allowed && output.stdout.is_empty() {
-        return;
+        return skipped(&format!("no process may mount a file system here: {}", refused.trim()));
     }
     assert_passed(&output);
 }

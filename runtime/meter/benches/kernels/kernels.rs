@@ -1,7 +1,7 @@
 //! The kernels of `cargo bench -p poai-meter`: small programs of known kinds, each of which answers a number that
 //! depends on all of its work. `build.sh` compiles them to `kernels.wasm`.
 #![no_std]
-#![allow(clippy::many_single_char_names)]
+#![expect(clippy::many_single_char_names, reason = "numbers in formulas")]
 
 use core::hint::black_box;
 
