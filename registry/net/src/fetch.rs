@@ -89,14 +89,21 @@ const LOOK_UP: usize = 64;
 /// Bytes that have come before they are made durable while more come: the end has little left to wait for.
 const SYNC_BYTES: u64 = 16 << 20;
 
-/// Fetches everything below `root`.
+/// Which links of a block are followed, by its CID and bytes. It is not asked about raw blocks: they have none.
+pub type Follow = fn(&Cid, &Bytes) -> Result<Vec<Cid>, StoreError>;
+
+/// Follows every link.
+pub(crate) const WHOLE: Follow = |cid, bytes| links(cid, bytes);
+
+/// Fetches everything below `root` that `follow` leads to.
 pub(crate) async fn dag(
     net: &Net,
     root: Cid,
+    follow: Follow,
     sources: Sources,
     progress: impl FnMut(FetchEvent) + Send,
 ) -> Result<FetchSummary, NetError> {
-    let mut fetch = Fetch::open(net, root, sources, Depth::Whole, progress).await?;
+    let mut fetch = Fetch::open(net, root, sources, follow, progress).await?;
     fetch.work().await?;
     Ok(fetch.summary())
 }
@@ -106,28 +113,15 @@ pub(crate) async fn block(net: &Net, cid: Cid, sources: Sources) -> Result<Bytes
     if let Some(block) = disk::ask(&net.0.blocks, move |blocks| blocks.get(&cid)).await?? {
         return Ok(block.into_bytes());
     }
-    Fetch::open(net, cid, sources, Depth::RootAlone, |_| {}).await?.work().await?;
+    Fetch::open(net, cid, sources, |_, _| Ok(Vec::new()), |_| {}).await?.work().await?;
     Ok(disk::ask(&net.0.blocks, move |blocks| blocks.need(&cid)).await??.into_bytes())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    RootAlone,
-    Whole,
-}
-
-impl Depth {
-    /// Whether what a block links to is to be fetched too.
-    fn follows(self, cid: &Cid) -> bool {
-        self == Self::Whole && cid.codec() != RAW
-    }
 }
 
 /// One walk of a DAG: what is to be visited, what is under way, what was done.
 struct Fetch<P> {
     shared: Arc<Shared>,
     root: Cid,
-    depth: Depth,
+    follow: Follow,
     ticket: Ticket,
     /// Keeps what has come from being collected before all of it has.
     _hold: InUse,
@@ -163,7 +157,7 @@ struct Stored {
 }
 
 impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
-    async fn open(net: &Net, root: Cid, sources: Sources, depth: Depth, progress: P) -> Result<Self, NetError> {
+    async fn open(net: &Net, root: Cid, sources: Sources, follow: Follow, progress: P) -> Result<Self, NetError> {
         let finders = FuturesUnordered::new();
         let open_ended = sources == Sources::Anyone;
         if let Sources::Only(peers) = &sources {
@@ -179,7 +173,7 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
             _hold: hold,
             shared: net.0.clone(),
             root,
-            depth,
+            follow,
             ticket: net.0.exchange.open(sources).await?,
             finders,
             stores: FuturesUnordered::new(),
@@ -217,9 +211,9 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
         while self.under_way < window && !self.ahead.is_empty() {
             let most = LOOK_UP.min(window - self.under_way).min(self.ahead.len());
             let next: Vec<Cid> = self.ahead.drain(self.ahead.len() - most..).rev().collect();
-            let depth = self.depth;
+            let follow = self.follow;
             let (missing, present, links) =
-                disk::ask(&self.shared.blocks, move |blocks| look_up(blocks, next, depth)).await??;
+                disk::ask(&self.shared.blocks, move |blocks| look_up(blocks, next, follow)).await??;
             if present > 0 {
                 self.done.present_blocks += present;
                 self.go_on_with(links)?;
@@ -237,9 +231,9 @@ impl<P: FnMut(FetchEvent) + Send> Fetch<P> {
     fn deliver(&mut self, delivery: Delivery) -> Result<(), NetError> {
         match delivery {
             Delivery::Block { block, from } => {
-                let (blocks, depth) = (self.shared.blocks.clone(), self.depth);
+                let (blocks, follow) = (self.shared.blocks.clone(), self.follow);
                 self.stores.push(Box::pin(async move {
-                    Ok(disk::ask(&blocks, move |blocks| store(blocks, block, from, depth)).await??)
+                    Ok(disk::ask(&blocks, move |blocks| store(blocks, block, from, follow)).await??)
                 }));
             }
             Delivery::Dropped { peer, reason } => (self.progress)(FetchEvent::PeerDropped { peer, reason }),
@@ -325,14 +319,15 @@ async fn sync(blocks: Arc<dyn Blocks>) -> Result<(), NetError> {
 /// Which of some blocks are not here, how many are, and what those that are link to.
 type Looked = (Vec<Cid>, u64, Vec<Cid>);
 
-fn look_up(blocks: &dyn Blocks, cids: Vec<Cid>, depth: Depth) -> Result<Looked, StoreError> {
+fn look_up(blocks: &dyn Blocks, cids: Vec<Cid>, follow: Follow) -> Result<Looked, StoreError> {
     let (mut missing, mut present, mut below) = (Vec::new(), 0, Vec::new());
     for cid in cids {
-        let links = match depth.follows(&cid) {
-            true => blocks.get(&cid)?.map(|block| links(&cid, block.bytes())).transpose()?,
-            false => blocks.size(&cid)?.map(|_| Vec::new()),
+        let followed = if cid.codec() == RAW {
+            blocks.size(&cid)?.map(|_| Vec::new())
+        } else {
+            blocks.get(&cid)?.map(|block| follow(&cid, block.bytes())).transpose()?
         };
-        match links {
+        match followed {
             Some(mut links) => {
                 present += 1;
                 below.append(&mut links);
@@ -343,10 +338,10 @@ fn look_up(blocks: &dyn Blocks, cids: Vec<Cid>, depth: Depth) -> Result<Looked, 
     Ok((missing, present, below))
 }
 
-fn store(blocks: &dyn Blocks, block: Verified, from: PeerId, depth: Depth) -> Result<Stored, StoreError> {
+fn store(blocks: &dyn Blocks, block: Verified, from: PeerId, follow: Follow) -> Result<Stored, StoreError> {
     let cid = *block.cid();
     // Looked at first: a block that cannot be followed is not worth keeping.
-    let links = if depth.follows(&cid) { links(&cid, block.bytes())? } else { Vec::new() };
+    let links = if cid.codec() == RAW { Vec::new() } else { follow(&cid, block.bytes())? };
     blocks.put(&block)?;
     Ok(Stored { cid, bytes: block.bytes().len() as u64, from, links })
 }

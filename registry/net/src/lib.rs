@@ -29,7 +29,7 @@ mod streams;
 pub use config::{BitswapLimits, ConnectionLimits, DhtMode, Identity, NetConfig, NetLimits, OfferLimits, RunLimits};
 pub use error::NetError;
 pub use event::{Misdeed, NetEvent, PeerInfo};
-pub use fetch::{FetchEvent, FetchSummary, Sources};
+pub use fetch::{FetchEvent, FetchSummary, Follow, Sources};
 pub use libp2p::{Multiaddr, PeerId};
 pub use net::Net;
 pub use offers::peer_of;

@@ -8,7 +8,7 @@ use poai_objects::{Offer, Signed};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::bitswap::Exchange;
-use crate::fetch::{self, FetchEvent, FetchSummary, Sources};
+use crate::fetch::{self, FetchEvent, FetchSummary, Follow, Sources};
 use crate::node::{self, Command};
 use crate::offers::OfferBook;
 use crate::run::{self, RunInbox};
@@ -91,7 +91,18 @@ impl Net {
         sources: Sources,
         progress: impl FnMut(FetchEvent) + Send,
     ) -> Result<FetchSummary, NetError> {
-        fetch::dag(self, root, sources, progress).await
+        fetch::dag(self, root, fetch::WHOLE, sources, progress).await
+    }
+
+    /// The same for a part of a DAG: what `follow` leads to from the root.
+    pub async fn fetch_part(
+        &self,
+        root: Cid,
+        follow: Follow,
+        sources: Sources,
+        progress: impl FnMut(FetchEvent) + Send,
+    ) -> Result<FetchSummary, NetError> {
+        fetch::dag(self, root, follow, sources, progress).await
     }
 
     /// Fetches one block into the [`Blocks`] and gives its bytes; one that is there is not fetched.

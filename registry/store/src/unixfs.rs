@@ -5,7 +5,7 @@
 //! leaves and sharded folders included.
 //!
 //! [`FileWriter`] and [`import`] write; [`open`] tells what a link is: a [`FileLayout`] or folder's
-//! [`FolderEntry`]s; [`FileReader`] reads at any offset; [`export`] writes to a disk. Symbolic links are
+//! [`FolderEntry`]s; [`list`] its names alone; [`FileReader`] reads at any offset; [`export`] writes to a disk. Symbolic links are
 //! refused on import and export: content must mean the same everywhere.
 
 mod export; // to a disk, whatever the names say
@@ -21,6 +21,6 @@ mod shard; // folders spread over many nodes
 pub use export::{ExportLimits, Exported, export};
 pub use file_reader::FileReader;
 pub use file_writer::{FileWriter, Written};
-pub use folder::{EntryKind, FolderEntry, FolderWriter};
+pub use folder::{EntryKind, FolderEntry, FolderLink, FolderWriter};
 pub use import::{ImportLimits, Imported, import, import_reader};
-pub use layout::{Chunk, FileLayout, LayoutLimits, Node, leaf_file, open, resolve};
+pub use layout::{Chunk, FileLayout, LayoutLimits, Node, folder_links, leaf_file, list, open, resolve};

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use poai_net::{FetchEvent, Identity, NetConfig, NetError, Sources};
 use poai_objects::codec::{DAG_CBOR, RAW, cid_of, encode};
+use poai_store::unixfs::{self, FileWriter, FolderWriter, LayoutLimits};
 
 use crate::world::{Peer, add_file, config, only, soon};
 
@@ -24,6 +25,31 @@ async fn a_file_goes_from_one_peer_to_another_and_is_not_fetched_twice() {
     let traffic = &reader.net.peers().await.unwrap()[0];
     assert_eq!((traffic.peer, traffic.received_bytes), (host.net.peer(), summary.fetched_bytes));
     assert!(traffic.agent.starts_with("poai/"), "{}", traffic.agent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_s_names_come_without_what_they_name() {
+    let (host, reader) = (Peer::start(20).await, Peer::start(21).await);
+    let held = host.store.in_use();
+    let mut folder = FolderWriter::new();
+    for number in 0..5_000 {
+        let mut file = FileWriter::new(&host.store, &held);
+        file.append(format!("file {number}").as_bytes()).unwrap();
+        folder.add(&format!("a name that fills the folder's node {number}"), file.finish().unwrap()).unwrap();
+    }
+    let files = host.blocks();
+    let root = folder.finish(&host.store, &held).unwrap().cid;
+    let shards = host.blocks() - files;
+    assert!((files, shards > 256) == (5_000, true), "{files} files, {shards} shards");
+    reader.connect(&host).await;
+
+    let summary = soon(reader.net.fetch_part(root, unixfs::folder_links, only(&[&host]), |_| {})).await.unwrap();
+    assert_eq!((summary.fetched_blocks, reader.blocks()), (shards, shards));
+    let names = unixfs::list(&reader.store, &root, &LayoutLimits::default()).unwrap().unwrap();
+    assert_eq!((names.len(), names[0].look(&reader.store).unwrap()), (5_000, None));
+    // What is here already is not fetched again; the rest is.
+    let summary = soon(reader.net.fetch(root, only(&[&host]), |_| {})).await.unwrap();
+    assert_eq!((summary.present_blocks, summary.fetched_blocks), (shards, files));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,30 @@ pub struct FolderEntry {
     pub size_bytes: u64,
 }
 
+/// A name in a folder, as the folder tells it: nobody has looked at what it links to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderLink {
+    /// As an entry's.
+    pub name: String,
+    /// What it names.
+    pub cid: Cid,
+    /// Bytes of all blocks from there on, by the word of whoever made the folder; for a raw leaf, the file's length.
+    pub tree_bytes: u64,
+}
+
+impl FolderLink {
+    /// The entry that it is, by its first block; none if that is not here.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`], or what keeps a block from being read.
+    pub fn look(&self, blocks: &dyn Blocks) -> Result<Option<FolderEntry>, StoreError> {
+        match entry(blocks, self) {
+            Err(StoreError::NotFound { cid }) if cid == self.cid => Ok(None),
+            found => found.map(Some),
+        }
+    }
+}
+
 /// Collects a folder's entries.
 #[derive(Debug, Default)]
 pub struct FolderWriter {
@@ -105,42 +129,40 @@ impl FolderWriter {
     }
 }
 
-/// The entries of a folder in one node.
-pub(crate) fn entries(
-    blocks: &dyn Blocks,
-    cid: &Cid,
-    node: &FsNode<'_>,
-    limits: &LayoutLimits,
-) -> Result<Vec<FolderEntry>, StoreError> {
+/// The names of a folder in one node.
+pub(crate) fn links(cid: &Cid, node: &FsNode<'_>, limits: &LayoutLimits) -> Result<Vec<FolderLink>, StoreError> {
     if node.links.len() > limits.entries {
         return Err(StoreError::Limit { what: cid.to_string(), name: "entries", limit: limits.entries as u64 });
     }
-    let mut entries = Vec::with_capacity(node.links.len());
-    for link in &node.links {
-        entries.push(entry(blocks, link.name, &link.cid)?);
-    }
-    in_order(cid, entries)
+    node.links.iter().map(|link| folder_link(link.name, link)).collect()
+}
+
+/// A link of a folder's node by its name, which is checked.
+pub(crate) fn folder_link(name: &str, link: &PbLink<'_>) -> Result<FolderLink, StoreError> {
+    check_name(name)?;
+    Ok(FolderLink { name: name.to_owned(), cid: link.cid, tree_bytes: link.tree_bytes })
 }
 
 /// What a name in a folder stands for: its node is read, a raw leaf looked for.
-pub(crate) fn entry(blocks: &dyn Blocks, name: &str, cid: &Cid) -> Result<FolderEntry, StoreError> {
-    check_name(name)?;
+pub(crate) fn entry(blocks: &dyn Blocks, link: &FolderLink) -> Result<FolderEntry, StoreError> {
+    let FolderLink { name, cid, .. } = link;
     if cid.codec() == RAW {
         let size_bytes = blocks.size(cid)?.ok_or(StoreError::NotFound { cid: *cid })?;
-        return Ok(FolderEntry { name: name.to_owned(), cid: *cid, kind: EntryKind::File, size_bytes });
+        return Ok(FolderEntry { name: name.clone(), cid: *cid, kind: EntryKind::File, size_bytes });
     }
     let block = blocks.need(cid)?;
     let node = FsNode::decode(cid, block.bytes())?;
     let size_bytes = if node.kind == Kind::File { node.file_bytes() } else { 0 };
-    Ok(FolderEntry { name: name.to_owned(), cid: *cid, kind: node.kind.into(), size_bytes })
+    Ok(FolderEntry { name: name.clone(), cid: *cid, kind: node.kind.into(), size_bytes })
 }
 
-pub(crate) fn in_order(cid: &Cid, mut entries: Vec<FolderEntry>) -> Result<Vec<FolderEntry>, StoreError> {
-    entries.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+/// The links in the order of their names; a name that occurs twice is refused.
+pub(crate) fn in_order(cid: &Cid, mut links: Vec<FolderLink>) -> Result<Vec<FolderLink>, StoreError> {
+    links.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    if let Some(pair) = links.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(StoreError::malformed(cid, format!("it has the name {:?} twice", pair[0].name)));
     }
-    Ok(entries)
+    Ok(links)
 }
 
 /// Refuses names that would leave their folder, or that a terminal or a disk would take for more.

@@ -1,6 +1,7 @@
+use bytes::Bytes;
 use cid::Cid;
 
-use super::folder::{EntryKind, FolderEntry};
+use super::folder::{EntryKind, FolderEntry, FolderLink};
 use super::node::{FsNode, Kind};
 use super::{folder, shard};
 use crate::block::RAW;
@@ -78,10 +79,49 @@ pub fn open(blocks: &dyn Blocks, cid: &Cid, limits: &LayoutLimits) -> Result<Nod
             collect_chunks(blocks, cid, &node, limits, 0, &mut layout.chunks)?;
             Ok(Node::File(layout))
         }
-        Kind::Folder => folder::entries(blocks, cid, &node, limits).map(Node::Folder),
-        Kind::Shard => shard::entries(blocks, cid, &node, limits).map(Node::Folder),
+        Kind::Folder | Kind::Shard => {
+            let links = links_of(blocks, cid, &node, limits)?;
+            links.iter().map(|link| folder::entry(blocks, link)).collect::<Result<_, _>>().map(Node::Folder)
+        }
         Kind::Symlink => Ok(Node::Symlink),
     }
+}
+
+/// A folder's names in their order, as its own nodes tell them: what they link to need not be here. None for
+/// what is no folder.
+///
+/// # Errors
+/// As [`open`].
+pub fn list(blocks: &dyn Blocks, cid: &Cid, limits: &LayoutLimits) -> Result<Option<Vec<FolderLink>>, StoreError> {
+    let block = blocks.need(cid)?;
+    let node = FsNode::decode(cid, block.bytes())?;
+    match node.kind {
+        Kind::Folder | Kind::Shard => links_of(blocks, cid, &node, limits).map(Some),
+        Kind::File | Kind::Symlink => Ok(None),
+    }
+}
+
+/// The links of a folder's node that lead to further nodes of the same folder, its shards: all that [`list`]
+/// needs. None lead from anything else.
+///
+/// # Errors
+/// [`StoreError::Malformed`].
+pub fn folder_links(cid: &Cid, bytes: &Bytes) -> Result<Vec<Cid>, StoreError> {
+    let node = FsNode::decode(cid, bytes)?;
+    if node.kind == Kind::Shard { shard::shards(cid, &node) } else { Ok(Vec::new()) }
+}
+
+fn links_of(
+    blocks: &dyn Blocks,
+    cid: &Cid,
+    node: &FsNode<'_>,
+    limits: &LayoutLimits,
+) -> Result<Vec<FolderLink>, StoreError> {
+    let links = match node.kind {
+        Kind::Shard => shard::links(blocks, cid, node, limits)?,
+        _ => folder::links(cid, node, limits)?,
+    };
+    folder::in_order(cid, links)
 }
 
 /// Follows a path of names from a folder: `""` is the root itself.

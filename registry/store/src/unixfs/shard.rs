@@ -5,7 +5,7 @@
 use cid::Cid;
 
 use super::LayoutLimits;
-use super::folder::{self, FolderEntry};
+use super::folder::{self, FolderLink};
 use super::murmur::murmur3_64;
 use super::node::{FsNode, Kind, shard_message};
 use crate::block::DAG_PB;
@@ -19,16 +19,22 @@ const FANOUT: u64 = 256;
 /// Slots of a node that are read: others write fewer or more.
 const FANOUT_MOST: u64 = 1_024;
 
-/// The entries of a sharded folder.
-pub(crate) fn entries(
+/// The names of a sharded folder.
+pub(crate) fn links(
     blocks: &dyn Blocks,
     cid: &Cid,
     node: &FsNode<'_>,
     limits: &LayoutLimits,
-) -> Result<Vec<FolderEntry>, StoreError> {
-    let mut entries = Vec::new();
-    collect(blocks, cid, node, limits, 0, &mut entries)?;
-    folder::in_order(cid, entries)
+) -> Result<Vec<FolderLink>, StoreError> {
+    let mut links = Vec::new();
+    collect(blocks, cid, node, limits, 0, &mut links)?;
+    Ok(links)
+}
+
+/// The shards that one names.
+pub(crate) fn shards(cid: &Cid, node: &FsNode<'_>) -> Result<Vec<Cid>, StoreError> {
+    let digits = slot_digits(cid, node)?;
+    Ok(node.links.iter().filter(|link| link.name.len() == digits).map(|link| link.cid).collect())
 }
 
 fn collect(
@@ -37,7 +43,7 @@ fn collect(
     node: &FsNode<'_>,
     limits: &LayoutLimits,
     depth: usize,
-    entries: &mut Vec<FolderEntry>,
+    links: &mut Vec<FolderLink>,
 ) -> Result<(), StoreError> {
     let digits = slot_digits(cid, node)?;
     for link in &node.links {
@@ -50,10 +56,10 @@ fn collect(
             return Err(StoreError::malformed(cid, "a shard's link has a bad slot in its name"));
         }
         if !name.is_empty() {
-            if entries.len() == limits.entries {
+            if links.len() == limits.entries {
                 return Err(StoreError::Limit { what: cid.to_string(), name: "entries", limit: limits.entries as u64 });
             }
-            entries.push(folder::entry(blocks, name, &link.cid)?);
+            links.push(folder::folder_link(name, link)?);
             continue;
         }
         if depth == limits.depth {
@@ -68,7 +74,7 @@ fn collect(
         if child.links.is_empty() {
             return Err(StoreError::malformed(&link.cid, "it is an empty shard below another"));
         }
-        collect(blocks, &link.cid, &child, limits, depth + 1, entries)?;
+        collect(blocks, &link.cid, &child, limits, depth + 1, links)?;
     }
     Ok(())
 }
