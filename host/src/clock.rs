@@ -12,3 +12,10 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn now_s() -> u64 {
     now_ms() / 1000
 }
+
+/// A time in words, to the second: `Mon, 30 Nov 2026 16:00:00 GMT`.
+pub(crate) fn words(at_ms: u64) -> String {
+    // What the format cannot tell is past the year 9999.
+    const LAST_S: u64 = 253_402_300_799;
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs((at_ms / 1000).min(LAST_S)))
+}

@@ -3,6 +3,8 @@
 //! One file, written in transactions: after a crash it holds what was committed, whole. Objects
 //! themselves lie in the store; here are only their CIDs.
 
+mod faults; // hosts that came to no claim
+
 use std::path::Path;
 
 use cid::Cid;
@@ -11,6 +13,8 @@ use poai_objects::{ClaimId, PackageName, PublicKey, RunId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use faults::{Faults, HostFault, MAX_FAULTS};
 
 use crate::errors::{Failure, Kind, chain};
 
@@ -159,6 +163,7 @@ impl Records {
             tables.0.open_table(PACKAGES)?;
             tables.0.open_table(CLAIMS)?;
             tables.0.open_table(STATEMENTS)?;
+            tables.make_faults()?;
             tables.end_lost_attempts()
         })?;
         Ok(records)

@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::demo::tether;
 use crate::errors::{Exit, Failure, Kind};
 use crate::home::Places;
 use crate::render::{Screen, Style};
@@ -76,6 +77,9 @@ struct Global {
     /// Log more; twice, even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// End when standard input closes: set by the demo, whose peers must not outlive it
+    #[arg(long, global = true, hide = true)]
+    tethered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -128,6 +132,11 @@ pub(crate) fn main() -> Exit {
         quiet: line.global.quiet,
     };
     let mut screen = Screen::new(style);
+    if line.global.tethered
+        && let Err(error) = tether::hold()
+    {
+        return screen.failure(&no_threads(&error));
+    }
     let done = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let done = runtime.block_on(dispatch(line, &mut screen));
@@ -135,9 +144,13 @@ pub(crate) fn main() -> Exit {
             runtime.shutdown_background();
             done
         }
-        Err(error) => Err(Failure::new(Kind::HostFault, format!("this machine has no threads left: {error}"))),
+        Err(error) => Err(no_threads(&error)),
     };
     done.unwrap_or_else(|failure| screen.failure(&failure))
+}
+
+fn no_threads(error: &std::io::Error) -> Failure {
+    Failure::new(Kind::HostFault, format!("this machine has no threads left: {error}"))
 }
 
 async fn dispatch(line: CommandLine, screen: &mut Screen) -> Result<Exit, Failure> {

@@ -52,6 +52,7 @@ pub(crate) struct NetworkConfig {
     pub(crate) mdns: bool,
     pub(crate) patience_s: u64,
     pub(crate) silence_s: u64,
+    pub(crate) quarantine_s: u64,
 }
 
 /// Blocks over HTTP, for those who check them.
@@ -127,6 +128,7 @@ impl Config {
             ("host.run_timeout_s", self.host.run_timeout_s),
             ("network.patience_s", self.network.patience_s),
             ("network.silence_s", self.network.silence_s),
+            ("network.quarantine_s", self.network.quarantine_s),
         ] {
             if value == 0 || value > 366 * 24 * 3600 {
                 return Err(Failure::new(

@@ -251,7 +251,7 @@ pub(crate) struct ListAnswer {
 pub(crate) struct EntryWords {
     pub(crate) name: String,
     pub(crate) cid: String,
-    /// `package`, `pin`, `file`, `folder`.
+    /// `package`, `pin`, `file`, `folder`, `symbolic link`, or `not fetched` for what is not here to be looked at.
     pub(crate) kind: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) bytes: Option<u64>,

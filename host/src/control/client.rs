@@ -12,12 +12,13 @@ use crate::events::{Event, Events};
 use crate::home::Home;
 use crate::node::{Honest, Node};
 
-/// How long a command waits for another one that owns the home.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a command waits for another one that owns the home. Most are done in a second; on a busy machine the
+/// last of many that were started together waits for all the others.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks again.
 const PAUSE: Duration = Duration::from_millis(30);
-/// How long a daemon may take to answer a hello.
-const HELLO: Duration = Duration::from_secs(10);
+/// How long a daemon may take to answer a hello: it does so between other work, on whatever the machine leaves it.
+const HELLO: Duration = Duration::from_secs(30);
 
 /// Whoever answers a command's request: a daemon, or a node in this process.
 pub(crate) enum Endpoint {

@@ -16,8 +16,8 @@ use crate::node::Node;
 
 /// Commands that a daemon serves at once; others wait to be accepted.
 const MAX_COMMANDS: usize = 256;
-/// How long a command may take to say what it wants.
-const HELLO: Duration = Duration::from_secs(10);
+/// How long a command may take to say what it wants, which it does at once if it is given time to.
+const HELLO: Duration = Duration::from_secs(30);
 /// How long commands have to end once the daemon ends.
 const GRACE: Duration = Duration::from_secs(10);
 

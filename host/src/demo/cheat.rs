@@ -1,10 +1,10 @@
 //! A host that alters what its guests write. The demo's own, to be caught: nothing else uses it.
 
 use poai_objects::{Effect, OutputName};
-use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError, Workers};
-use poai_sandbox::{Content, Fault, Sink, Word};
+use poai_sandbox::worker::{Ran, RunError};
+use poai_sandbox::{Fault, Sink, Word};
 
-use crate::node::Executor;
+use crate::node::{Execute, Executor};
 
 /// The output that is altered; runs that do not write it are left alone.
 pub(super) const ALTERED: &str = "weights";
@@ -14,16 +14,8 @@ pub(super) const ALTERED: &str = "weights";
 pub(crate) struct Altering;
 
 impl Executor for Altering {
-    fn run(
-        &self,
-        workers: &Workers,
-        attempt: Attempt<'_>,
-        content: &dyn Content,
-        sink: &mut dyn Sink,
-        cancel: &Cancel,
-    ) -> Result<Ran, RunError> {
-        let mut sink = AlteringSink { honest: sink, altered: false };
-        workers.run(attempt, content, &mut sink, cancel)
+    fn run(&self, execute: Execute<'_>, store: &mut dyn Sink) -> Result<Ran, RunError> {
+        execute(&mut AlteringSink { honest: store, altered: false })
     }
 }
 

@@ -13,7 +13,7 @@ mod program; // this program, called as a user calls it
 pub(crate) mod report; // what came of it
 mod stage; // where the peers live
 mod story; // from the first command to the last
-mod tether; // processes that end with this one
+pub(crate) mod tether; // processes that end with this one
 
 pub(crate) use stage::Stage;
 pub(crate) use story::{Setting, tell};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::tether::Tethered;
+use super::tether::{self, Tethered};
 use crate::errors::{Failure, Kind, plain};
 
 /// Variables that begin so would change what the peers of the demo do.
@@ -38,7 +38,7 @@ impl Program {
         self.executable.strip_prefix(folder).unwrap_or(&self.executable).display().to_string()
     }
 
-    /// A command of a home, without what the environment says about homes and configuration.
+    /// A command of a home, to be tethered, without what the environment says about homes and configuration.
     pub(super) fn command(&self, home: &Path) -> Command {
         let mut command = Command::new(&self.executable);
         for (name, _) in std::env::vars_os() {
@@ -46,7 +46,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        command.arg("--home").arg(home).args(["--json", "--quiet"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("--home").arg(home).args([tether::FLAG, "--json", "--quiet"]).stdout(Stdio::piped());
         command
     }
 

@@ -16,8 +16,9 @@ use crate::errors::{Failure, Kind};
 
 /// How long the task's build may take: a first one fetches a target and crates.
 const BUILD: Duration = Duration::from_secs(900);
-/// How long any other command may take.
-const COMMAND: Duration = Duration::from_secs(60);
+/// How long any other command may take: seconds, but on a machine that does much else. That the whole story is
+/// quick is measured by the bench, not enforced here.
+const COMMAND: Duration = Duration::from_secs(600);
 
 /// What the story needs to be told.
 pub(crate) struct Setting<'a> {

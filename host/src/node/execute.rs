@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poai_objects::{Claim, Object, Program, Run, Telemetry};
-use poai_sandbox::Word;
 use poai_sandbox::worker::{Attempt as Work, Cancel, Ran, RunError};
+use poai_sandbox::{Sink, Word};
 use poai_store::InUse;
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +86,9 @@ impl Node {
             move || {
                 let content = StoreContent::new(node.store.clone());
                 let mut sink = OutputSink::new(node.store.clone(), &in_use, move |word: Word| say(word.into()));
-                let attempt = Work { program: &program, run: &run };
-                let ran = node.executor.run(&workers, attempt, &content, &mut sink, &stop).map_err(failure_of)?;
+                let mut execute =
+                    |sink: &mut dyn Sink| workers.run(Work { program: &program, run: &run }, &content, sink, &stop);
+                let ran = node.executor.run(&mut execute, &mut sink).map_err(failure_of)?;
                 let telemetry = telemetry(&ran, started_ms);
                 node.speed.measured(ran.finished.fuel, ran.finished.guest_us);
                 let claim = sink.claim(run.id(), ran.finished)?;

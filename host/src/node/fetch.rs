@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use cid::Cid;
-use poai_net::{FetchEvent, FetchSummary, Sources};
+use poai_net::{FetchEvent, FetchSummary, Follow, Sources};
 use poai_objects::codec::{self, DecodeLimits};
 use poai_objects::{Object, Package};
 use poai_store::Walk;
+use poai_store::unixfs::{self, LayoutLimits};
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, interrupted};
@@ -25,10 +26,36 @@ impl Node {
         if self.blocking(move |node| Ok(Walk::check_whole(&node.store, &root).is_ok())).await? {
             return Ok(0);
         }
+        self.bring_part(root, |cid, bytes| poai_store::links(cid, bytes), peers, events, cancel).await
+    }
+
+    /// Brings as much of a folder as tells its names: its own blocks, and nothing of what they name.
+    pub(super) async fn bring_folder(
+        self: &Arc<Self>,
+        root: Cid,
+        peers: &[String],
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<u64, Failure> {
+        let here = move |node: &Arc<Self>| Ok(unixfs::list(&node.store, &root, &LayoutLimits::default()).is_ok());
+        if self.blocking(here).await? {
+            return Ok(0);
+        }
+        self.bring_part(root, unixfs::folder_links, peers, events, cancel).await
+    }
+
+    async fn bring_part(
+        self: &Arc<Self>,
+        root: Cid,
+        follow: Follow,
+        peers: &[String],
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<u64, Failure> {
         let network = self.network().await?;
         network.dial_all(peers).await?;
         let events = events.clone();
-        let fetched = network.net.fetch(root, Sources::Anyone, move |event| tell(&events, root, event));
+        let fetched = network.net.fetch_part(root, follow, Sources::Anyone, move |event| tell(&events, root, event));
         let summary = tokio::select! {
             fetched = fetched => fetched?,
             () = cancel.cancelled() => return Err(interrupted()),

@@ -28,6 +28,8 @@ pub(super) struct Hosts<'a> {
     /// Had no place when they were asked: they come last.
     busy: BTreeSet<PeerId>,
     said: BTreeMap<PeerId, String>,
+    /// Whether one took the run, and came to no claim.
+    faulted: bool,
     deadline: Instant,
 }
 
@@ -41,6 +43,7 @@ impl<'a> Hosts<'a> {
             out: [network.net.peer()].into(),
             busy: BTreeSet::new(),
             said: BTreeMap::new(),
+            faulted: false,
             deadline: Instant::now() + patience,
         }
     }
@@ -84,18 +87,21 @@ impl<'a> Hosts<'a> {
         self.said.insert(host, reason);
     }
 
+    /// Takes a host out that took the run and came to no claim.
+    pub(super) fn came_to_nothing(&mut self, host: PeerId, reason: String, events: &Events) {
+        self.faulted = true;
+        self.give_up(host, reason, events);
+    }
+
     /// Why nobody is left.
-    pub(super) fn nobody(&self) -> Failure {
+    fn nobody(&self) -> Failure {
         if self.said.is_empty() {
             return Failure::new(Kind::NoPeer, "no host offers to take the run");
         }
-        Failure::new(Kind::Declined, format!("no host took the run ({})", self.what_was_said()))
-    }
-
-    /// What each host said that came to nothing.
-    pub(super) fn what_was_said(&self) -> String {
         let said: Vec<String> = self.said.iter().map(|(host, reason)| format!("{host}: {reason}")).collect();
-        said.join("; ")
+        let (kind, what) =
+            if self.faulted { (Kind::HostFault, "came to a claim") } else { (Kind::Declined, "took the run") };
+        Failure::new(kind, format!("no host {what} ({})", said.join("; ")))
     }
 
     async fn offer_seen(&self) {

@@ -5,7 +5,8 @@ use cid::Cid;
 use ipld_core::ipld::Ipld;
 use poai_objects::codec::{self, DAG_CBOR, DecodeLimits};
 use poai_objects::{Claim, ClaimId, Object, Package, Receipt, Run};
-use poai_store::unixfs::{self, EntryKind, FolderEntry, LayoutLimits, Node as Content};
+use poai_store::RAW;
+use poai_store::unixfs::{self, EntryKind, FolderEntry, FolderLink, LayoutLimits, Node as Content};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -48,13 +49,14 @@ impl Node {
     }
 
     fn shown_content(&self, cid: Cid) -> Result<ShowAnswer, Failure> {
-        let (kind, object) = match unixfs::open(&self.store, &cid, &LayoutLimits::default())? {
-            Content::File(layout) => ("file", json!({ "bytes": layout.size_bytes, "chunks": layout.chunks.len() })),
-            Content::Folder(entries) => {
-                let names: Vec<&str> = entries.iter().take(MAX_LISTED).map(|entry| entry.name.as_str()).collect();
-                ("folder", json!({ "entries": entries.len(), "names": names }))
-            }
-            Content::Symlink => ("symbolic link", Value::Null),
+        let limits = LayoutLimits::default();
+        let (kind, object) = if let Some(links) = unixfs::list(&self.store, &cid, &limits)? {
+            let names: Vec<&str> = links.iter().take(MAX_LISTED).map(|link| link.name.as_str()).collect();
+            ("folder", json!({ "entries": links.len(), "names": names }))
+        } else if let Content::File(layout) = unixfs::open(&self.store, &cid, &limits)? {
+            ("file", json!({ "bytes": layout.size_bytes, "chunks": layout.chunks.len() }))
+        } else {
+            ("symbolic link", Value::Null)
         };
         Ok(ShowAnswer { cid: cid.to_string(), kind: kind.into(), object, related: BTreeMap::new() })
     }
@@ -107,14 +109,13 @@ impl Node {
             return Err(Failure::new(Kind::BadInput, format!("{cid} is an object, not a folder"))
                 .hint("look at it with `poai show`"));
         }
-        // A folder's entries are looked at for their kind and size: their first blocks are needed.
-        self.bring(cid, peers, events, cancel).await?;
-        self.blocking(move |node| match unixfs::open(&node.store, &cid, &LayoutLimits::default())? {
-            Content::Folder(entries) => {
-                let entries = entries.iter().take(MAX_LISTED).map(entry_words).collect();
-                Ok(Answer::Listed(ListAnswer { entries }))
-            }
-            _ => Err(Failure::new(Kind::BadInput, format!("{cid} is a file, not a folder"))),
+        self.bring_folder(cid, peers, events, cancel).await?;
+        self.blocking(move |node| {
+            let links = unixfs::list(&node.store, &cid, &LayoutLimits::default())?
+                .ok_or_else(|| Failure::new(Kind::BadInput, format!("{cid} is a file, not a folder")))?;
+            let words = |link: &FolderLink| Ok(entry_words(link, link.look(&node.store)?.as_ref()));
+            let entries = links.iter().take(MAX_LISTED).map(words).collect::<Result<_, Failure>>()?;
+            Ok(Answer::Listed(ListAnswer { entries }))
         })
         .await
     }
@@ -145,13 +146,16 @@ impl Node {
     }
 }
 
-fn entry_words(entry: &FolderEntry) -> EntryWords {
-    let (kind, bytes) = match entry.kind {
-        EntryKind::File => ("file", Some(entry.size_bytes)),
-        EntryKind::Folder => ("folder", None),
-        EntryKind::Symlink => ("symbolic link", None),
+/// An entry, as far as it is here: of what is not, a raw leaf alone shows that it is a file.
+fn entry_words(link: &FolderLink, entry: Option<&FolderEntry>) -> EntryWords {
+    let (kind, bytes) = match entry {
+        Some(FolderEntry { kind: EntryKind::File, size_bytes, .. }) => ("file", Some(*size_bytes)),
+        Some(FolderEntry { kind: EntryKind::Folder, .. }) => ("folder", None),
+        Some(FolderEntry { kind: EntryKind::Symlink, .. }) => ("symbolic link", None),
+        None if link.cid.codec() == RAW => ("file", Some(link.tree_bytes)),
+        None => ("not fetched", None),
     };
-    EntryWords { name: entry.name.clone(), cid: entry.cid.to_string(), kind: kind.into(), bytes, about: None }
+    EntryWords { name: link.name.clone(), cid: link.cid.to_string(), kind: kind.into(), bytes, about: None }
 }
 
 /// An object as JSON for people: links and bytes are text.

@@ -9,7 +9,7 @@ mod collection; // pin, unpin, gc
 mod delegation; // keys and who acts for whom
 mod doctor; // what this machine enforces
 mod execute; // one execution here, to its claim
-mod executor; // who has the workers execute
+mod executor; // what stands between guests and store
 mod fetch; // content that is not here yet
 mod gateway; // blocks over HTTP
 mod history; // ps, logs, wait, cancel
@@ -22,6 +22,7 @@ mod offer; // what this host offers
 mod prepare; // from a request to a run
 mod publish; // from a draft to a package
 mod pull; // content as files
+mod quarantine; // runs that break hosts
 mod remote; // runs on other hosts
 mod replay; // verify, here or elsewhere
 mod resolve; // names
@@ -53,7 +54,7 @@ use crate::policy::Policy;
 use crate::records::Records;
 use crate::scheduler::{Scheduler, SchedulerLimits};
 
-pub(crate) use executor::{Executor, Honest};
+pub(crate) use executor::{Execute, Executor, Honest};
 use network::Network;
 use offer::Speed;
 

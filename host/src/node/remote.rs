@@ -21,9 +21,6 @@ use crate::errors::{Failure, Kind};
 use crate::events::{Event, Events, LogLevel};
 use crate::shelf::Shelf;
 
-/// Hosts that may fault on a run before it is held to be the run's doing.
-const MAX_FAULTS: usize = 3;
-
 /// What the last word of a host was.
 pub(super) enum LastWord {
     Receipt(ReceiptAnswer),
@@ -57,7 +54,6 @@ impl Node {
     ) -> Result<Claimed, Failure> {
         let ask = self.ask_for_run(prepared)?;
         let mut hosts = self.hosts_for(request, prepared, events, cancel).await?;
-        let mut faults = 0;
         loop {
             let host = hosts.next(cancel).await?;
             events.send(Event::Started { on: host.to_string() });
@@ -77,17 +73,11 @@ impl Node {
                 Ok(LastWord::Declined { busy: true, reason, .. }) => hosts.is_busy(host, reason),
                 Ok(LastWord::Declined { reason, .. }) => hosts.give_up(host, reason, events),
                 Ok(LastWord::Faulted(reason)) => {
-                    hosts.give_up(host, reason, events);
-                    faults += 1;
+                    hosts.came_to_nothing(host, reason.clone(), events);
+                    self.count_fault(prepared.id, host, reason)?;
                 }
                 Err(failure) if failure.kind == Kind::Interrupted => return Err(failure),
                 Err(failure) => hosts.give_up(host, failure.message, events),
-            }
-            if faults >= MAX_FAULTS {
-                let message =
-                    format!("the run is given up: {MAX_FAULTS} hosts came to no claim ({})", hosts.what_was_said());
-                return Err(Failure::new(Kind::HostFault, message)
-                    .hint("the run itself may be what breaks them: try it with --on local"));
             }
         }
     }

@@ -57,6 +57,9 @@ impl Node {
             let verdicts = self.verify_elsewhere(&request, &prepared, &claimed, events, cancel).await?;
             return self.present(&request, &prepared, claimed, verdicts).await.map(|run| Answer::Ran(Box::new(run)));
         }
+        if request.on != Place::Local {
+            self.check_quarantine(prepared.id, request.cache)?;
+        }
         let cancel = if request.detach { CancellationToken::new() } else { cancel.child_token() };
         let attempt = self.begin_attempt(&prepared, &request, None, cancel)?;
         if !request.detach {
@@ -136,6 +139,7 @@ impl Node {
         let claimed = self.claimed(request, prepared, attempt, &events).await;
         let done = match claimed {
             Ok(claimed) => {
+                self.records.forget_faults(prepared.id)?;
                 attempt.change(|record| {
                     record.state = state_of(&claimed.claim.outcome);
                     record.claim = Some(claimed.claim.id());

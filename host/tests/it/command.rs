@@ -166,7 +166,12 @@ pub(crate) fn wait_until(met: impl Fn() -> bool) {
 }
 
 /// Runs a command under the time limit. Its output goes to files, so that nothing waits for a reader.
-pub(crate) fn finish(mut command: Command, scratch: &Path) -> Ended {
+pub(crate) fn finish(command: Command, scratch: &Path) -> Ended {
+    finish_while(command, scratch, || {})
+}
+
+/// The same, and does something again and again until the command ends.
+pub(crate) fn finish_while(mut command: Command, scratch: &Path, meanwhile: impl Fn()) -> Ended {
     let words = format!("{command:?}");
     let folder = tempfile::tempdir_in(scratch).unwrap();
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
@@ -186,6 +191,7 @@ pub(crate) fn finish(mut command: Command, scratch: &Path) -> Ended {
             child.wait().unwrap();
             panic!("{words} hangs: {}", std::fs::read_to_string(&err).unwrap());
         }
+        meanwhile();
         std::thread::sleep(PAUSE);
     };
     let stderr = String::from_utf8_lossy(&std::fs::read(&err).unwrap()).into_owned();

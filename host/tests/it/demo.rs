@@ -5,6 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::command::{Home, finish, wait_until};
+use crate::processes::{Process, descendants};
 use crate::programs::task;
 
 #[test]
@@ -50,6 +51,28 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     assert_eq!(demo.wait().unwrap().code(), Some(130));
     assert_eq!(peers_of(&places), 0);
     assert_eq!(std::fs::read_dir(&places).unwrap().count(), 0);
+}
+
+#[test]
+fn a_killed_demo_takes_all_its_processes_with_it() {
+    let home = Home::new();
+    let places = home.scratch().join("tmp");
+    std::fs::create_dir(&places).unwrap();
+    let mut command = home.command(["demo", "--task"]);
+    command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut demo = command.spawn().unwrap();
+    // Every peer is there, and one has a worker: a run is under way, or just over.
+    let started = || {
+        let processes = descendants(demo.id());
+        peers_of(&places) >= 5 && processes.iter().any(|process| process.words.ends_with("worker"))
+    };
+    wait_until(started);
+    let processes = descendants(demo.id());
+    assert!(processes.len() > 5, "{processes:?}");
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    wait_until(|| processes.iter().all(Process::is_gone));
+    assert_eq!(peers_of(&places), 0, "and none was started since");
 }
 
 /// Processes whose command line names a folder.

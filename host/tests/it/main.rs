@@ -11,6 +11,7 @@ mod gateway; // blocks over HTTP
 mod helia; // a real Helia node
 mod network; // runs between daemons
 mod one_build; // both README commands share one build
+mod processes; // what the system says of those that run
 mod programs; // what is run
 mod runs; // local runs: exit codes, JSON, cache, outputs
 mod settings; // keys, configuration, files and their rights

@@ -3,7 +3,8 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::command::{Home, wait_until};
+use crate::command::{Daemon, Home, finish_while, wait_until};
+use crate::processes::descendants;
 use crate::programs::{good_task, plain, task};
 
 fn alone() -> Home {
@@ -112,6 +113,77 @@ fn a_cancelled_run_stops_at_its_host_too() {
     kill_process(Pid::from_child(&asking), Signal::INT).unwrap();
     assert_eq!(asking.wait().unwrap().code(), Some(130));
     wait_until(|| at_host("cancelled"));
+}
+
+/// Two hosts whose watchdog ends the run, and one whose workers are killed, as by a flaw in the compiler.
+#[test]
+fn a_run_that_breaks_three_hosts_is_quarantined_until_somebody_lifts_it() {
+    let author = alone();
+    let hasty = || Home::new().with("POAI_HOST_RUN_TIMEOUT_S", "1");
+    let hosts = [hasty(), hasty(), Home::new()];
+    let daemons = hosts.each_ref().map(|host| host.daemon(["--accept", "any"]));
+    let endless = author.file("endless.wasm", &plain("(loop br 0)"));
+    let addresses = daemons.each_ref().map(Daemon::address);
+    let peers = addresses.iter().flat_map(|address| ["--peer", address]);
+    let run: Vec<&str> = ["run", endless.to_str().unwrap(), "--on", "network"].into_iter().chain(peers).collect();
+    let attempts = || hosts.each_ref().map(|host| host.json(["ps", "--all"]).1["attempts"].as_array().unwrap().len());
+
+    let mut command = author.command(["--json"]);
+    command.args(&run);
+    let ended = finish_while(command, author.scratch(), || kill_workers_of(&daemons[2]));
+    let (exit, failed) = (ended.exit, ended.json());
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert_eq!((exit, failed["error"]["kind"].as_str()), (6, Some("host-fault")), "{failed}");
+    assert!(message.contains("quarantined: 3 hosts came to no claim"), "{message}");
+    assert!(daemons.iter().all(|daemon| message.contains(daemon.peer())), "{message}");
+    assert_eq!(attempts(), [1, 1, 1], "each host was asked once");
+
+    // It is remembered: nobody is asked again, and the message says what to do.
+    let (exit, again) = author.json(&run);
+    assert_eq!((exit, &again["error"]["message"]), (6, &failed["error"]["message"]));
+    assert!(again["error"]["hint"].as_str().unwrap().contains("--no-cache"), "{again}");
+    assert_eq!(attempts(), [1, 1, 1]);
+
+    // Lifted, it goes out again: to one host, whose fault counts anew.
+    let lifted = ["run", endless.to_str().unwrap(), "--no-cache", "--on", &addresses[0]];
+    let (exit, failed) = author.json(lifted);
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(exit == 6 && message.contains("no host came to a claim"), "{failed}");
+    assert_eq!(attempts(), [2, 1, 1]);
+}
+
+/// Kills every worker that executes or compiles for a daemon.
+fn kill_workers_of(daemon: &Daemon) {
+    for worker in descendants(daemon.child.id()) {
+        // It may have ended by itself.
+        let _ = kill_process(Pid::from_raw(worker.id.cast_signed()).unwrap(), Signal::KILL);
+    }
+}
+
+#[test]
+fn a_folder_elsewhere_is_listed_by_its_own_blocks_alone() {
+    let (owner, reader) = (Home::new(), alone());
+    let folder = owner.scratch().join("folder");
+    std::fs::create_dir_all(folder.join("inner")).unwrap();
+    for (name, bytes) in [("large", 3 << 20), ("small", 5), ("inner/one", 7)] {
+        std::fs::write(folder.join(name), vec![1; bytes]).unwrap();
+    }
+    let (_, imported) = owner.json(["import", folder.to_str().unwrap()]);
+    let cid = imported["roots"][0].as_str().unwrap();
+    let daemon = owner.daemon([] as [&str; 0]);
+    let (exit, listed) = reader.json(["ls", cid, "--peer", &daemon.address()]);
+    assert_eq!(exit, 0, "{listed}");
+    let entries = listed["entries"].as_array().unwrap();
+    let rows: Vec<_> = entries.iter().map(|entry| (&entry["name"], &entry["kind"], &entry["bytes"])).collect();
+    let expected = [("inner", "not fetched", None), ("large", "not fetched", None), ("small", "file", Some(5))];
+    let expected = expected.map(|(name, kind, bytes)| (name.into(), kind.into(), Value::from(bytes)));
+    assert_eq!(rows, expected.each_ref().map(|(name, kind, bytes)| (name, kind, bytes)));
+    assert_eq!(reader.json(["status"]).1["store_blocks"], 1, "the folder's own block");
+    // What is here is told in full.
+    let (_, listed) = owner.json(["ls", cid]);
+    let kinds: Vec<_> = listed["entries"].as_array().unwrap().iter().map(|entry| &entry["kind"]).collect();
+    assert_eq!(kinds, ["folder", "file", "file"]);
+    assert_eq!(listed["entries"][1]["bytes"], 3 << 20);
 }
 
 #[test]
