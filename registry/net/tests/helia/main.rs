@@ -19,8 +19,8 @@ use poai_store::{Store, StoreLimits, car, unixfs};
 use serde_json::json;
 
 const MEBIBYTE: usize = 1 << 20;
-/// Helia is slow at times; a transfer that takes longer has stopped.
-const TRANSFER_TIMEOUT_MS: u64 = 120_000;
+/// Helia is slow at times, and slower beside other work: a transfer that takes longer has stopped.
+const TRANSFER_TIMEOUT_MS: u64 = 540_000;
 
 /// Our side: a store in a folder of its own.
 struct Ours {
