@@ -1,12 +1,13 @@
 //! What every family asks of its operands: presence, numbers, axes, broadcasting, floats of any width.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use half::slice::HalfFloatSliceExt as _;
 use half::{bf16, f16};
 
 use crate::tensor::elements;
-use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
+use crate::{Cpu, DType, Dim, Element, Fact, OpError, Tensor};
 
 /// Runs an expression with `$T` as the Rust type of a [`DType`]'s elements; a `bool` is a `u8`.
 macro_rules! with_element {
@@ -167,6 +168,12 @@ pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
 /// How many elements some dimensions have.
 pub(crate) fn product(sizes: &[usize]) -> Result<usize, OpError> {
     elements(sizes).ok_or_else(|| OpError::new(format!("elements of {sizes:?} are beyond any memory")))
+}
+
+/// The order of two elements, in which -0 is 0, and a NaN is like another and the greatest.
+pub(crate) fn order<T: Element>(a: &T, b: &T) -> Ordering {
+    let is_nan = |x: &T| x.partial_cmp(x).is_none();
+    a.partial_cmp(b).unwrap_or_else(|| is_nan(a).cmp(&is_nan(b)))
 }
 
 /// Floats of 16 or 32 bits as f32, on which all their arithmetic is defined.

@@ -4,11 +4,15 @@
 //! axes that are reduced, is the order that numerics' lanes count. f64, which has no lanes, is reduced in that order from
 //! the first element to the last.
 
+pub mod batch; // channels scaled by what training found
+pub mod cumulative; // sums of all that came before
 mod fold; // one number of many
+pub mod groups; // channels with mean 0 and variance 1
 pub mod normalisation; // rows with mean 0 and variance 1
 pub mod reduce; // axes reduced to one number each
 mod rows; // what is reduced, brought together
 pub mod softmax; // rows that sum to 1
+pub mod top; // where the greatest are
 
 use super::family::operators;
 
@@ -21,4 +25,14 @@ operators! { Reduction {
     /// The last axes with mean 0 and variance 1, or a mean square of 1.
     LayerNormalization(normalisation): "LayerNormalization" | "com.microsoft.LayerNormalization" | "RMSNormalization"
         | "SimplifiedLayerNormalization" | "com.microsoft.SimplifiedLayerNormalization";
+    /// Groups of channels with mean 0 and variance 1.
+    GroupNormalization(groups): "GroupNormalization" | "InstanceNormalization";
+    /// Channels scaled by what training found.
+    BatchNormalization(batch): "BatchNormalization";
+    /// Where the greatest or least is.
+    Extreme(top): "ArgMax" | "ArgMin";
+    /// The greatest or least few.
+    TopK(top): "TopK";
+    /// Sums or products of all that came before.
+    Cumulative(cumulative): "CumSum" | "CumProd";
 } }

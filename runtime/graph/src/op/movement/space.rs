@@ -13,6 +13,14 @@ fn block(source: &mut Source<'_>) -> Result<usize, OpError> {
     block.ok_or_else(|| OpError::new(format!("blocksize is {size}")))
 }
 
+fn channel_first(source: &mut Source<'_>) -> Result<bool, OpError> {
+    match source.text("mode")?.as_deref() {
+        None | Some("DCR") => Ok(false),
+        Some("CRD") => Ok(true),
+        Some(other) => Err(OpError::new(format!("mode is {other}"))),
+    }
+}
+
 /// The four dimensions of images.
 fn image<D: Clone>(shape: &[D]) -> Result<[D; 4], OpError> {
     let image = <[D; 4]>::try_from(shape.to_vec());
@@ -40,18 +48,13 @@ fn changed(dim: &Dim, change: impl FnOnce(usize) -> Result<usize, OpError>) -> R
 pub struct DepthToSpace {
     /// Side of a block.
     pub block: usize,
-    /// Whether the channels of one pixel of the result lie side by side (CRD), not the pixels of one channel (DCR).
+    /// Whether the pixels of one block lie side by side among the channels (CRD), not the channels of one pixel (DCR).
     pub channel_first: bool,
 }
 
 impl DepthToSpace {
     pub(super) fn import(source: &mut Source<'_>) -> Result<Self, OpError> {
-        let channel_first = match source.text("mode")?.as_deref() {
-            None | Some("DCR") => false,
-            Some("CRD") => true,
-            Some(other) => return Err(OpError::new(format!("mode is {other}"))),
-        };
-        Ok(Self { block: block(source)?, channel_first })
+        Ok(Self { block: block(source)?, channel_first: channel_first(source)? })
     }
 }
 
@@ -95,11 +98,13 @@ impl Operation for DepthToSpace {
 pub struct SpaceToDepth {
     /// Side of a block.
     pub block: usize,
+    /// As for [`DepthToSpace`], which undoes this.
+    pub channel_first: bool,
 }
 
 impl SpaceToDepth {
     pub(super) fn import(source: &mut Source<'_>) -> Result<Self, OpError> {
-        Ok(Self { block: block(source)? })
+        Ok(Self { block: block(source)?, channel_first: channel_first(source)? })
     }
 }
 
@@ -130,7 +135,8 @@ impl Operation for SpaceToDepth {
         let [height, width] = [divided(height, block)?, divided(width, block)?];
         let to = [images, multiplied(channels, block * block)?, height, width];
         let seen = [images, channels, height, block, width, block];
-        Ok(vec![Walk::over(&seen).permuted(&[0, 3, 5, 1, 2, 4]).read(cpu, data, &to)?])
+        let order = if self.channel_first { [0, 1, 3, 5, 2, 4] } else { [0, 3, 5, 1, 2, 4] };
+        Ok(vec![Walk::over(&seen).permuted(&order).read(cpu, data, &to)?])
     }
 }
 
@@ -151,11 +157,10 @@ mod tests {
             let operator = DepthToSpace { block: 2, channel_first };
             let result = operator.run(&cpu, &[Some(&data)]).unwrap();
             assert_eq!(result, [Tensor::new::<u32>(&[1, 2, 2, 4], &expected)]);
-            if !channel_first {
-                assert_eq!(SpaceToDepth { block: 2 }.run(&cpu, &[Some(&result[0])]).unwrap(), [data.clone()]);
-            }
+            let back = SpaceToDepth { block: 2, channel_first }.run(&cpu, &[Some(&result[0])]).unwrap();
+            assert_eq!(back, [data.clone()]);
         }
         assert!(DepthToSpace { block: 3, channel_first: false }.run(&cpu, &[Some(&data)]).is_err());
-        assert!(SpaceToDepth { block: 2 }.run(&cpu, &[Some(&data)]).is_err());
+        assert!(SpaceToDepth { block: 2, channel_first: false }.run(&cpu, &[Some(&data)]).is_err());
     }
 }

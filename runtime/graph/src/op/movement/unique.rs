@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axis, needed, product, with_element};
-use crate::{Cpu, DType, Dim, Element, Fact, OpError, Tensor};
+use crate::op::operand::{axis, needed, order, product, with_element};
+use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
 
 /// Results: the different elements, or parts along an axis; where each first is; for each element of the operand, which
 /// of them it is; and how often each is there. -0 is 0, and every NaN is the same and the greatest.
@@ -52,12 +52,6 @@ impl Unique {
         let counts = groups.iter().map(|group| group.1.len() as i64).collect();
         Found { first: groups.into_iter().map(|group| group.0).collect(), inverse, counts }
     }
-}
-
-/// The order of two elements, in which a NaN is the greatest.
-fn order<T: Element>(a: &T, b: &T) -> Ordering {
-    let is_nan = |x: &T| x.partial_cmp(x).is_none();
-    a.partial_cmp(b).unwrap_or_else(|| is_nan(a).cmp(&is_nan(b)))
 }
 
 impl Operation for Unique {
