@@ -53,6 +53,7 @@ impl Between {
         if !matches!(x.dtype, DType::U8 | DType::I8) {
             return Err(OpError::new(format!("{} of {} elements", self.name(), x.dtype)));
         }
+        self.scale_places(inputs.len()).iter().try_for_each(|&place| check_scale(x.dtype, inputs, place))?;
         let Some(shape) = &x.shape else { return Ok(Fact::of_type(x.dtype)) };
         match self {
             Self::Arithmetic(_) => {
@@ -82,6 +83,15 @@ impl Between {
         }
     }
 
+    /// Where scales stand among so many operands; a zero point may stand behind each.
+    fn scale_places(self, count: usize) -> Vec<usize> {
+        match self {
+            Self::Arithmetic(_) => vec![1, 4, 6],
+            Self::Function(_) | Self::Softmax { .. } | Self::GlobalAveragePool { .. } => vec![1, 3],
+            Self::Concat { .. } => std::iter::once(0).chain(parts(count).map(|part| part + 1)).collect(),
+        }
+    }
+
     pub(super) fn run(self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
         let x = || floats(cpu, inputs, 0);
         match self {
@@ -106,6 +116,18 @@ impl Between {
             }
             Self::Concat { axis } => concat(cpu, axis, inputs),
         }
+    }
+}
+
+/// An error unless there is a scale at a place among the operands, and no zero point of another type behind it.
+fn check_scale(dtype: DType, inputs: &[Option<&Fact>], place: usize) -> Result<(), OpError> {
+    let scale = needed(inputs, place, "scale")?;
+    if scale.dtype != DType::F32 {
+        return Err(OpError::new(format!("a scale of {}", scale.dtype)));
+    }
+    match given(inputs, place + 1).filter(|zero| zero.dtype != dtype) {
+        Some(zero) => Err(OpError::new(format!("{dtype} elements have a zero point of {}", zero.dtype))),
+        None => Ok(()),
     }
 }
 

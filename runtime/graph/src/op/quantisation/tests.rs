@@ -1,6 +1,7 @@
 //! Quantised operators, on small tensors whose results were computed by hand.
 
-use poai_numerics::{Kernels, Unary};
+use poai_numerics::{Kernels, Range, Unary, dequantise};
+use proptest::prelude::*;
 
 use super::{Between, Quantisation, Scaling};
 use crate::onnx::{Attribute, Source};
@@ -96,6 +97,7 @@ fn operators_between_integers_compute_on_floats() {
     assert_eq!(sums, Ok(Tensor::new(&[2, 2], &[6u8, 10, 200, 204])));
     let products = result(&between(Between::Arithmetic(Arithmetic::Mul)), &operands);
     assert_eq!(products, Ok(Tensor::new(&[2, 2], &[0u8, 12, 0, 255])));
+    assert!(result(&between(Between::Arithmetic(Arithmetic::Mul)), &operands[..6]).is_err());
     // x is -5, 0 and 2: sigmoid(0) is 0.5; sigmoid(-5) = 0.0067 and sigmoid(2) = 0.88 are 0 and 4 quarters.
     let x = row(&[0u8, 10, 14]);
     let gates = result(&between(Between::Function(Unary::Sigmoid)), &[&x, &half, &ten, &quarter, &none]);
@@ -156,4 +158,51 @@ fn forms_of_all_versions_are_read() {
     let narrow = [("output_dtype", int(22))];
     let refused = super::import(&mut Source::alone(&mut graph, ("", "QuantizeLinear", 21), &narrow));
     assert_eq!(refused, Err(OpError::unsupported("elements of type int4")));
+}
+
+/// Floats over many scales, and a few that are none.
+fn floats(count: usize) -> impl Strategy<Value = Vec<f32>> {
+    let number = prop_oneof![8 => -300f32..300.0, 1 => any::<u32>().prop_map(f32::from_bits)];
+    prop::collection::vec(number, count)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever the layout of the scales, each element is as if it were alone with its scale and zero point, there and
+    /// back.
+    #[test]
+    fn each_element_is_quantised_as_if_alone(
+        values in floats(24),
+        scales in floats(24),
+        zeros in prop::collection::vec(any::<i8>(), 24),
+        axis in 0usize..3,
+        block in 0usize..4,
+    ) {
+        let shape = [2usize, 3, 4];
+        let mut scale_shape = shape.to_vec();
+        scale_shape[axis] = shape[axis].div_ceil(block.max(1));
+        if block == 0 {
+            scale_shape = vec![shape[axis]];
+        }
+        let count = scale_shape.iter().product();
+        let operand = (Tensor::new(&scale_shape, &scales[..count]), Tensor::new(&scale_shape, &zeros[..count]));
+        let scaling = Scaling { axis: axis as i64, block, to: None };
+        let quantised = result(&Quantisation::Quantise(scaling), &[&Tensor::new(&shape, &values), &operand.0, &operand.1]);
+        let quantised = quantised.unwrap();
+        let back = result(&Quantisation::Dequantise(scaling), &[&quantised, &operand.0, &operand.1]).unwrap();
+        for (i, &value) in values.iter().enumerate() {
+            let mut place = [i / 12, i / 4 % 3, i % 4];
+            place[axis] /= block.max(1);
+            let at = if block == 0 {
+                place[axis]
+            } else {
+                (place[0] * scale_shape[1] + place[1]) * scale_shape[2] + place[2]
+            };
+            let integer = Range::Signed.quantise(value, scales[at], zeros[at].into());
+            prop_assert_eq!(i32::from(quantised.slice::<i8>().unwrap()[i]), integer);
+            let float = dequantise(integer, scales[at], zeros[at].into());
+            prop_assert_eq!(back.slice::<f32>().unwrap()[i].to_bits(), float.to_bits());
+        }
+    }
 }
