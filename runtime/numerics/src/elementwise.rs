@@ -266,12 +266,6 @@ impl Unary {
         let x = element(x);
         with_unary!(self, Soft, f => f.of(One::<Soft>::new(x)).stored().value(), f => stored(f(x)))
     }
-
-    /// Replaces each number of a stream.
-    #[inline(always)]
-    fn map<I: Isa>(self, stream: Stream<'_>) {
-        with_unary!(self, I::Fused, f => stream.map::<I::Wide, _>(f), f => stream.each(|x| stored(f(element(x)))));
-    }
 }
 
 /// An operation on two numbers; flushing and NaNs as for [`Unary`].
@@ -324,14 +318,75 @@ impl Binary {
     pub fn of(self, a: f32, b: f32) -> f32 {
         with_binary!(self, Soft, f => stored(f(element(a), element(b))))
     }
+}
 
-    /// `out[i] = f(a[i · a_step], b[i · b_step])`; steps of 0 and 1 become vectors.
+/// Applies an operation to a stream. Each is a function of its own, compiled once for each instruction set, however many
+/// places apply activations: all of them in one would take the compiler minutes.
+pub(crate) struct MapUnary<'a>(pub Unary, pub Stream<'a>);
+
+impl Work for MapUnary<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn map<I: Isa>(self, (a, a_step): (&[f32], usize), (b, b_step): (&[f32], usize), out: &mut [f32]) {
-        with_binary!(self, I::Fused, f => match (a_step, b_step) {
-            (1, 1) => for ((a, b), out) in a.iter().zip(b).zip(out) {
-                *out = stored(f(element(*a), element(*b)));
-            },
+    fn run<I: Isa>(self) {
+        let Self(operation, stream) = self;
+        with_unary!(operation, I::Fused, f => I::enter(MapLanes(f, stream)), f => I::enter(MapSingles(f, stream)));
+    }
+}
+
+struct MapLanes<'a, F>(F, Stream<'a>);
+
+impl<F: Function> Work for MapLanes<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        self.1.map::<I::Wide, _>(self.0);
+    }
+}
+
+struct MapSingles<'a, F>(F, Stream<'a>);
+
+impl<F: Fn(f32) -> f32> Work for MapSingles<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self(f, stream) = self;
+        stream.each(|x| stored(f(element(x))));
+    }
+}
+
+/// An operand of a row, and its step.
+type Stepped<'a> = (&'a [f32], usize);
+
+struct MapBinary<'a>(Binary, Stepped<'a>, Stepped<'a>, &'a mut [f32]);
+
+impl Work for MapBinary<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self(operation, a, b, out) = self;
+        with_binary!(operation, I::Fused, f => I::enter(MapPairs(f, a, b, out)));
+    }
+}
+
+/// `out[i] = f(a[i · a_step], b[i · b_step])`; steps of 0 and 1 become vectors.
+struct MapPairs<'a, F>(F, Stepped<'a>, Stepped<'a>, &'a mut [f32]);
+
+impl<F: Fn(f32, f32) -> f32> Work for MapPairs<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self(f, (a, a_step), (b, b_step), out) = self;
+        match (a_step, b_step) {
+            (1, 1) => {
+                for ((a, b), out) in a.iter().zip(b).zip(out) {
+                    *out = stored(f(element(*a), element(*b)));
+                }
+            }
             (1, 0) => {
                 let b = element(b[0]);
                 for (a, out) in a.iter().zip(out) {
@@ -344,33 +399,12 @@ impl Binary {
                     *out = stored(f(a, element(*b)));
                 }
             }
-            _ => for (i, out) in out.iter_mut().enumerate() {
-                *out = stored(f(element(a[i * a_step]), element(b[i * b_step])));
-            },
-        });
-    }
-}
-
-/// A function of its own, compiled once for each instruction set, however many places apply activations.
-pub(crate) struct MapUnary<'a>(pub Unary, pub Stream<'a>);
-
-impl Work for MapUnary<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        self.0.map::<I>(self.1);
-    }
-}
-
-struct MapBinary<'a>(Binary, (&'a [f32], usize), (&'a [f32], usize), &'a mut [f32]);
-
-impl Work for MapBinary<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        self.0.map::<I>(self.1, self.2, self.3);
+            _ => {
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = stored(f(element(a[i * a_step]), element(b[i * b_step])));
+                }
+            }
+        }
     }
 }
 

@@ -3,13 +3,15 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
+use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
 
 /// # Safety
 /// The processor has AVX2 and FMA.
+// Never inlined: a function of all works together would take the compiler minutes.
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn with_avx2<W: Work>(work: W) -> W::Output {
     work.run::<Avx2>()
@@ -37,8 +39,8 @@ impl Isa for Avx2 {
     #[inline(always)]
     unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
         match registers {
-            1 => by_rows!(rows, advance, Ymm, 1, tile, 1 2 3 4 5 6),
-            _ => by_rows!(rows, advance, Ymm, 2, tile, 1 2 3 4 5 6),
+            1 => by_rows!(rows, Advance, Ymm, 1, tile, 1 2 3 4 5 6),
+            _ => by_rows!(rows, Advance, Ymm, 2, tile, 1 2 3 4 5 6),
         }
     }
 
@@ -46,18 +48,18 @@ impl Isa for Avx2 {
     unsafe fn row(tile: &Tile) {
         // SAFETY: the caller's promise: two panels, then two more.
         unsafe {
-            advance::<Ymm, 1, 12>(tile);
-            advance::<Ymm, 1, 12>(&Tile {
+            Self::enter(Advance::<Ymm, 1, 12>::new(tile));
+            Self::enter(Advance::<Ymm, 1, 12>::new(&Tile {
                 right: tile.right.add(2 * tile.panel_stride),
                 sums: tile.sums.add(2 * super::tile::PANEL),
                 ..*tile
-            });
+            }));
         }
     }
 
     #[inline(always)]
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
-        by_rows!(rows, advance_integers, YmmIntegers, 2, tile, 1 2 3 4);
+        by_rows!(rows, AdvanceIntegers, YmmIntegers, 2, tile, 1 2 3 4);
     }
 }
 

@@ -3,13 +3,15 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
+use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
 
 /// # Safety
 /// The processor has AVX-512 F, BW, VL, DQ and VNNI, AVX2 and FMA.
+// Never inlined: a function of all works together would take the compiler minutes.
+#[inline(never)]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(super) unsafe fn with_avx512<W: Work>(work: W) -> W::Output {
     work.run::<Avx512>()
@@ -51,21 +53,21 @@ impl Isa for Avx512 {
     #[inline(always)]
     unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
         match registers {
-            1 => by_rows!(rows, advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
-            2 => by_rows!(rows, advance, Zmm, 2, tile, 1 2 3 4 5 6 7 8 9),
-            _ => by_rows!(rows, advance, Zmm, 3, tile, 1 2 3 4 5 6 7 8 9),
+            1 => by_rows!(rows, Advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
+            2 => by_rows!(rows, Advance, Zmm, 2, tile, 1 2 3 4 5 6 7 8 9),
+            _ => by_rows!(rows, Advance, Zmm, 3, tile, 1 2 3 4 5 6 7 8 9),
         }
     }
 
     #[inline(always)]
     unsafe fn row(tile: &Tile) {
         // SAFETY: the caller's promise.
-        unsafe { advance::<Zmm, 1, 12>(tile) };
+        unsafe { Self::enter(Advance::<Zmm, 1, 12>::new(tile)) };
     }
 
     #[inline(always)]
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
-        by_rows!(rows, advance_integers, ZmmIntegers, 3, tile, 1 2 3 4 5 6 7 8 9);
+        by_rows!(rows, AdvanceIntegers, ZmmIntegers, 3, tile, 1 2 3 4 5 6 7 8 9);
     }
 }
 

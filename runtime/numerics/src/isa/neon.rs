@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 
 use super::portable::Integers;
-use super::tile::{IntegerTile, Tile, Vector, advance, advance_integers, by_rows};
+use super::tile::{Advance, AdvanceIntegers, IntegerTile, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
@@ -30,9 +30,9 @@ impl Isa for Neon {
     #[inline(always)]
     unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
         match registers {
-            1 => by_rows!(rows, advance, Quad, 1, tile, 1 2 3 4 5 6 7 8),
-            2 => by_rows!(rows, advance, Quad, 2, tile, 1 2 3 4 5 6 7 8),
-            _ => by_rows!(rows, advance, Quad, 3, tile, 1 2 3 4 5 6 7 8),
+            1 => by_rows!(rows, Advance, Quad, 1, tile, 1 2 3 4 5 6 7 8),
+            2 => by_rows!(rows, Advance, Quad, 2, tile, 1 2 3 4 5 6 7 8),
+            _ => by_rows!(rows, Advance, Quad, 3, tile, 1 2 3 4 5 6 7 8),
         }
     }
 
@@ -41,18 +41,18 @@ impl Isa for Neon {
         for panel in 0..4 {
             // SAFETY: the caller's promise: four panels, each of them one row of twelve registers.
             unsafe {
-                advance::<Quad, 1, 12>(&Tile {
+                Self::enter(Advance::<Quad, 1, 12>::new(&Tile {
                     right: tile.right.add(panel * tile.panel_stride),
                     sums: tile.sums.add(panel * super::tile::PANEL),
                     ..*tile
-                });
+                }));
             }
         }
     }
 
     #[inline(always)]
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
-        by_rows!(rows, advance_integers, Integers, 1, tile, 1 2 3 4);
+        by_rows!(rows, AdvanceIntegers, Integers, 1, tile, 1 2 3 4);
     }
 }
 

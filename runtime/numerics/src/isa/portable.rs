@@ -1,7 +1,7 @@
 //! Any processor: the fused step in software, loops as the compiler makes them.
 #![expect(unsafe_code, reason = "rows of a tile")]
 
-use super::tile::{IntegerTile, IntegerVector, Tile, Vector, advance, advance_integers, by_rows};
+use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
 use super::{Isa, Soft, Work};
 use crate::lanes::{One, Several};
 
@@ -28,18 +28,18 @@ impl Isa for Portable {
 
     #[inline(always)]
     unsafe fn tile(rows: usize, _: usize, tile: &Tile) {
-        by_rows!(rows, advance, Floats, 1, tile, 1 2 3 4);
+        by_rows!(rows, Advance, Floats, 1, tile, 1 2 3 4);
     }
 
     #[inline(always)]
     unsafe fn row(tile: &Tile) {
         // SAFETY: the caller's promise.
-        unsafe { advance::<Floats, 1, 24>(tile) };
+        unsafe { Self::enter(Advance::<Floats, 1, 24>::new(tile)) };
     }
 
     #[inline(always)]
     unsafe fn integer_tile(rows: usize, tile: &IntegerTile) {
-        by_rows!(rows, advance_integers, Integers, 1, tile, 1 2 3 4);
+        by_rows!(rows, AdvanceIntegers, Integers, 1, tile, 1 2 3 4);
     }
 }
 

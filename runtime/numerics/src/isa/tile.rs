@@ -1,6 +1,9 @@
 //! The inner loops of matrix products, generic over the register.
 #![expect(unsafe_code, reason = "raw rows and registers: the bounds are the caller's, checked once for a block")]
 
+use std::marker::PhantomData;
+
+use super::{Isa, Work};
 use crate::lanes::Lanes;
 
 /// Columns of a panel of packed weights.
@@ -42,7 +45,7 @@ pub(crate) trait Vector: Lanes {
 /// # Safety
 /// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of steps.
 #[inline(always)]
-pub(super) unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Tile) {
+unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Tile) {
     let mut sums = [[V::splat(0.0); COLUMNS]; ROWS];
     // SAFETY: within the caller's promise for reading and writing sums, and for each k < steps.
     unsafe {
@@ -148,7 +151,7 @@ pub(crate) trait IntegerVector: Copy {
 /// # Safety
 /// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of groups.
 #[inline(always)]
-pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const COLUMNS: usize>(tile: &IntegerTile) {
+unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const COLUMNS: usize>(tile: &IntegerTile) {
     // SAFETY: within the caller's promise for reading and writing sums, and for each group.
     unsafe {
         let mut sums = [[V::load(tile.sums); COLUMNS]; ROWS];
@@ -181,12 +184,57 @@ pub(super) unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const
     }
 }
 
-/// Calls the tile function of the given number of rows, and of registers where there is a choice.
+/// [`advance`] as a function of its own: each number of rows and registers is compiled once for an instruction set, not
+/// within every product that uses it.
+pub(super) struct Advance<'a, V, const ROWS: usize, const COLUMNS: usize>(&'a Tile, PhantomData<V>);
+
+impl<'a, V, const ROWS: usize, const COLUMNS: usize> Advance<'a, V, ROWS, COLUMNS> {
+    /// # Safety
+    /// As for [`advance`].
+    #[inline(always)]
+    pub(super) unsafe fn new(tile: &'a Tile) -> Self {
+        Self(tile, PhantomData)
+    }
+}
+
+impl<V: Vector, const ROWS: usize, const COLUMNS: usize> Work for Advance<'_, V, ROWS, COLUMNS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        // SAFETY: promised when it was made.
+        unsafe { advance::<V, ROWS, COLUMNS>(self.0) };
+    }
+}
+
+/// [`advance_integers`] as a function of its own.
+pub(super) struct AdvanceIntegers<'a, V, const ROWS: usize, const COLUMNS: usize>(&'a IntegerTile, PhantomData<V>);
+
+impl<'a, V, const ROWS: usize, const COLUMNS: usize> AdvanceIntegers<'a, V, ROWS, COLUMNS> {
+    /// # Safety
+    /// As for [`advance_integers`].
+    #[inline(always)]
+    pub(super) unsafe fn new(tile: &'a IntegerTile) -> Self {
+        Self(tile, PhantomData)
+    }
+}
+
+impl<V: IntegerVector, const ROWS: usize, const COLUMNS: usize> Work for AdvanceIntegers<'_, V, ROWS, COLUMNS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        // SAFETY: promised when it was made.
+        unsafe { advance_integers::<V, ROWS, COLUMNS>(self.0) };
+    }
+}
+
+/// Enters the tile function of the given number of rows.
 macro_rules! by_rows {
     ($rows:expr, $function:ident, $vector:ty, $columns:literal, $tile:expr, $($count:literal)*) => {
         match $rows {
             // SAFETY: the caller's promise, for this number of rows.
-            $($count => unsafe { $function::<$vector, $count, $columns>($tile) },)*
+            $($count => Self::enter(unsafe { $function::<$vector, $count, $columns>::new($tile) }),)*
             _ => unreachable!("a tile has 1 to its most rows"),
         }
     };
