@@ -5,12 +5,16 @@
 //! the first element to the last.
 
 pub mod batch; // channels scaled by what training found
+pub mod boxes; // boxes that do not overlap
 pub mod cumulative; // sums of all that came before
 mod fold; // one number of many
 pub mod groups; // channels with mean 0 and variance 1
+pub mod loss; // how wrong a classification is
 pub mod normalisation; // rows with mean 0 and variance 1
 pub mod reduce; // axes reduced to one number each
 mod rows; // what is reduced, brought together
+pub mod scaled; // rows divided by their size
+pub mod skip; // layer norms of sums
 pub mod softmax; // rows that sum to 1
 pub mod top; // where the greatest are
 
@@ -29,6 +33,21 @@ operators! { Reduction {
     GroupNormalization(groups): "GroupNormalization" | "InstanceNormalization";
     /// Channels scaled by what training found.
     BatchNormalization(batch): "BatchNormalization";
+    /// Layer norms of sums.
+    SkipLayerNormalization(skip): "com.microsoft.SkipLayerNormalization"
+        | "com.microsoft.SkipSimplifiedLayerNormalization";
+    /// Layer norms of embeddings.
+    EmbedLayerNormalization(skip): "com.microsoft.EmbedLayerNormalization";
+    /// Rows divided by their norm.
+    LpNormalization(scaled): "LpNormalization";
+    /// Axes with mean 0 and variance 1.
+    MeanVarianceNormalization(scaled): "MeanVarianceNormalization";
+    /// Channels divided by what is around them.
+    Lrn(scaled): "LRN";
+    /// Boxes that do not overlap.
+    NonMaxSuppression(boxes): "NonMaxSuppression";
+    /// How wrong a classification is.
+    Loss(loss): "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss";
     /// Where the greatest or least is.
     Extreme(top): "ArgMax" | "ArgMin";
     /// The greatest or least few.
