@@ -11,6 +11,10 @@ mod source; // a node as operators read it
 mod tensor; // elements, in the file or beside it
 
 #[cfg(test)]
+mod corpus; // small models of every kind, as files
+#[cfg(test)]
+mod sample; // messages by hand
+#[cfg(test)]
 mod tests; // models made by hand
 
 use bytes::Bytes;

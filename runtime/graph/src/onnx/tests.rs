@@ -5,66 +5,12 @@ use prost::Message;
 
 use super::proto::{
     AttributeKind, AttributeProto, DimensionProto, FunctionProto, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    OperatorSetIdProto, TypeProto, ValueInfoProto,
 };
+use super::sample::{BOOL, FLOAT, INT64, attribute, body, branch, constant, file, model, node, scalar, untyped, value};
 use super::{inspect, read};
 use crate::{DType, ValueId};
 use crate::{Dim, Fact, Graph, ModelError, ModelLimits, Tensor};
-
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
-const BOOL: i32 = 9;
-
-fn dim(value: i64) -> DimensionProto {
-    DimensionProto { dim_value: Some(value), ..DimensionProto::default() }
-}
-
-fn value(name: &str, elem_type: i32, dims: &[i64]) -> ValueInfoProto {
-    let shape = Some(TensorShapeProto { dim: dims.iter().map(|&size| dim(size)).collect() });
-    let tensor_type = Some(TensorTypeProto { elem_type, shape });
-    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type, ..TypeProto::default() }) }
-}
-
-fn untyped(name: &str) -> ValueInfoProto {
-    ValueInfoProto { name: name.into(), ..ValueInfoProto::default() }
-}
-
-fn node(operator: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
-    let texts = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
-    NodeProto { op_type: operator.into(), input: texts(inputs), output: texts(outputs), ..NodeProto::default() }
-}
-
-fn attribute(name: &str, kind: AttributeKind) -> AttributeProto {
-    AttributeProto { name: name.into(), kind: kind.into(), ..AttributeProto::default() }
-}
-
-fn constant(output: &str, number: i64) -> NodeProto {
-    let value = AttributeProto { i: number, ..attribute("value_int", AttributeKind::Int) };
-    NodeProto { attribute: vec![value], ..node("Constant", &[], &[output]) }
-}
-
-fn body(nodes: Vec<NodeProto>, outputs: &[&str]) -> GraphProto {
-    GraphProto { node: nodes, output: outputs.iter().map(|name| untyped(name)).collect(), ..GraphProto::default() }
-}
-
-fn branch(condition: &str, then_body: GraphProto, else_body: GraphProto, output: &str) -> NodeProto {
-    let graph = |name, body| AttributeProto { g: Some(Box::new(body)), ..attribute(name, AttributeKind::Graph) };
-    let attribute = vec![graph("then_branch", then_body), graph("else_branch", else_body)];
-    NodeProto { attribute, ..node("If", &[condition], &[output]) }
-}
-
-fn scalar(name: &str, number: i64) -> TensorProto {
-    TensorProto { name: name.into(), data_type: INT64, int64_data: vec![number], ..TensorProto::default() }
-}
-
-fn model(graph: GraphProto) -> ModelProto {
-    let opset = OperatorSetIdProto { domain: String::new(), version: 17 };
-    ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), functions: Vec::new() }
-}
-
-fn file(model: &ModelProto) -> Bytes {
-    model.encode_to_vec().into()
-}
 
 fn read_graph(graph: GraphProto) -> Result<Graph, ModelError> {
     read(file(&model(graph)), &(), &ModelLimits::default())
@@ -262,6 +208,11 @@ fn what_makes_no_sense_is_refused_at_its_place() {
             GraphProto { input: x(), output: vec![value("x", FLOAT, &[])], ..GraphProto::default() },
             "value x: it is declared as f32 and made as i64",
         ),
+        (
+            GraphProto { input: vec![sequence], ..body(vec![], &["x"]) },
+            "value x: unsupported: a value that is no tensor",
+        ),
+        (body(vec![constant("a\nb", 1)], &[]), "the model is malformed: control characters in the name \"a\\nb\""),
         (
             GraphProto { sparse_initializer: vec![Bytes::new()], name: "g".into(), ..GraphProto::default() },
             "value g: unsupported: sparse initializers",
