@@ -1,9 +1,12 @@
-"""Writes the test cases of the `onnx` package as files: `onnx-cases.py OUT`.
+"""Writes the test cases of the `onnx` package as files: `onnx-cases.py OUT`, or a few of them as one: `--selection FILE`.
 
 Each case becomes a folder OUT/KIND/NAME with `model.onnx`, its inputs `input_0.pb`, … and the outputs to expect,
 `output_0.pb`, …, in the model's order; all of them are TensorProto messages whose elements are `raw_data`. Besides:
 `skipped` says why a case has no such files (it is about sequences, optionals or maps), and `rtol` and `atol` hold the
 tolerances that the case declares, where they are not ONNX's usual 1e-3 and 1e-7. OUT must not be there yet.
+
+The selection is what `cargo test -p poai-graph` runs. Its one file has all of these files one after the other, each after a
+line of its path and its length.
 
 Kinds: `node` (made in memory by the package), `simple`, `pytorch-operator`, `pytorch-converted` (models with data) and
 `light` (whole image models whose weights are made by operators; their input is what ONNX's own test runner makes up).
@@ -21,6 +24,9 @@ from onnx import TensorProto, numpy_helper
 from onnx.backend.test import loader
 
 DATA = Path(loader.DATA_DIR)
+# Of the selection, and of one case in it.
+SELECTION_BYTES = 256 << 10
+SELECTED_CASE_BYTES = 4 << 10
 USUAL_TOLERANCE = {"rtol": 1e-3, "atol": 1e-7}
 # What ONNX's list of real models says of the one that deviates.
 LIGHT_TOLERANCE = {"densenet121": {"rtol": 2e-3, "atol": 1e-7}}
@@ -38,21 +44,19 @@ def tensor_message(value):
     return numpy_helper.from_array(np.asarray(value))
 
 
-def write(folder, model, inputs, outputs, tolerance):
-    """One case; `inputs` and `outputs` are messages or arrays, in the model's order."""
-    folder.mkdir(parents=True)
-    folder.joinpath("model.onnx").write_bytes(model.SerializeToString())
+def files_of(model, inputs, outputs, tolerance):
+    """The files of one case by name; `inputs` and `outputs` are messages or arrays, in the model's order."""
+    files = {"model.onnx": model.SerializeToString()}
     for name, usual in USUAL_TOLERANCE.items():
         if tolerance[name] != usual:
-            folder.joinpath(name).write_text(f"{tolerance[name]!r}\n")
+            files[name] = f"{tolerance[name]!r}\n".encode()
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
             kind = value.type.WhichOneof("value").removesuffix("_type").replace("_", " ")
-            folder.joinpath("skipped").write_text(f"{value.name} is no tensor but of a {kind} type\n")
-            return
+            return files | {"skipped": f"{value.name} is no tensor but of a {kind} type\n".encode()}
     for kind, values in (("input", inputs), ("output", outputs)):
-        for number, value in enumerate(values):
-            folder.joinpath(f"{kind}_{number}.pb").write_bytes(tensor_message(value).SerializeToString())
+        files |= {f"{kind}_{number}.pb": tensor_message(value).SerializeToString() for number, value in enumerate(values)}
+    return files
 
 
 def name_of(case, data_set):
@@ -89,18 +93,44 @@ def light_cases():
         yield name, model, inputs, messages(path.parent, f"{path.stem}_output"), LIGHT_TOLERANCE.get(name, USUAL_TOLERANCE)
 
 
-def main(out):
+def write_all(out):
     out.mkdir(parents=True)
-    warnings.simplefilter("ignore")  # NumPy's, of the infinities that some cases are about
     kinds = {"node": node_cases(), "light": light_cases()}
     kinds |= {kind: model_cases(kind) for kind in ("simple", "pytorch-operator", "pytorch-converted")}
     for kind, cases in kinds.items():
         count = 0
         for name, *case in cases:
-            write(out / kind / name, *case)
+            folder = out / kind / name
+            folder.mkdir(parents=True)
+            for file, content in files_of(*case).items():
+                folder.joinpath(file).write_bytes(content)
             count += 1
         print(f"{kind}: {count} cases")
 
 
+def write_selection(archive):
+    """The smallest node cases of each of ONNX's own operators, as many of each as there is room for."""
+    operators = {}
+    for name, model, *case in node_cases():
+        named = {(node.domain, node.op_type) for node in model.graph.node}
+        files = files_of(model, *case)
+        if len(named) == 1 and ("skipped" not in files) and not min(named)[0]:
+            entries = (f"node/{name}/{file} {len(content)}\n".encode() + content for file, content in files.items())
+            operators.setdefault(min(named), []).append((name, b"".join(entries)))
+    ranked = []
+    for cases in operators.values():
+        ranked += enumerate(sorted(cases, key=lambda case: (len(case[1]), case[0])))
+    chosen, room = {}, SELECTION_BYTES
+    for _, (name, entries) in sorted(ranked, key=lambda ranked: (ranked[0], len(ranked[1][1]), ranked[1][0])):
+        if len(entries) <= min(room, SELECTED_CASE_BYTES):
+            chosen[name], room = entries, room - len(entries)
+    archive.write_bytes(b"".join(chosen[name] for name in sorted(chosen)))
+    print(f"{len(chosen)} cases of {len(operators)} operators")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    warnings.simplefilter("ignore")  # NumPy's, of the infinities that some cases are about
+    if sys.argv[1] == "--selection":
+        write_selection(Path(sys.argv[2]))
+    else:
+        write_all(Path(sys.argv[1]))

@@ -1,17 +1,14 @@
 //! A case: a model, its inputs, and the outputs to expect.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use poai_graph::{DType, Tensor};
 use prost::Message;
 
-use super::Error;
 use super::comparison::Tolerance;
 
-/// A case as its folder holds it.
+/// A case, as `scripts/onnx-cases.py` writes it.
 pub(crate) struct Case {
     /// Its kind and name, as in `node/test_abs`.
     pub(crate) name: String,
@@ -28,60 +25,29 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Reads a folder KIND/NAME.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let mut names = folder.iter().rev().map(|name| name.to_string_lossy());
-        let (name, kind) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-        let text = |file: &str| fs::read_to_string(folder.join(file)).ok().map(|text| text.trim().to_owned());
-        let number = |file: &str, usual: f64| text(file).map_or(Ok(usual), |text| text.parse());
+    /// A case of its files.
+    ///
+    /// # Errors
+    /// If a tolerance is no number.
+    pub(crate) fn new(name: String, files: &BTreeMap<String, Bytes>) -> Result<Self, String> {
+        let messages = |kind| (0..).map_while(|i| files.get(&format!("{kind}_{i}.pb")).cloned()).collect();
+        let text = |file| files.get(file).map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+        let number = |file, usual: f64| {
+            let parsed = text(file).map_or(Ok(usual), |text| text.parse());
+            parsed.map_err(|error| format!("{name}: {file}: {error}"))
+        };
         let usual = Tolerance::default();
+        let tolerance =
+            Tolerance { relative: number("rtol", usual.relative)?, absolute: number("atol", usual.absolute)? };
         Ok(Self {
-            name: format!("{kind}/{name}"),
-            model: fs::read(folder.join("model.onnx"))?.into(),
-            inputs: messages(folder, "input"),
-            outputs: messages(folder, "output"),
-            tolerance: Tolerance {
-                relative: number("rtol", usual.relative)?,
-                absolute: number("atol", usual.absolute)?,
-            },
+            model: files.get("model.onnx").cloned().unwrap_or_default(),
+            inputs: messages("input"),
+            outputs: messages("output"),
+            tolerance,
             skipped: text("skipped"),
+            name,
         })
     }
-
-    /// The operators that its model names outside of bodies and functions.
-    pub(crate) fn operators(&self) -> BTreeSet<String> {
-        let graph = ModelMessage::decode(self.model.clone()).ok().and_then(|model| model.graph);
-        let nodes = graph.map_or_else(Vec::new, |graph| graph.nodes);
-        nodes.into_iter().map(|node| qualified(&node.domain, node.operator)).collect()
-    }
-}
-
-fn qualified(domain: &str, operator: String) -> String {
-    if domain.is_empty() || domain == "ai.onnx" { operator } else { format!("{domain}.{operator}") }
-}
-
-fn messages(folder: &Path, kind: &str) -> Vec<Bytes> {
-    (0..).map_while(|i| fs::read(folder.join(format!("{kind}_{i}.pb"))).ok()).map(Bytes::from).collect()
-}
-
-#[derive(Message)]
-struct ModelMessage {
-    #[prost(message, optional, tag = "7")]
-    graph: Option<GraphMessage>,
-}
-
-#[derive(Message)]
-struct GraphMessage {
-    #[prost(message, repeated, tag = "1")]
-    nodes: Vec<NodeMessage>,
-}
-
-#[derive(Message)]
-struct NodeMessage {
-    #[prost(string, tag = "4")]
-    operator: String,
-    #[prost(string, tag = "7")]
-    domain: String,
 }
 
 #[derive(Message)]

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use bytes::Bytes;
 use poai_graph::Cpu;
 use poai_numerics::Kernels;
 
@@ -56,18 +57,23 @@ impl Arguments {
     }
 
     fn wants(&self, case: &Case) -> bool {
-        let matches = |filter: &String| case.name.contains(filter) || case.operators().contains(filter);
+        let matches = |filter: &String| case.name.contains(filter) || operators::named(case).contains(filter);
         self.filters.is_empty() || self.filters.iter().any(matches)
     }
 }
 
-/// Folders within a folder, by name.
-fn folders(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, Error>>()?;
-    folders.retain(|path| path.is_dir());
-    folders.sort();
-    Ok(folders)
+/// What a folder holds, by name.
+fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let named = entries.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    });
+    named.collect()
+}
+
+fn files(folder: &Path) -> Result<BTreeMap<String, Bytes>, Error> {
+    entries(folder)?.into_iter().map(|(name, path)| Ok((name, fs::read(path)?.into()))).collect()
 }
 
 fn main() -> Result<ExitCode, Error> {
@@ -75,9 +81,9 @@ fn main() -> Result<ExitCode, Error> {
     let arguments = Arguments::read()?;
     let cpu = Cpu::new(arguments.kernels, arguments.threads)?;
     let (mut totals, mut operators) = (BTreeMap::<_, usize>::new(), Operators::default());
-    for kind in folders(&arguments.cases)? {
-        for folder in folders(&kind)? {
-            let case = Case::read(&folder)?;
+    for (kind, folder) in entries(&arguments.cases)? {
+        for (name, folder) in entries(&folder)? {
+            let case = Case::new(format!("{kind}/{name}"), &files(&folder)?)?;
             if !arguments.wants(&case) {
                 continue;
             }

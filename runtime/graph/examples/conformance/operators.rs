@@ -1,10 +1,43 @@
 //! The table by operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+
+use prost::Message;
 
 use super::case::Case;
 use super::verdict::Verdict;
+
+#[derive(Message)]
+struct ModelMessage {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<GraphMessage>,
+}
+
+#[derive(Message)]
+struct GraphMessage {
+    #[prost(message, repeated, tag = "1")]
+    nodes: Vec<NodeMessage>,
+}
+
+#[derive(Message)]
+struct NodeMessage {
+    #[prost(string, tag = "4")]
+    operator: String,
+    #[prost(string, tag = "7")]
+    domain: String,
+}
+
+/// The operators that a case's model names outside of bodies and functions.
+pub(crate) fn named(case: &Case) -> BTreeSet<String> {
+    let graph = ModelMessage::decode(case.model.clone()).ok().and_then(|model| model.graph);
+    let nodes = graph.map_or_else(Vec::new, |graph| graph.nodes);
+    nodes.into_iter().map(|node| qualified(&node.domain, node.operator)).collect()
+}
+
+fn qualified(domain: &str, operator: String) -> String {
+    if domain.is_empty() || domain == "ai.onnx" { operator } else { format!("{domain}.{operator}") }
+}
 
 /// Cases of one operator, or of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,7 +81,7 @@ impl Operators {
     pub(crate) fn add(&mut self, case: &Case, verdict: &Verdict) {
         let kind = case.name.split('/').next().unwrap_or_default();
         self.kinds.entry(kind.to_owned()).or_default().add(verdict);
-        let mut operators = case.operators();
+        let mut operators = named(case);
         if let (Some(operator), true) = (operators.pop_first(), operators.is_empty()) {
             self.operators.entry(operator).or_default().add(verdict);
         }
