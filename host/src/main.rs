@@ -17,8 +17,10 @@ mod events; // what happens, as data
 mod gateway; // blocks over HTTP, for those who check them
 mod home; // where everything lies, and who owns it
 mod keys; // account, host, this disk's secret
+mod model_file; // a model, and the weights beside it
 mod nearest; // near misses of names
 mod node; // the service behind every command
+mod npy; // tensors as NumPy's files
 mod output_folder; // outputs as files
 mod output_sink; // outputs from the sandbox, into the store
 mod package_file; // package.toml
@@ -28,11 +30,14 @@ mod records; // names, attempts, claims, statements
 mod render; // the only place that prints
 mod scheduler; // slots, memory, queue
 mod shelf; // objects in the store
+mod tensor_folder; // a model's results as files
 mod toml_line; // where a TOML error lies
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything confines itself: a filter of system calls may end a process for asking.
+    poai_numerics::prepare();
     // A worker restricts itself before anything else happens in its process.
     if std::env::args_os().nth(1).is_some_and(|command| command == cli::WORKER_COMMAND) {
         return cli::worker::main();

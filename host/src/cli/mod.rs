@@ -15,6 +15,7 @@ mod invocation;
 mod key;
 mod logs;
 mod ls;
+mod model;
 mod new;
 mod pin;
 mod ps;
@@ -92,6 +93,7 @@ enum ProgressForm {
 enum Command {
     New(new::Args),
     Build(build::Args),
+    Model(model::Args),
     Publish(publish::Args),
     Run(Box<run::Args>),
     Ps(ps::Args),
@@ -159,6 +161,7 @@ async fn dispatch(line: CommandLine, screen: &mut Screen) -> Result<Exit, Failur
     match line.command {
         Command::New(args) => new::run(&args, invocation),
         Command::Build(args) => build::run(&args, invocation),
+        Command::Model(args) => model::run(&args, invocation),
         Command::Publish(args) => publish::run(&args, invocation).await,
         Command::Run(args) => run::run(*args, invocation).await,
         Command::Ps(args) => ps::run(&args, invocation).await,

@@ -85,7 +85,7 @@ impl Screen {
         if self.style.json {
             line(io::stdout(), &value.to_string());
         } else {
-            block(io::stdout(), words);
+            block(io::stdout(), &plain(words));
         }
     }
 

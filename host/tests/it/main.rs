@@ -9,6 +9,7 @@ mod gateway; // blocks over HTTP
 #[path = "../../../registry/net/tests/helia/node.rs"]
 #[expect(dead_code, reason = "net's tests use the rest")]
 mod helia; // a real Helia node
+mod model; // models by themselves
 mod network; // runs between daemons
 mod one_build; // both README commands share one build
 mod processes; // what the system says of those that run

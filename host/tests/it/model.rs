@@ -1,0 +1,211 @@
+//! `poai model`: a real ONNX file is looked at and computed, and what is wrong with files and flags is said.
+//!
+//! tests/models/make.py has written the models; what it printed then are the outputs that NumPy gives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::command::Home;
+
+const SCORES: &[u8] = include_bytes!("../models/scores.onnx");
+const BESIDE: &[u8] = include_bytes!("../models/beside.onnx");
+const WEIGHTS: &[u8] = include_bytes!("../models/weights.bin");
+
+const SCORES_SHA256: &str = "b5363784480498bad721bcac2b26da623cedebfcc72b8d52d0261c8221497bf9";
+const BEST_SHA256: &str = "1f6e031dd33eed75757df11b845fddc49b3e2f1604f9d7b19c9ae32be8d838c2";
+
+/// A file as NumPy saves it, but for the spaces that it puts at the header's end.
+fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), elements].concat()
+}
+
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The input that make.py computes by NumPy.
+fn x() -> Vec<u8> {
+    npy("<f4", "(4, 3)", &floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, -8.0, 9.0, 5.0, 0.0, -3.0]))
+}
+
+/// The same bytes with one text for another of the same length.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let place = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+    bytes[place..place + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+struct Bench {
+    home: Home,
+    x: String,
+    out: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let home = Home::new();
+        let x = format!("x={}", home.file("x.npy", &x()).display());
+        let out = home.scratch().join("out");
+        Self { home, x, out }
+    }
+
+    fn run(&self, model: &Path, flags: &[&str]) -> (i32, Value) {
+        let words = ["model", "run", model.to_str().unwrap(), "--output", self.out.to_str().unwrap()];
+        self.home.json(words.iter().chain(flags))
+    }
+
+    /// Expects a computation to fail, and gives the hint.
+    fn expect(&self, model: &Path, flags: &[&str], (code, kind, words): (i32, &str, &str)) -> String {
+        let (exit, value) = self.run(model, flags);
+        let error = &value["error"];
+        assert_eq!((exit, error["kind"].as_str()), (code, Some(kind)), "{flags:?}: {value}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{flags:?}: not {words:?} but {value}");
+        error["hint"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[test]
+fn a_model_is_shown_as_it_is() {
+    let home = Home::new();
+    let model = home.file("scores.onnx", SCORES);
+    let (exit, value) = home.json(["model", "inspect", model.to_str().unwrap()]);
+    let expected = json!({
+        "inputs": { "x": { "dtype": "f32", "shape": ["batch", 3] } },
+        "outputs": {
+            "scores": { "dtype": "f32", "shape": ["batch", 2] },
+            "best/class": { "dtype": "i64", "shape": ["batch"] },
+        },
+        "operators": { "Gemm": 1, "Relu": 1, "ArgMax": 1 },
+        "constants": { "count": 2, "bytes": 32 },
+        "unsupported": [],
+    });
+    assert_eq!((exit, value), (0, expected));
+
+    let foreign = home.file("foreign.onnx", &replaced(&replaced(SCORES, "Gemm", "Gexm"), "ArgMax", "ArgMix"));
+    let (exit, value) = home.json(["model", "inspect", foreign.to_str().unwrap()]);
+    let unsupported = value["unsupported"].as_array().unwrap();
+    let named: Vec<_> = unsupported.iter().map(|it| (it["node"].as_str(), it["operator"].as_str())).collect();
+    assert_eq!(exit, 0);
+    assert_eq!(named, [(Some("layer"), Some("Gexm")), (Some("choose"), Some("ArgMix"))], "all at once");
+    assert!(unsupported.iter().all(|it| !it["reason"].as_str().unwrap().is_empty()), "{value}");
+}
+
+#[test]
+fn a_model_gives_the_bits_of_numpy_by_all_code_and_threads() {
+    let bench = Bench::new();
+    let model = bench.home.file("scores.onnx", SCORES);
+    bench.home.file("weights.bin", WEIGHTS);
+    let beside = bench.home.file("beside.onnx", BESIDE);
+    let mut fuel = None;
+    for (model, flags) in [
+        (&model, &["--kernels", "auto"][..]),
+        (&model, &["--kernels", "scalar", "--threads", "1"]),
+        (&model, &["--threads", "3", "--device", "cpu"]),
+        (&beside, &[]),
+    ] {
+        let (exit, value) = bench.run(model, &[&["--input", &bench.x], flags].concat());
+        let (scores, best) = (&value["outputs"]["scores"], &value["outputs"]["best/class"]);
+        assert_eq!(exit, 0, "{flags:?}: {value}");
+        assert_eq!((&scores["dtype"], &scores["shape"]), (&json!("f32"), &json!([4, 2])));
+        assert_eq!((&best["dtype"], &best["shape"]), (&json!("i64"), &json!([4])));
+        assert_eq!((&scores["sha256"], &best["sha256"]), (&json!(SCORES_SHA256), &json!(BEST_SHA256)), "{flags:?}");
+        assert_eq!(*fuel.get_or_insert(value["fuel"].clone()), value["fuel"], "{flags:?}: the same work");
+    }
+    let written = fs::read(bench.out.join("scores.npy")).unwrap();
+    assert!(written.starts_with(b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2), }"));
+    assert_eq!(written[128..], floats(&[0.0, 23.0, 0.0, 47.0, 0.0, 7.0, 20.5, 0.0]));
+    let best = fs::read(bench.out.join("best_class.npy")).unwrap();
+    assert_eq!(best[128..], [1_i64, 1, 1, 0].map(i64::to_le_bytes).concat());
+}
+
+/// What we write, we read; that it does not fit here is another matter.
+#[test]
+fn an_output_may_be_an_input() {
+    let bench = Bench::new();
+    let model = bench.home.file("scores.onnx", SCORES);
+    bench.run(&model, &["--input", &bench.x]);
+    let scores = format!("x={}", bench.out.join("scores.npy").display());
+    let hint = bench.expect(&model, &["--input", &scores], (1, "bad-input", "f32[4, 2]"));
+    assert!(hint.contains("x=FILE with f32[batch, 3]"), "{hint}");
+}
+
+#[test]
+fn wrong_inputs_and_flags_are_named() {
+    let bench = Bench::new();
+    let model = bench.home.file("scores.onnx", SCORES);
+    let input = |name: &str, bytes: &[u8]| format!("x={}", bench.home.file(name, bytes).display());
+    let text = input("text.npy", b"hello");
+    let doubles = input("doubles.npy", &npy("<f8", "(1, 3)", &[0; 24]));
+    let flat = input("flat.npy", &npy("<f4", "(3,)", &[0; 12]));
+    let short = input("short.npy", &npy("<f4", "(1, 3)", &[0; 11]));
+    let missing = format!("x={}", bench.home.scratch().join("missing.npy").display());
+    let other = bench.x.replacen('x', "z", 1);
+    for (flags, expected) in [
+        (vec![], (1, "bad-input", "x was not given")),
+        (vec!["--input", &bench.x, "--input", &other], (1, "bad-input", "no input z")),
+        (vec!["--input", &bench.x, "--input", &bench.x], (2, "usage", "given twice")),
+        (vec!["--input", "x"], (2, "usage", "NAME=VALUE")),
+        (vec!["--input", &missing], (1, "not-found", "missing.npy")),
+        (vec!["--input", "x=/dev/zero"], (1, "bad-input", "no ordinary file")),
+        (vec!["--input", &text], (1, "bad-input", "no .npy file")),
+        (vec!["--input", &short], (1, "bad-input", "11 bytes")),
+        (vec!["--input", &doubles], (1, "bad-input", "f64[1, 3]")),
+        (vec!["--input", &flat], (1, "bad-input", "f32[3]")),
+        (vec!["--input", &bench.x, "--fuel", "150"], (1, "bad-input", "out of fuel")),
+        (vec!["--input", &bench.x, "--memory-bytes", "8"], (1, "bad-input", "bytes")),
+        (vec!["--input", &bench.x, "--device", "vulkan"], (1, "bad-input", "no Vulkan")),
+        (vec!["--input", &bench.x, "--device", "vulkan:1"], (1, "bad-input", "no Vulkan")),
+        (vec!["--device", "tpu"], (2, "usage", "tpu")),
+        (vec!["--kernels", "mmx"], (2, "usage", "mmx")),
+        (vec!["--input", &bench.x, "--threads", "0"], (1, "bad-input", "0")),
+        (vec!["--threads", "many"], (2, "usage", "many")),
+    ] {
+        bench.expect(&model, &flags, expected);
+    }
+    assert!(!bench.out.exists(), "nothing is written before there is something");
+}
+
+#[test]
+fn files_that_are_no_models_are_refused() {
+    let bench = Bench::new();
+    let file = |name: &str, bytes: &[u8]| bench.home.file(name, bytes);
+    for (model, expected) in [
+        (file("text.onnx", b"this is no model"), (1, "bad-input", "text.onnx")),
+        (file("empty.onnx", b""), (1, "bad-input", "malformed")),
+        (file("model.gguf", b"GGUF\x03\0\0\0"), (1, "bad-input", "unsupported")),
+        (file("foreign.onnx", &replaced(SCORES, "Gemm", "Gexm")), (1, "bad-input", "unsupported")),
+        (bench.home.scratch().join("missing.onnx"), (1, "not-found", "missing.onnx")),
+        (bench.home.scratch().to_owned(), (1, "bad-input", "no ordinary file")),
+        (file("beside.onnx", BESIDE), (1, "bad-input", "weights.bin")),
+    ] {
+        bench.expect(&model, &["--input", &bench.x], expected);
+    }
+    let name = bench.home.scratch().join("truncated.onnx");
+    for length in (0..SCORES.len()).step_by(7) {
+        fs::write(&name, &SCORES[..length]).unwrap();
+        let (exit, value) = bench.run(&name, &["--input", &bench.x]);
+        assert_eq!(exit, 1, "{length} bytes: {value}");
+    }
+}
+
+/// A model names its weights' file: whatever lies elsewhere is none of its business.
+#[test]
+fn weights_are_read_from_the_models_folder_alone() {
+    let bench = Bench::new();
+    let folder = bench.home.scratch().join("model");
+    fs::create_dir(&folder).unwrap();
+    fs::write(bench.home.scratch().join("data.in"), WEIGHTS).unwrap();
+    std::os::unix::fs::symlink("../data.in", folder.join("weights.bin")).unwrap();
+    let outside = replaced(BESIDE, "weights.bin", "..//data.in");
+    for (name, model) in [("link.onnx", BESIDE), ("up.onnx", &outside)] {
+        let path = folder.join(name);
+        fs::write(&path, model).unwrap();
+        bench.expect(&path, &["--input", &bench.x], (1, "bad-input", "there is no file"));
+    }
+}
