@@ -60,7 +60,10 @@ pub enum Elementwise {
     /// The same bits as elements of another type of the same width.
     BitCast(DType),
     /// What training drops, inference keeps: the operand, and a mask that is true everywhere.
-    Dropout,
+    Dropout {
+        /// The mask is 1 in the operand's type, as before opset 10.
+        mask_of_numbers: bool,
+    },
 }
 
 impl Operation for Elementwise {
@@ -80,7 +83,7 @@ impl Operation for Elementwise {
             Self::Cast(_) => "Cast",
             Self::CastLike => "CastLike",
             Self::BitCast(_) => "BitCast",
-            Self::Dropout => "Dropout",
+            Self::Dropout { .. } => "Dropout",
         }
     }
 
@@ -140,7 +143,7 @@ impl Operation for Elementwise {
                 check_bit_cast(first.dtype, *to)?;
                 alike(*to)
             }
-            Self::Dropout => return infer_dropout(first, inputs),
+            Self::Dropout { mask_of_numbers } => return infer_dropout(first, *mask_of_numbers, inputs),
         };
         Ok(vec![result])
     }
@@ -169,10 +172,11 @@ impl Operation for Elementwise {
             Self::Cast(to) => cast::run(cpu, *to, first)?,
             Self::CastLike => cast::run(cpu, second()?.dtype(), first)?,
             Self::BitCast(to) => bit_cast(cpu, *to, first)?,
-            Self::Dropout => {
+            Self::Dropout { mask_of_numbers } => {
                 let mut mask = cpu.allocate(DType::Bool, first.shape())?;
                 mask.slice_mut::<u8>().fill(1);
-                return Ok(vec![first.clone(), mask.freeze()]);
+                let of = if *mask_of_numbers { first.dtype() } else { DType::Bool };
+                return Ok(vec![first.clone(), cast::run(cpu, of, &mask.freeze())?]);
             }
         };
         Ok(vec![result])
@@ -190,7 +194,7 @@ impl Elementwise {
             | Self::Compare(_)
             | Self::Bits(_)
             | Self::CastLike => 2,
-            Self::Clip | Self::Where | Self::Dropout => 3,
+            Self::Clip | Self::Where | Self::Dropout { .. } => 3,
             Self::Fold(_) => usize::MAX,
         };
         if found <= most { Ok(()) } else { Err(OpError::new(format!("it takes {most} operands, and has {found}"))) }
@@ -268,7 +272,7 @@ fn bit_cast(cpu: &Cpu, to: DType, x: &Tensor) -> Result<Tensor, OpError> {
 }
 
 /// Training is not built, but where nothing is dropped it is inference.
-fn infer_dropout(x: &Fact, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+fn infer_dropout(x: &Fact, mask_of_numbers: bool, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
     let value = |index: usize| given(inputs, index).and_then(|fact| fact.value.as_ref());
     let trains = value(2).is_some_and(|mode| mode.bytes() != [0]);
     let drops = match (given(inputs, 1), value(1)) {
@@ -279,6 +283,7 @@ fn infer_dropout(x: &Fact, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpErro
     if trains && drops {
         return Err(OpError::unsupported("Dropout as training has it"));
     }
-    let mask = Fact { dtype: DType::Bool, shape: x.shape.clone(), value: None };
+    let of = if mask_of_numbers { x.dtype } else { DType::Bool };
+    let mask = Fact { dtype: of, shape: x.shape.clone(), value: None };
     Ok(vec![Fact { value: None, ..x.clone() }, mask])
 }

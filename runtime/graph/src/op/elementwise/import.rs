@@ -161,8 +161,5 @@ fn dropout(source: &mut Source<'_>) -> Result<Elementwise, OpError> {
     } else {
         source.int("seed")?;
     }
-    if source.opset() < 10 && source.output_count() > 1 {
-        return Err(OpError::unsupported("a mask of numbers"));
-    }
-    Ok(Elementwise::Dropout)
+    Ok(Elementwise::Dropout { mask_of_numbers: source.opset() < 10 })
 }

@@ -219,13 +219,14 @@ fn unknown_sizes_stay_unknown() {
 
 #[test]
 fn dropout_keeps_all_in_inference() {
+    let dropout = Elementwise::Dropout { mask_of_numbers: false };
     let (x, ratio) = (row(&[1f32, -0.0]), Tensor::scalar(0.5f32));
     let training = |on| bools(&[], &[on]);
-    assert_eq!(result(Elementwise::Dropout, &[&x, &ratio, &training(0)]), Ok(x.clone()));
-    assert_eq!(result(Elementwise::Dropout, &[&x, &Tensor::scalar(0f32), &training(1)]), Ok(x.clone()));
+    assert_eq!(result(dropout.clone(), &[&x, &ratio, &training(0)]), Ok(x.clone()));
+    assert_eq!(result(dropout.clone(), &[&x, &Tensor::scalar(0f32), &training(1)]), Ok(x.clone()));
     let trains = Err(OpError::unsupported("Dropout as training has it"));
-    assert_eq!(result(Elementwise::Dropout, &[&x, &ratio, &training(1)]), trains);
-    assert_eq!(outcome(&Elementwise::Dropout, &[Some(&x), None, Some(&training(1))]), trains);
+    assert_eq!(result(dropout.clone(), &[&x, &ratio, &training(1)]), trains);
+    assert_eq!(outcome(&dropout, &[Some(&x), None, Some(&training(1))]), trains);
 }
 
 /// What a node is read as; each of its attributes has to be.
@@ -246,8 +247,8 @@ fn forms_of_all_versions_are_read() {
         (("", "Relu", 14), vec![], function(Unary::Relu)),
         (("", "Clip", 6), vec![("min", float(-1.0))], function(Unary::Clip { low: -1.0, high: f32::MAX })),
         (("", "Clip", 11), vec![], Elementwise::Clip),
-        (("", "Dropout", 7), vec![("ratio", float(0.5))], Elementwise::Dropout),
-        (("", "Dropout", 13), vec![("seed", int(1))], Elementwise::Dropout),
+        (("", "Dropout", 7), vec![("ratio", float(0.5))], Elementwise::Dropout { mask_of_numbers: true }),
+        (("", "Dropout", 13), vec![("seed", int(1))], Elementwise::Dropout { mask_of_numbers: false }),
         (("", "Mod", 10), vec![], Elementwise::Arithmetic(Arithmetic::Modulo)),
         (("", "Mod", 10), vec![("fmod", int(1))], Elementwise::Arithmetic(Arithmetic::Remainder)),
         (("", "Gelu", 20), vec![("approximate", text("tanh"))], function(Unary::GeluTanh)),
@@ -304,7 +305,7 @@ fn operators() -> impl Strategy<Value = Elementwise> {
         Elementwise::Not,
         Elementwise::Where,
         Elementwise::CastLike,
-        Elementwise::Dropout,
+        Elementwise::Dropout { mask_of_numbers: true },
     ];
     prop_oneof![
         select(&functions).prop_map(Elementwise::Function),
