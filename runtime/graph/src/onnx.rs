@@ -13,6 +13,8 @@ mod tensor; // elements, in the file or beside it
 #[cfg(test)]
 mod corpus; // small models of every kind, as files
 #[cfg(test)]
+mod hostile; // those models with one thing wrong
+#[cfg(test)]
 mod sample; // messages by hand
 #[cfg(test)]
 mod tests; // models made by hand

@@ -15,7 +15,8 @@ use super::sample::{
     BOOL, FLOAT, INT8, INT32, INT64, UINT8, body, branch, floats, graph_attribute, integers, model, nodes, untyped,
     value,
 };
-use crate::{Budget, Cpu, DType, ModelLimits, Session, Tensor};
+use crate::graph::ValueId;
+use crate::{Budget, Cpu, DType, Graph, ModelLimits, Session, Tensor};
 
 /// Weights that are small numbers of both signs.
 fn weights(name: &str, dims: &[i64]) -> TensorProto {
@@ -237,7 +238,7 @@ fn functions() -> ModelProto {
     ModelProto { functions: vec![function], ..model(calls) }
 }
 
-fn corpus() -> [(&'static str, ModelProto); 8] {
+pub(crate) fn corpus() -> [(&'static str, ModelProto); 8] {
     [
         ("control", model(control())),
         ("elementwise", model(elementwise())),
@@ -263,28 +264,34 @@ fn the_corpus_is_what_its_sources_say() {
     }
 }
 
+/// Ones for every input, two of them along a dimension that the model leaves open.
+pub(crate) fn inputs(graph: &Graph) -> Vec<(String, Tensor)> {
+    let input = |&id: &ValueId| {
+        let value = graph.value(id);
+        let fact = value.fact.as_ref().expect("an input of a model has a type");
+        let sizes: Vec<_> = fact.shape.iter().flatten().map(|dim| dim.size().unwrap_or(2)).collect();
+        let mut one = vec![0; fact.dtype.bytes()];
+        match fact.dtype {
+            DType::F32 => one.copy_from_slice(&1f32.to_le_bytes()),
+            _ => one[0] = 1,
+        }
+        let bytes = one.repeat(sizes.iter().product());
+        (value.name.clone(), Tensor::from_bytes(fact.dtype, &sizes, bytes.into()).unwrap())
+    };
+    graph.inputs.iter().map(input).collect()
+}
+
 /// Otherwise fuzzing would start at models that are refused.
 #[test]
 fn every_model_of_the_corpus_is_computed() {
     let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
     for (name, model) in corpus() {
         let graph = read(model.encode_to_vec().into(), &(), &ModelLimits::default());
-        let session = Session::new(graph.unwrap_or_else(|error| panic!("{name}: {error}")), Arc::new(cpu.clone()));
-        let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let inputs = session.graph().inputs.iter().map(|&id| {
-            let value = session.graph().value(id);
-            let fact = value.fact.as_ref().unwrap();
-            let sizes: Vec<_> = fact.shape.iter().flatten().map(|dim| dim.size().unwrap_or(2)).collect();
-            let mut one = vec![0; fact.dtype.bytes()];
-            match fact.dtype {
-                DType::F32 => one.copy_from_slice(&1f32.to_le_bytes()),
-                _ => one[0] = 1,
-            }
-            let bytes = one.repeat(sizes.iter().product());
-            let tensor = Tensor::from_bytes(fact.dtype, &sizes, bytes.into()).unwrap();
-            (value.name.as_str(), tensor)
-        });
-        let outputs = session.run(&inputs.collect::<Vec<_>>(), &mut Budget::UNBOUNDED.clone());
+        let graph = graph.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let inputs = inputs(&graph);
+        let session = Session::new(graph, Arc::new(cpu.clone())).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let outputs = session.run(&inputs, &mut Budget::UNBOUNDED.clone());
         outputs.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

@@ -143,8 +143,9 @@ fn functions_know_nothing_of_their_callers_and_end() {
     };
     let leaf = FunctionProto { name: "F".into(), node: vec![constant("r", 1)], ..function() };
     let many = vec![leaf, pairs("Choose", "B"), pairs("B", "C"), pairs("C", "D"), pairs("D", "E"), pairs("E", "F")];
-    let error = refusal(vec![call(&["c", "x"], "y")], many);
-    assert!(error.ends_with(" nodes, and 100000 are allowed"), "{error}");
+    let limits = ModelLimits { nodes: 5000, ..ModelLimits::default() };
+    let error = read(file(&calling(vec![call(&["c", "x"], "y")], many)), &(), &limits).unwrap_err();
+    assert!(matches!(error, ModelError::TooLarge { what: "nodes", limit: 5000, .. }), "{error}");
 }
 
 #[test]
