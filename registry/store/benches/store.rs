@@ -1,7 +1,6 @@
 //! Puts and gets against plain files of the same data, in the same run.
 //!
 //! `cargo bench -p poai-store` prints a table and writes `target/bench/store.json`.
-#![expect(clippy::print_stdout, reason = "a bench tells its results")]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,30 +9,16 @@ use std::time::Instant;
 
 use poai_store::unixfs::{FileReader, FileWriter, LayoutLimits};
 use poai_store::{RAW, Store, StoreLimits, Verified};
-use serde::Serialize;
+use poai_testing::bench::{self, Line};
 
 /// Bytes that each measurement moves.
 const TOTAL_BYTES: usize = 256 << 20;
 /// Each measurement is the best of these, since the disk is others' too.
 const ROUNDS: usize = 3;
 
-/// One line of the table, in the form that all of poai's benches share.
-#[derive(Serialize)]
-struct Line {
-    name: String,
-    value: f64,
-    unit: &'static str,
-    better: &'static str,
-    peer: &'static str,
-    peer_value: f64,
-    ratio: f64,
-    goal: Option<f64>,
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Cargo's own flags (`--bench`, a filter) choose nothing here.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
-    fs::create_dir_all(&folder)?;
+    let folder = bench::folder()?;
     let mut lines = Vec::new();
     for (label, block_bytes) in [("256KiB", 256 << 10), ("1MiB", 1 << 20)] {
         let data = noise(TOTAL_BYTES);
@@ -50,24 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ("file-write", import, "plain files, one sync", plain_write),
             ("file-read", read, "plain files, not checked", plain_read),
         ] {
-            lines.push(Line {
-                name: format!("{what}/{label}"),
-                value,
-                unit: "MB/s",
-                better: "higher",
-                peer,
-                peer_value,
-                ratio: value / peer_value,
-                goal: None,
-            });
+            lines.push(Line::higher(format!("{what}/{label}"), value, "MB/s").beside(peer, peer_value));
         }
     }
-    println!("{:<20} {:>10} {:>12} {:>7}  peer", "name", "MB/s", "peer's MB/s", "ratio");
-    for line in &lines {
-        println!("{:<20} {:>10.0} {:>12.0} {:>7.2}  {}", line.name, line.value, line.peer_value, line.ratio, line.peer);
-    }
-    fs::write(folder.join("store.json"), serde_json::to_vec_pretty(&lines)?)?;
-    Ok(())
+    Ok(bench::report("store", &lines)?)
 }
 
 /// The speeds of put, get, file write, file read, and of the plain files' write and read, MB/s.
