@@ -49,6 +49,13 @@ pub enum NetEvent {
         /// What it did.
         misdeed: Misdeed,
     },
+    /// A requester says that it has all that a receipt of this host leads to.
+    ReceiptFetched {
+        /// The requester.
+        peer: PeerId,
+        /// The receipt's envelope.
+        envelope: Cid,
+    },
     /// A host's offer is new, or replaces its earlier one.
     OfferSeen {
         /// The host.

@@ -151,6 +151,12 @@ impl Net {
         run::ask(&self.0, host, ask).await
     }
 
+    /// Tells a host that all that its receipt leads to is here, so that it need keep that no longer. The envelope is
+    /// that of the signed receipt.
+    pub async fn receipt_fetched(&self, host: PeerId, envelope: Cid) -> Result<(), NetError> {
+        run::fetched(&self.0, host, envelope).await
+    }
+
     /// The asks of others. There is one such queue: the first call gets it, later calls get none.
     /// Until then every ask is declined.
     pub fn incoming_runs(&self) -> Option<IncomingRuns> {

@@ -73,7 +73,7 @@ pub(crate) async fn start(config: NetConfig, blocks: Arc<dyn Blocks>) -> Result<
         events: events.clone(),
         exchange: exchange.clone(),
         offers: OfferBook::new(peer, limits.offers.clone()),
-        runs: RunInbox::new(config.engine, limits.run.clone(), misdeed_sender),
+        runs: RunInbox::new(config.engine, limits.run.clone(), misdeed_sender, events.clone()),
         streams: opener.clone(),
     };
     let mut node = Node {

@@ -12,7 +12,7 @@ mod responder;
 pub(crate) use inbox::RunInbox;
 pub use inbox::{IncomingRun, IncomingRuns};
 pub use requester::RunStream;
-pub(crate) use requester::ask;
+pub(crate) use requester::{ask, fetched};
 pub use responder::{Ending, Responder};
 
 use std::time::Duration;

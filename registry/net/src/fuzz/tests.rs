@@ -180,6 +180,7 @@ fn requester_samples() -> Vec<(&'static str, FromRequester)> {
         ("ask-receipt-of-package", FromRequester::Ask(ask)),
         ("ask-verdict", FromRequester::Ask(Ask::for_verdict(&run(), &claim()))),
         ("cancel", FromRequester::Cancel),
+        ("fetched", FromRequester::Fetched(receipt().id().into())),
     ]
 }
 

@@ -6,14 +6,14 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
 use libp2p::swarm::Stream;
 use poai_objects::EngineName;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::message::{Ask, Decline, DeclineReason, FromHost, FromRequester, Hello, RunEvent, VERSION, decode};
 use super::responder::{Ending, Responder, Words};
 use super::{frame_limit, send, within};
 use crate::streams::Incoming;
-use crate::{Misdeed, NetError, RunLimits, frame};
+use crate::{Misdeed, NetError, NetEvent, RunLimits, frame};
 
 /// A run that a peer asks this host for.
 pub struct IncomingRun {
@@ -43,6 +43,7 @@ struct Inbox {
     engine: EngineName,
     limits: RunLimits,
     misdeeds: mpsc::Sender<(PeerId, Misdeed)>,
+    events: broadcast::Sender<NetEvent>,
     queue: Mutex<Option<mpsc::Sender<IncomingRun>>>,
     asks: Mutex<HashMap<PeerId, usize>>,
 }
@@ -76,8 +77,13 @@ impl Inbox {
 }
 
 impl RunInbox {
-    pub(crate) fn new(engine: EngineName, limits: RunLimits, misdeeds: mpsc::Sender<(PeerId, Misdeed)>) -> Self {
-        Self(Arc::new(Inbox { engine, limits, misdeeds, queue: Mutex::default(), asks: Mutex::default() }))
+    pub(crate) fn new(
+        engine: EngineName,
+        limits: RunLimits,
+        misdeeds: mpsc::Sender<(PeerId, Misdeed)>,
+        events: broadcast::Sender<NetEvent>,
+    ) -> Self {
+        Self(Arc::new(Inbox { engine, limits, misdeeds, events, queue: Mutex::default(), asks: Mutex::default() }))
     }
 
     /// Gives the queue away, once.
@@ -124,8 +130,16 @@ impl RunInbox {
                     return Ok(refused.err().map(Err));
                 }
             };
-            let FromRequester::Ask(ask) = read(&mut reader, peer, limits).await? else {
-                return Err(malformed("an ask must follow the hello"));
+            let ask = match read(&mut reader, peer, limits).await? {
+                FromRequester::Ask(ask) => ask,
+                FromRequester::Fetched(envelope) => {
+                    // Nobody may be watching: then what was fetched is kept for its time.
+                    let _ = self.0.events.send(NetEvent::ReceiptFetched { peer, envelope });
+                    return Ok(None);
+                }
+                FromRequester::Hello(_) | FromRequester::Cancel => {
+                    return Err(malformed("an ask must follow the hello"));
+                }
             };
             let (responder, words) = Responder::new(limits, ask.want_log);
             Ok(Some(self.admit(peer, ask, responder).map(|()| (slot, words))))
@@ -136,7 +150,7 @@ impl RunInbox {
                 send(&mut writer, &FromHost::Event(RunEvent::Declined(decline)), limits).await?;
                 Ok(writer.close().await?)
             }
-            // A requester of another version has learnt ours from the hello.
+            // A requester of another version has learnt ours from the hello; one that has fetched wants no answer.
             None => Ok(writer.close().await?),
         }
     }
@@ -214,7 +228,7 @@ impl RunInbox {
                     words.end(if matches!(message, Ok(FromRequester::Cancel)) { Ending::Cancelled } else { Ending::Disconnected });
                     return match message {
                         Ok(FromRequester::Cancel) => Ok(()),
-                        Ok(FromRequester::Hello(_) | FromRequester::Ask(_)) => Err(malformed("only a cancel may follow the ask")),
+                        Ok(FromRequester::Hello(_) | FromRequester::Ask(_) | FromRequester::Fetched(_)) => Err(malformed("only a cancel may follow the ask")),
                         Err(error) => Err(error),
                     };
                 }

@@ -1,8 +1,10 @@
 //! The messages of `/poai/run/1`: canonical DAG-CBOR, one a frame.
 //!
 //! Both sides begin with [`Hello`]. The requester then sends one [`Ask`], and perhaps
-//! [`FromRequester::Cancel`]; the host answers with [`RunEvent`]s, of which the last is final.
+//! [`FromRequester::Cancel`]; the host answers with [`RunEvent`]s, of which the last is final. Once the requester has
+//! all that a receipt leads to, it says so by [`FromRequester::Fetched`], over a stream of its own.
 
+use cid::Cid;
 use poai_objects::codec::encode;
 use poai_objects::{Claim, EngineName, Envelope, Object, ObjectError, Receipt, Run, Signed, Verdict};
 use serde::de::DeserializeOwned;
@@ -12,7 +14,7 @@ use super::NAME;
 use crate::NetError;
 
 /// The version of these messages; raised whenever one changes.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// The first message of either side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,8 @@ pub(crate) enum FromRequester {
     Hello(Hello),
     Ask(Ask),
     Cancel,
+    /// Instead of an ask: it has everything below the envelope of this receipt, and needs it kept no longer.
+    Fetched(Cid),
 }
 
 /// What a host sends.
@@ -304,7 +308,7 @@ impl VerdictAnswer {
     }
 }
 
-fn same(expected: cid::Cid, found: cid::Cid) -> Result<(), ObjectError> {
+fn same(expected: Cid, found: Cid) -> Result<(), ObjectError> {
     if expected == found {
         Ok(())
     } else {

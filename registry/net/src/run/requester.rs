@@ -1,11 +1,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use cid::Cid;
 use futures::io::{ReadHalf, WriteHalf};
 use futures::stream::{BoxStream, Stream, StreamExt, unfold};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
 use libp2p::swarm::Stream as Substream;
+use poai_objects::EngineName;
 use tokio::sync::mpsc;
 
 use super::message::{Ask, FromHost, FromRequester, Hello, RunEvent, VERSION, decode};
@@ -44,27 +46,48 @@ impl Stream for RunStream {
 /// Asks a connected host.
 pub(crate) async fn ask(shared: &Shared, host: PeerId, ask: Ask) -> Result<RunStream, NetError> {
     let limits = shared.limits.run.clone();
-    let hello = Hello { version: VERSION, engine: ask.run()?.engine };
-    let (reader, writer, theirs) = within(limits.handshake, host, async {
-        let (mut stream, _) = shared.streams.open(host, &[PROTOCOL]).await?;
-        send(&mut stream, &FromRequester::Hello(hello.clone()), &limits).await?;
-        send(&mut stream, &FromRequester::Ask(ask), &limits).await?;
-        let (mut reader, writer) = stream.split();
-        match read(&mut reader, host, &limits).await? {
-            FromHost::Hello(theirs) => Ok((reader, writer, theirs)),
-            FromHost::Event(_) | FromHost::Alive => Err(out_of_turn("the host answered before it said hello")),
-        }
-    })
-    .await?;
-    if theirs.version != VERSION {
-        return Err(NetError::VersionMismatch { peer: host, theirs: theirs.version, ours: VERSION });
-    }
-    if theirs.engine != hello.engine {
-        return Err(NetError::EngineMismatch { peer: host, theirs: theirs.engine, ours: hello.engine });
-    }
+    let engine = ask.run()?.engine;
+    let (reader, writer) = within(limits.handshake, host, begin(shared, host, engine, FromRequester::Ask(ask))).await?;
     let (sender, events) = mpsc::channel(limits.events);
     tokio::spawn(listen(answers(reader, host, limits.clone()), writer, sender, limits));
     Ok(RunStream { host, events })
+}
+
+/// Tells a connected host that all below a receipt's envelope is here.
+pub(crate) async fn fetched(shared: &Shared, host: PeerId, envelope: Cid) -> Result<(), NetError> {
+    within(shared.limits.run.handshake, host, async {
+        let message = FromRequester::Fetched(envelope);
+        let (mut reader, mut writer) = begin(shared, host, EngineName::CURRENT, message).await?;
+        // The host closes once it has heard it.
+        let word = frame::read(&mut reader, frame_limit(&shared.limits.run)).await?;
+        writer.close().await?;
+        if word.is_none() { Ok(()) } else { Err(out_of_turn("the host answered what was no question")) }
+    })
+    .await
+}
+
+/// Opens a stream, and says hello and a first message; the host's hello must fit.
+async fn begin(
+    shared: &Shared,
+    host: PeerId,
+    engine: EngineName,
+    message: FromRequester,
+) -> Result<(ReadHalf<Substream>, WriteHalf<Substream>), NetError> {
+    let limits = &shared.limits.run;
+    let (mut stream, _) = shared.streams.open(host, &[PROTOCOL]).await?;
+    send(&mut stream, &FromRequester::Hello(Hello { version: VERSION, engine }), limits).await?;
+    send(&mut stream, &message, limits).await?;
+    let (mut reader, writer) = stream.split();
+    let FromHost::Hello(theirs) = read(&mut reader, host, limits).await? else {
+        return Err(out_of_turn("the host answered before it said hello"));
+    };
+    if theirs.version != VERSION {
+        return Err(NetError::VersionMismatch { peer: host, theirs: theirs.version, ours: VERSION });
+    }
+    if theirs.engine != engine {
+        return Err(NetError::EngineMismatch { peer: host, theirs: theirs.engine, ours: engine });
+    }
+    Ok((reader, writer))
 }
 
 fn out_of_turn(reason: &str) -> NetError {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use poai_net::{
-    Ask, Decline, DeclineReason, Ending, FaultKind, IncomingRuns, LogLevel, LogLine, NetError, Progress, ReceiptAnswer,
-    RunEvent, RunFault, Stage, VerdictAnswer,
+    Ask, Decline, DeclineReason, Ending, FaultKind, IncomingRuns, LogLevel, LogLine, NetError, NetEvent, Progress,
+    ReceiptAnswer, RunEvent, RunFault, Stage, VerdictAnswer,
 };
 use poai_objects::codec::{DAG_CBOR, cid_of};
 use poai_objects::{
@@ -211,6 +211,16 @@ async fn a_host_that_has_nothing_to_say_is_waited_for_and_one_that_is_silent_is_
     let mut answers = soon(requester.net.ask_run(silent.net.peer(), Ask::for_run(&run()))).await.unwrap();
     let error = soon(answers.next()).await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), format!("{} did not answer within 6 s", silent.net.peer()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_hears_that_its_receipt_s_outputs_are_fetched() {
+    let (host, _runs, requester) = pair(94).await;
+    let mut events = host.net.events();
+    let envelope = cid_of(DAG_CBOR, b"an envelope");
+    soon(requester.net.receipt_fetched(host.net.peer(), envelope)).await.unwrap();
+    let expected = NetEvent::ReceiptFetched { peer: requester.net.peer(), envelope };
+    soon(async { while events.recv().await.unwrap() != expected {} }).await;
 }
 
 /// A message as the other side would send it, from the fuzz corpus.
