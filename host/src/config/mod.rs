@@ -5,7 +5,7 @@
 
 mod layers;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
@@ -84,6 +84,43 @@ impl GatewayConfig {
 pub(crate) struct StoreConfig {
     pub(crate) quota_bytes: u64,
     pub(crate) retention_s: u64,
+    pub(crate) kubo: String,
+}
+
+impl StoreConfig {
+    /// Where the RPC API of the operator's Kubo node is, as `HOST:PORT`; none if there is none.
+    pub(crate) fn kubo_address(&self) -> Result<Option<String>, Failure> {
+        if self.kubo.is_empty() {
+            return Ok(None);
+        }
+        let refused = |reason: &str| {
+            Failure::new(Kind::Config, format!("store.kubo is {:?}, but {reason}", self.kubo))
+                .hint("write it as http://127.0.0.1:5001 or http://NAME:5001")
+        };
+        let address = self.kubo.strip_prefix("http://").ok_or_else(|| refused("must begin with http://"))?;
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let (host, port) = address.rsplit_once(':').ok_or_else(|| refused("must end in a port"))?;
+        if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return Err(refused("must end in a port"));
+        }
+        let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse::<IpAddr>();
+        match ip {
+            Ok(ip) if ip.is_loopback() => {}
+            // Whoever reaches this API owns the node, and nothing on the way is encrypted or signed.
+            Ok(_) => return Err(refused("an address of another machine is not safe to talk to without encryption")),
+            Err(_) if is_host_name(host) => {}
+            Err(_) => return Err(refused("has no host's name or address")),
+        }
+        Ok(Some(address.to_owned()))
+    }
+}
+
+/// Whether a text may be the name of a host: letters, digits, hyphens and dots.
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// Which answers are reused.
@@ -116,6 +153,7 @@ impl Config {
     /// What the values' types alone cannot say.
     fn check(&self) -> Result<(), Failure> {
         self.gateway.address()?;
+        self.store.kubo_address()?;
         let trusted = self.cache.trusted_keys.len();
         if trusted > 0 && !(1..=trusted).contains(&self.cache.verdicts) {
             let message = format!(
@@ -157,6 +195,32 @@ mod tests {
         let config = Config::default();
         assert!(config.host.accept.is_empty(), "a host takes nobody's runs unless its operator says so");
         assert_eq!(config.store.retention_s, 24 * 3600);
+    }
+
+    #[test]
+    fn a_kubo_node_is_near_or_has_a_name() {
+        for (text, expected) in [
+            ("", Ok(None)),
+            ("http://127.0.0.1:5001", Ok(Some("127.0.0.1:5001"))),
+            ("http://[::1]:5001/", Ok(Some("[::1]:5001"))),
+            ("http://kubo.local:5001", Ok(Some("kubo.local:5001"))),
+            ("127.0.0.1:5001", Err("must begin with http://")),
+            ("https://127.0.0.1:5001", Err("must begin with http://")),
+            ("http://127.0.0.1", Err("must end in a port")),
+            ("http://127.0.0.1:0", Err("must end in a port")),
+            ("http://127.0.0.1:5001/api/v0", Err("must end in a port")),
+            ("http://192.0.2.1:5001", Err("not safe")),
+            ("http://[2001:db8::1]:5001", Err("not safe")),
+            ("http://user@kubo:5001", Err("no host's name")),
+            ("http://:5001", Err("no host's name")),
+        ] {
+            let config = StoreConfig { kubo: text.into(), ..Config::default().store };
+            match (config.kubo_address(), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.as_deref(), expected),
+                (Err(error), Err(words)) => assert!(error.message.contains(words), "{text}: {}", error.message),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
     }
 
     #[test]

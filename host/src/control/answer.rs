@@ -350,6 +350,9 @@ pub(crate) struct StatusAnswer {
     pub(crate) waiting: u64,
     pub(crate) store_blocks: u64,
     pub(crate) store_bytes: u64,
+    /// The operator's Kubo node, if there is one: where it is, and its version or what is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) kubo: Option<String>,
 }
 
 /// A peer that is connected.

@@ -18,6 +18,10 @@ impl Node {
             about: format!("account {}, host {}", self.keys.account.public(), self.keys.host.public()),
         });
         checks.push(self.policy_check());
+        if let Some((answers, about)) = self.kubo_words().await? {
+            let state = if answers { CheckState::Good } else { CheckState::Weak };
+            checks.push(CheckWords { name: "kubo".into(), state, about });
+        }
         Ok(Answer::Doctor(DoctorAnswer { checks }))
     }
 

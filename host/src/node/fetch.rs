@@ -8,6 +8,7 @@ use poai_store::Walk;
 use poai_store::unixfs::{self, LayoutLimits};
 use tokio_util::sync::CancellationToken;
 
+use super::kubo::Reach;
 use super::{Node, interrupted};
 use crate::errors::Failure;
 use crate::events::{Event, Events};
@@ -23,10 +24,8 @@ impl Node {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<u64, Failure> {
-        if self.blocking(move |node| Ok(Walk::check_whole(&node.store, &root).is_ok())).await? {
-            return Ok(0);
-        }
-        self.bring_part(root, |cid, bytes| poai_store::links(cid, bytes), peers, events, cancel).await
+        let here = move |node: &Arc<Self>| Ok(Walk::check_whole(&node.store, &root).is_ok());
+        self.bring_unless(here, root, Reach::Whole, peers, events, cancel).await
     }
 
     /// Brings as much of a folder as tells its names: its own blocks, and nothing of what they name.
@@ -38,10 +37,32 @@ impl Node {
         cancel: &CancellationToken,
     ) -> Result<u64, Failure> {
         let here = move |node: &Arc<Self>| Ok(unixfs::list(&node.store, &root, &LayoutLimits::default()).is_ok());
+        self.bring_unless(here, root, Reach::Folder, peers, events, cancel).await
+    }
+
+    /// Brings from the operator's Kubo node, then from peers, until enough is here.
+    async fn bring_unless(
+        self: &Arc<Self>,
+        here: impl Fn(&Arc<Self>) -> Result<bool, Failure> + Copy + Send + 'static,
+        root: Cid,
+        reach: Reach,
+        peers: &[String],
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<u64, Failure> {
         if self.blocking(here).await? {
             return Ok(0);
         }
-        self.bring_part(root, unixfs::folder_links, peers, events, cancel).await
+        let from_kubo = self.bring_from_kubo(root, reach, events, cancel).await?;
+        if from_kubo > 0 && self.blocking(here).await? {
+            return Ok(from_kubo);
+        }
+        let follow: Follow = match reach {
+            Reach::Block => |_, _| Ok(Vec::new()),
+            Reach::Folder => unixfs::folder_links,
+            Reach::Whole => |cid, bytes| poai_store::links(cid, bytes),
+        };
+        Ok(from_kubo + self.bring_part(root, follow, peers, events, cancel).await?)
     }
 
     async fn bring_part(
@@ -87,16 +108,9 @@ impl Node {
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<(), Failure> {
-        if self.store.has(cid)? {
-            return Ok(());
-        }
-        let network = self.network().await?;
-        network.dial_all(peers).await?;
-        events.send(Event::Fetching { cid: cid.to_string(), done_bytes: 0, total_bytes: None, from: None });
-        tokio::select! {
-            fetched = network.net.fetch_block(*cid, Sources::Anyone) => fetched.map(drop).map_err(Failure::from),
-            () = cancel.cancelled() => Err(interrupted()),
-        }
+        let cid = *cid;
+        self.bring_unless(move |node| Ok(node.store.has(&cid)?), cid, Reach::Block, peers, events, cancel).await?;
+        Ok(())
     }
 }
 

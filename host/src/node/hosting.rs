@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poai_net::{
-    Ask, Decline, DeclineReason, FaultKind, IncomingRun, LogLine, PeerId, Progress, ReceiptAnswer, Responder, RunFault,
-    Stage, VerdictAnswer,
+    Ask, Decline, DeclineReason, FaultKind, IncomingRun, LogLine, NetEvent, PeerId, Progress, ReceiptAnswer, Responder,
+    RunFault, Stage, VerdictAnswer,
 };
 use poai_objects::{Claim, EngineName, Object, Package, Run, Signed};
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::{Executed, Say};
@@ -54,6 +55,7 @@ impl Node {
                     }
                 });
             }
+            self.let_go_of_what_is_fetched(network);
             self.offer_again_and_again(network);
         }
         self.provide_all().await?;
@@ -79,6 +81,32 @@ impl Node {
                 tokio::select! {
                     () = tokio::time::sleep(offer::EVERY) => {}
                     () = stop.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    /// Ends the retention of outputs that their requesters have fetched. One that is not heard lasts its time.
+    fn let_go_of_what_is_fetched(self: &Arc<Self>, network: &Network) {
+        let (node, stop, mut events) = (self.clone(), network.stop.clone(), network.net.events());
+        tokio::spawn(async move {
+            loop {
+                let event = tokio::select! {
+                    event = events.recv() => event,
+                    () = stop.cancelled() => return,
+                };
+                match event {
+                    Ok(NetEvent::ReceiptFetched { peer, envelope }) => {
+                        let done = node.blocking(move |node| {
+                            node.let_go_of_fetched(peer, &envelope);
+                            Ok(())
+                        });
+                        if let Err(failure) = done.await {
+                            tracing::warn!(%failure, "what a requester fetched is still kept");
+                        }
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
                 }
             }
         });
@@ -201,7 +229,7 @@ impl Node {
             self.store.put_signed(package)?;
         }
         if seen.is_none()
-            && let Some(answer) = self.known_answer(&run, package.as_ref()).await?
+            && let Some(answer) = self.known_answer(peer, &run, package.as_ref()).await?
         {
             return Ok(answer);
         }
@@ -219,7 +247,7 @@ impl Node {
         relay.await.map_err(super::broken_off)?;
         let executed = executed?;
         match seen {
-            None => self.receipt_for(executed, package.as_ref()).await,
+            None => self.receipt_for(peer, executed, package.as_ref()).await,
             Some(seen) => self.verdict_on(seen, executed).await,
         }
     }
@@ -259,6 +287,7 @@ impl Node {
     /// A new receipt for a run whose claim this host knows by its own rule.
     async fn known_answer(
         self: &Arc<Self>,
+        requester: PeerId,
         run: &Run,
         package: Option<&Signed<Package>>,
     ) -> Result<Option<Answered>, Failure> {
@@ -271,7 +300,8 @@ impl Node {
                 return Ok(None);
             }
             let Some(receipt) = node.receipt_of(known.id)? else { return Ok(None) };
-            let (signed, _) = node.sign_receipt(&known.claim, package, receipt.receipt.telemetry, Retention::Hosted)?;
+            let retention = Retention::Hosted { requester };
+            let (signed, _) = node.sign_receipt(&known.claim, package, receipt.receipt.telemetry, retention)?;
             Ok(Some(Answered::Receipt(ReceiptAnswer::of(&signed, &known.claim))))
         })
         .await
@@ -279,13 +309,14 @@ impl Node {
 
     async fn receipt_for(
         self: &Arc<Self>,
+        requester: PeerId,
         executed: Executed,
         package: Option<&Signed<Package>>,
     ) -> Result<Answered, Failure> {
         let package = package.map(|package| package.object().id());
         self.blocking(move |node| {
             let Executed { claim, telemetry } = executed;
-            let (signed, _) = node.sign_receipt(&claim, package, telemetry, Retention::Hosted)?;
+            let (signed, _) = node.sign_receipt(&claim, package, telemetry, Retention::Hosted { requester })?;
             Ok(Answered::Receipt(ReceiptAnswer::of(&signed, &claim)))
         })
         .await
@@ -294,7 +325,7 @@ impl Node {
     async fn verdict_on(self: &Arc<Self>, seen: Claim, executed: Executed) -> Result<Answered, Failure> {
         self.blocking(move |node| {
             let verdict = node.judge(&seen, &executed.claim);
-            node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Hosted)?;
+            node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Replayed)?;
             let (signed, _) = node.sign_verdict(verdict)?;
             Ok(Answered::Verdict(VerdictAnswer::of(&signed, &executed.claim)))
         })

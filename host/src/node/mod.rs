@@ -16,6 +16,7 @@ mod history; // ps, logs, wait, cancel
 mod hosting; // runs of others
 mod hosts; // whom to ask for one run
 mod inspect; // show, ls
+mod kubo; // an IPFS node of the operator's
 mod machine; // processor and memory
 mod network; // this node as a peer
 mod offer; // what this host offers
@@ -55,6 +56,7 @@ use crate::records::Records;
 use crate::scheduler::{Scheduler, SchedulerLimits};
 
 pub(crate) use executor::{Execute, Executor, Honest};
+use kubo::KuboSide;
 use network::Network;
 use offer::Speed;
 
@@ -79,6 +81,7 @@ pub(crate) struct Node {
     workers: OnceCell<Arc<Workers>>,
     network: OnceCell<Network>,
     gateway: OnceLock<Gateway>,
+    kubo: Option<KuboSide>,
     /// Set once this node is a daemon.
     hosting: OnceLock<()>,
     /// Dropped last: nobody else opens the home before everything above is closed.
@@ -106,6 +109,7 @@ impl Node {
         let policy = Policy::parse(&config.host.accept)?;
         let scheduler = Scheduler::new(scheduler_limits(&config));
         let attempts = Attempts::new(home.logs());
+        let kubo = KuboSide::new(&config.store)?;
         Ok(Self {
             home,
             config,
@@ -121,6 +125,7 @@ impl Node {
             workers: OnceCell::new(),
             network: OnceCell::new(),
             gateway: OnceLock::new(),
+            kubo,
             hosting: OnceLock::new(),
             _lock: lock,
         })
@@ -153,7 +158,7 @@ impl Node {
     ) -> Result<Answer, Failure> {
         match request {
             Request::Status => self.status().await,
-            Request::Publish(draft) => self.publish(draft, events).await,
+            Request::Publish(draft) => self.publish(draft, events, cancel).await,
             Request::Run(request) => self.run(*request, events, cancel).await,
             Request::Processes { all } => self.processes(all),
             Request::Logs { attempt, follow } => self.logs(&attempt, follow, events, cancel).await,

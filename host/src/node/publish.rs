@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use poai_objects::{Link, Object, Signed};
 use poai_store::InUse;
+use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use crate::clock;
@@ -18,7 +19,12 @@ const PACKAGE: &str = "package";
 
 impl Node {
     /// Takes a draft's files in, signs its package by this home's account, and keeps it under its name.
-    pub(super) async fn publish(self: &Arc<Self>, draft: Draft, events: &Events) -> Result<Answer, Failure> {
+    pub(super) async fn publish(
+        self: &Arc<Self>,
+        draft: Draft,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<Answer, Failure> {
         let in_use = self.store.in_use();
         let (program_id, _) =
             self.take_in_program(&draft.component, draft.world, &draft.models, &in_use, events).await?;
@@ -26,6 +32,7 @@ impl Node {
         let signed = Signed::sign(package, &self.keys.account)?;
         let record = self.blocking(move |node| node.keep_package(&signed)).await?;
         drop(in_use);
+        self.give_to_kubo(record.envelope, events, cancel).await;
         self.provide(record.package).await;
         Ok(Answer::Published(PublishAnswer {
             package: record.package.to_string(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cid::Cid;
 use poai_net::{
     Ask, DeclineReason, NetError, PeerId, ReceiptAnswer, RunEvent, SignedBytes, Stage, VerdictAnswer, peer_of,
 };
@@ -20,6 +21,9 @@ use crate::control::{Place, RunRequest};
 use crate::errors::{Failure, Kind};
 use crate::events::{Event, Events, LogLevel};
 use crate::shelf::Shelf;
+
+/// How long a host may take to hear that its work is done: a courtesy, which no run waits long for.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the last word of a host was.
 pub(super) enum LastWord {
@@ -179,11 +183,23 @@ impl Node {
         let id = self.store.put_object(&claim)?;
         prepared.in_use.hold_dag(id.cid());
         self.bring(*id.cid(), &[], events, cancel).await?;
-        self.blocking(move |node| {
-            let receipt = node.keep_receipt(&receipt, &claim, false, Retention::Own)?;
-            Ok(Claimed { claim, receipt, host: Some(host), known: None })
-        })
-        .await
+        let claimed = self
+            .blocking(move |node| {
+                let receipt = node.keep_receipt(&receipt, &claim, false, Retention::Own)?;
+                Ok(Claimed { claim, receipt, host: Some(host), known: None })
+            })
+            .await?;
+        self.tell_fetched(host, claimed.receipt.envelope).await;
+        Ok(claimed)
+    }
+
+    /// Tells a host that it need keep a run's outputs no longer. One that does not hear it keeps them for its time.
+    async fn tell_fetched(self: &Arc<Self>, host: PeerId, envelope: Cid) {
+        let Some(network) = self.network.get() else { return };
+        let telling = tokio::time::timeout(FAREWELL, network.net.receipt_fetched(host, envelope));
+        if !matches!(telling.await, Ok(Ok(()))) {
+            tracing::debug!(%host, %envelope, "the host was not told that the outputs are fetched");
+        }
     }
 }
 

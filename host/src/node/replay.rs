@@ -68,7 +68,7 @@ impl Node {
         self.blocking(move |node| {
             let verdict = node.judge(&seen.claim, &executed.claim);
             // What a replay found, this home has computed.
-            node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Hosted)?;
+            node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Replayed)?;
             let (signed, envelope) = node.sign_verdict(verdict)?;
             let difference = signed.object().first_difference.as_ref().map(difference_words);
             Ok(Answer::Verified(VerifyAnswer {

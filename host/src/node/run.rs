@@ -145,6 +145,7 @@ impl Node {
                     record.claim = Some(claimed.claim.id());
                     record.receipt = Some(claimed.receipt.envelope);
                 });
+                self.give_to_kubo(claimed.receipt.envelope, &events, &attempt.cancel).await;
                 match self.verify_elsewhere(request, prepared, &claimed, &events, &attempt.cancel).await {
                     Ok(verdicts) => self.present(request, prepared, claimed, verdicts).await,
                     Err(failure) => Err(failure),

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cid::Cid;
+use poai_net::PeerId;
 use poai_objects::{Claim, ClaimId, Object, PackageId, Receipt, Signed, Telemetry, Verdict};
 
 use super::Node;
@@ -12,8 +13,8 @@ use crate::shelf::Shelf;
 
 /// Why content of this home's own runs is kept.
 const OWN: &str = "run";
-/// Why content of others' runs is kept, for a while.
-const HOSTED: &str = "hosted";
+/// Why content of replays is kept, for a while.
+const REPLAYED: &str = "replayed";
 
 /// A receipt that is kept here.
 #[derive(Clone, Debug)]
@@ -31,8 +32,21 @@ pub(super) struct KeptReceipt {
 pub(super) enum Retention {
     /// It is this home's own run.
     Own,
-    /// It was somebody else's: until `store.retention_s` have passed.
-    Hosted,
+    /// It was a replay, which nobody fetches: until `store.retention_s` have passed.
+    Replayed,
+    /// It was this peer's: until it has fetched it, or `store.retention_s` have passed.
+    Hosted { requester: PeerId },
+}
+
+impl Retention {
+    /// The pin's name. Each requester has one of its own: what another has fetched says nothing of it.
+    fn pin_name(self) -> String {
+        match self {
+            Self::Own => OWN.to_owned(),
+            Self::Replayed => REPLAYED.to_owned(),
+            Self::Hosted { requester } => format!("hosted for {requester}"),
+        }
+    }
 }
 
 impl Node {
@@ -60,15 +74,21 @@ impl Node {
     ) -> Result<KeptReceipt, Failure> {
         let envelope = self.store.put_signed(signed)?;
         let claim_id = self.store.put_object(claim)?;
-        let (name, until) = match retention {
-            Retention::Own => (OWN, None),
-            Retention::Hosted => (HOSTED, Some(SystemTime::now() + Duration::from_secs(self.config.store.retention_s))),
-        };
-        self.store.keep(envelope, name, until)?;
+        let for_a_while = retention != Retention::Own;
+        let until = for_a_while.then(|| SystemTime::now() + Duration::from_secs(self.config.store.retention_s));
+        self.store.keep(envelope, &retention.pin_name(), until)?;
         let id: Cid = signed.object().id().into();
         let statement = Statement { kind: StatementKind::Receipt, object: id, envelope, key: *signed.key() };
         self.records.add_claim(claim.run, ClaimRecord { claim: claim_id, computed_here }, statement)?;
         Ok(KeptReceipt { id, envelope, receipt: signed.object().clone(), key: *signed.key() })
+    }
+
+    /// A requester has fetched all that a receipt leads to: it is kept for it no longer.
+    pub(super) fn let_go_of_fetched(&self, requester: PeerId, envelope: &Cid) {
+        let name = Retention::Hosted { requester }.pin_name();
+        if let Err(error) = self.store.unpin(envelope, &name) {
+            tracing::debug!(%requester, %envelope, %error, "what a peer says it fetched was not kept for it");
+        }
     }
 
     /// Signs this host's verdict on a claim, and keeps it.

@@ -47,6 +47,7 @@ impl Node {
             waiting: waiting as u64,
             store_blocks: usage.blocks,
             store_bytes: usage.bytes,
+            kubo: self.kubo_words().await?.map(|(_, words)| words),
         }))
     }
 }

@@ -246,6 +246,9 @@ fn status_words(status: &StatusAnswer) -> String {
     if let Some(gateway) = &status.gateway {
         let _ = write!(text, "\ngateway  {gateway}");
     }
+    if let Some(kubo) = &status.kubo {
+        let _ = write!(text, "\nkubo     {kubo}");
+    }
     for peer in &status.peers {
         let _ = write!(
             text,

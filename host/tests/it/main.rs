@@ -9,11 +9,15 @@ mod gateway; // blocks over HTTP
 #[path = "../../../registry/net/tests/helia/node.rs"]
 #[expect(dead_code, reason = "net's tests use the rest")]
 mod helia; // a real Helia node
+mod kubo; // an IPFS node of the operator's
+#[path = "../../../registry/store/tests/it/kubo_server.rs"]
+mod kubo_server; // what stands for it
 mod model; // models by themselves
 mod network; // runs between daemons
 mod one_build; // both README commands share one build
 mod processes; // what the system says of those that run
 mod programs; // what is run
+mod retention; // what a host keeps for others, and how long
 mod runs; // local runs: exit codes, JSON, cache, outputs
 mod settings; // keys, configuration, files and their rights
 mod tasks; // the tasks' own workspace

@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cid::Cid;
 
@@ -25,11 +25,18 @@ pub struct KuboLimits {
     pub connect: Duration,
     /// Between two bytes of an answer.
     pub read: Duration,
+    /// For a whole request: a node that trickles is as good as one that is down.
+    pub answer: Duration,
 }
 
 impl Default for KuboLimits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), read: Duration::from_secs(30) }
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(30),
+            // Pinning walks a whole DAG before it answers.
+            answer: Duration::from_secs(300),
+        }
     }
 }
 
@@ -68,6 +75,17 @@ impl Kubo {
         self.expect_ok(&format!("pin/rm?arg={cid}"), &[]).map(drop)
     }
 
+    /// What the node says it is, for instance `0.39.0`: it answers, and speaks this API.
+    ///
+    /// # Errors
+    /// [`StoreError::Kubo`].
+    pub fn version(&self) -> Result<String, StoreError> {
+        let body = self.expect_ok("version?number=true", &[])?;
+        let text = String::from_utf8_lossy(&body);
+        let version = text.split_once("\"Version\":").and_then(|(_, rest)| rest.split('"').nth(1));
+        version.map(printable).ok_or_else(|| self.error(format!("an answer without a version: {text}")))
+    }
+
     fn expect_ok(&self, call: &str, body: &[u8]) -> Result<Vec<u8>, StoreError> {
         let answer = self.post(call, body)?;
         if answer.status != 200 {
@@ -87,14 +105,15 @@ impl Kubo {
     }
 
     fn post(&self, call: &str, body: &[u8]) -> Result<Answer, StoreError> {
-        self.exchange(call, body).map_err(|error| self.error(error.to_string()))
+        self.exchange(call, body).map_err(|error| self.error(plain(&error)))
     }
 
     fn exchange(&self, call: &str, body: &[u8]) -> std::io::Result<Answer> {
         let address = self.address.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
-        let mut stream = TcpStream::connect_timeout(&address, self.limits.connect)?;
-        stream.set_read_timeout(Some(self.limits.read))?;
+        let deadline = Instant::now() + self.limits.answer;
+        let stream = TcpStream::connect_timeout(&address, self.limits.connect)?;
         stream.set_write_timeout(Some(self.limits.read))?;
+        let mut stream = Timed { stream, read: self.limits.read, deadline };
         let boundary = boundary_for(body);
         let (before, after) = if body.is_empty() {
             (String::new(), String::new())
@@ -110,7 +129,7 @@ impl Kubo {
             self.address
         );
         for part in [head.as_bytes(), before.as_bytes(), body, after.as_bytes()] {
-            stream.write_all(part)?;
+            stream.stream.write_all(part)?;
         }
         Answer::read(BufReader::new(stream))
     }
@@ -162,6 +181,27 @@ impl Blocks for Kubo {
 
     fn in_use(&self) -> InUse {
         self.in_use.guard()
+    }
+}
+
+/// A stream that is read for so long and no longer.
+struct Timed {
+    stream: TcpStream,
+    read: Duration,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "it took too long to answer"));
+        }
+        self.stream.set_read_timeout(Some(left.min(self.read)))?;
+        self.stream.read(buffer).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => std::io::Error::new(std::io::ErrorKind::TimedOut, "it stopped answering"),
+            _ => error,
+        })
     }
 }
 
@@ -250,6 +290,12 @@ fn boundary_for(body: &[u8]) -> String {
         boundary.push('-');
     }
     boundary
+}
+
+/// The system's words for an error, without the number that Rust adds.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 fn bad(reason: &'static str) -> std::io::Error {

@@ -1,76 +1,22 @@
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpListener;
+use std::time::Duration;
 
 use poai_store::unixfs::{FileReader, FileWriter, LayoutLimits};
-use poai_store::{Blocks, DAG_PB, Kubo, KuboLimits, MemoryBlocks, RAW, StoreError, Verified};
+use poai_store::{Blocks, Kubo, KuboLimits, StoreError};
 
+use crate::kubo_server::{KuboServer, Manner};
 use crate::{block, noise};
 
-/// The few calls of Kubo's RPC API that are used, over blocks in memory, in the words of Kubo 0.3x.
-fn serve(listener: &TcpListener) {
-    let blocks = MemoryBlocks::new();
-    for stream in listener.incoming() {
-        let Ok(stream) = stream else { return };
-        answer(&blocks, stream);
-    }
-}
-
-fn answer(blocks: &MemoryBlocks, stream: TcpStream) {
-    let mut reader = BufReader::new(stream);
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        if line.trim().is_empty() {
-            break;
-        }
-        head.push(line);
-    }
-    let value = |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
-    let mut body = vec![0; value("Content-Length: ").parse().unwrap()];
-    reader.read_exact(&mut body).unwrap();
-    let call = head[0].split(' ').nth(1).unwrap();
-    let cid = || call.split_once("arg=").unwrap().1.parse::<cid::Cid>().unwrap();
-    let missing = |cid| {
-        (
-            500,
-            format!("{{\"Message\":\"block was not found locally (offline): ipld: could not find {cid}\",\"Code\":0}}")
-                .into_bytes(),
-        )
-    };
-    let (status, bytes) = if call.starts_with("/api/v0/block/put") {
-        let boundary = value("Content-Type: multipart/form-data; boundary=");
-        let begin = body.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-        let codec = if call.ends_with("dag-pb") { DAG_PB } else { RAW };
-        let block = Verified::of(codec, body[begin..body.len() - boundary.len() - 8].to_vec()).unwrap();
-        blocks.put(&block).unwrap();
-        (200, format!("{{\"Key\":\"{}\",\"Size\":{}}}", block.cid(), block.bytes().len()).into_bytes())
-    } else {
-        match (blocks.get(&cid()).unwrap(), call.starts_with("/api/v0/block/stat")) {
-            (None, _) => missing(cid()),
-            (Some(block), true) => {
-                (200, format!("{{\"Key\":\"{}\",\"Size\":{}}}", cid(), block.bytes().len()).into_bytes())
-            }
-            (Some(block), false) if *block.cid() == *self::block("a lie").cid() => (200, b"the truth".to_vec()),
-            (Some(block), false) => (200, block.bytes().to_vec()),
-        }
-    };
-    let stream = reader.get_mut();
-    write!(stream, "HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
-    for chunk in bytes.chunks(100_000) {
-        write!(stream, "{:x}\r\n", chunk.len()).unwrap();
-        stream.write_all(chunk).unwrap();
-        stream.write_all(b"\r\n").unwrap();
-    }
-    stream.write_all(b"0\r\n\r\n").unwrap();
+fn kubo(server: &KuboServer) -> Kubo {
+    Kubo::new(&*server.address, KuboLimits::default())
 }
 
 #[test]
-fn a_kubo_node_is_a_home_of_blocks_that_is_not_trusted() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || serve(&listener));
-    let kubo = Kubo::new(address, KuboLimits::default());
+fn a_kubo_node_is_a_home_of_blocks() {
+    let server = KuboServer::start(Manner::Honest);
+    let kubo = kubo(&server);
+    assert_eq!(kubo.version().unwrap(), "0.39.0");
 
     let absent = block("absent");
     assert_eq!(kubo.size(absent.cid()).unwrap(), None);
@@ -84,14 +30,32 @@ fn a_kubo_node_is_a_home_of_blocks_that_is_not_trusted() {
     file.append(&bytes).unwrap();
     let root = file.finish().unwrap().cid;
     kubo.pin(&root).unwrap();
+    assert!(server.is_pinned(&root));
     assert!(kubo.size(&root).unwrap().is_some());
     let mut found = Vec::new();
     FileReader::open(&kubo, &root, &LayoutLimits::default()).unwrap().read_to_end(&mut found).unwrap();
     assert!(found == bytes);
+}
 
-    let lie = block("a lie");
-    kubo.put(&lie).unwrap();
-    assert!(matches!(kubo.get(lie.cid()), Err(StoreError::Corrupt { .. })));
+#[test]
+fn a_kubo_node_is_not_trusted() {
+    let server = KuboServer::start(Manner::Lying);
+    let truth = block("the truth");
+    server.blocks().put(&truth).unwrap();
+    assert!(matches!(kubo(&server).get(truth.cid()), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn a_kubo_node_that_does_not_answer_in_time_is_named() {
+    let server = KuboServer::start(Manner::Silent);
+    let short = Duration::from_millis(50);
+    for (limits, words) in [
+        (KuboLimits { read: short, ..KuboLimits::default() }, "it stopped answering"),
+        (KuboLimits { answer: short, ..KuboLimits::default() }, "answer"),
+    ] {
+        let error = Kubo::new(&*server.address, limits).version().unwrap_err();
+        assert!(matches!(&error, StoreError::Kubo { reason, .. } if reason.contains(words)), "{error}");
+    }
 }
 
 #[test]

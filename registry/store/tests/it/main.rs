@@ -9,6 +9,7 @@ mod crash;
 mod files;
 mod full_disk;
 mod kubo;
+mod kubo_server;
 
 #[path = "../../fuzz/targets.rs"]
 #[expect(unreachable_pub, reason = "the fuzzers' binaries use it too")]
