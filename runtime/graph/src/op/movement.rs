@@ -22,6 +22,9 @@ pub mod unique; // each value once
 pub mod view; // the same elements in another shape
 pub(super) mod walk; // elements read with any step along each axis
 
+#[cfg(test)]
+mod tests; // any operator, of any operands
+
 use super::family::operators;
 use crate::{Cost, DType, Fact};
 

@@ -90,6 +90,14 @@ pub(crate) fn integers(tensor: &Tensor) -> Result<Vec<i64>, OpError> {
     }
 }
 
+/// The numbers in a row of whole numbers, or a single one: axes, sizes, starts.
+pub(crate) fn row(tensor: &Tensor) -> Result<Vec<i64>, OpError> {
+    if tensor.shape().len() > 1 {
+        return Err(OpError::new(format!("a row of numbers is needed, and these have shape {:?}", tensor.shape())));
+    }
+    integers(tensor)
+}
+
 /// The one number in a tensor of whole numbers.
 pub(crate) fn integer(tensor: &Tensor) -> Result<i64, OpError> {
     match integers(tensor)?[..] {

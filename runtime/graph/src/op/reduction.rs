@@ -18,6 +18,9 @@ pub mod skip; // layer norms of sums
 pub mod softmax; // rows that sum to 1
 pub mod top; // where the greatest are
 
+#[cfg(test)]
+mod tests; // any operator, of any operands
+
 use super::family::operators;
 
 operators! { Reduction {

@@ -5,7 +5,7 @@ use bytemuck::Pod as Bits;
 use super::walk::with_width;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axes, given, integers, needed, same_type, strides};
+use crate::op::operand::{axes, given, needed, row, same_type, strides};
 use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
 
 /// What stands in the padding.
@@ -90,9 +90,9 @@ impl Pad {
     }
 
     fn margins(rank: usize, pads: &Tensor, chosen: Option<&Tensor>) -> Result<Vec<Margin>, OpError> {
-        let pads = integers(pads)?;
+        let pads = row(pads)?;
         let all: Vec<i64> = (0..rank as i64).collect();
-        let chosen = axes(&chosen.map_or(Ok(all), integers)?, rank)?;
+        let chosen = axes(&chosen.map_or(Ok(all), row)?, rank)?;
         if pads.len() != 2 * chosen.len() {
             return Err(OpError::new(format!("{} pads are given for {} axes", pads.len(), chosen.len())));
         }
@@ -208,7 +208,7 @@ impl CenterCropPad {
     fn wanted(&self, rank: usize, sizes: &Tensor) -> Result<Vec<Option<usize>>, OpError> {
         let all: Vec<i64> = (0..rank as i64).collect();
         let chosen = axes(self.axes.as_deref().unwrap_or(&all), rank)?;
-        let sizes = super::repetition::sizes(&integers(sizes)?)?;
+        let sizes = super::repetition::sizes(&row(sizes)?)?;
         if sizes.len() != chosen.len() {
             return Err(OpError::new(format!("{} sizes are given for {} axes", sizes.len(), chosen.len())));
         }

@@ -4,7 +4,7 @@ use super::moved;
 use super::walk::Walk;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{broadcast, broadcast_dims, dims, integers, needed};
+use crate::op::operand::{broadcast, broadcast_dims, dims, needed, row};
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor};
 
 /// Sizes or counts as a file gives them.
@@ -37,7 +37,7 @@ impl Operation for Expand {
             let unknown = |rank: usize| Fact::new(data.dtype, vec![Dim::Unknown; rank.max(from.len())]);
             return Ok(vec![rank.map_or(Fact::of_type(data.dtype), unknown)]);
         };
-        Ok(vec![Fact::new(data.dtype, broadcast_dims(from, &dims(&sizes(&integers(value)?)?))?)])
+        Ok(vec![Fact::new(data.dtype, broadcast_dims(from, &dims(&sizes(&row(value)?)?))?)])
     }
 
     fn cost(&self, _inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
@@ -46,7 +46,7 @@ impl Operation for Expand {
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let (data, shape) = (needed(inputs, 0, "data")?, needed(inputs, 1, "shape")?);
-        let to = broadcast(data.shape(), &sizes(&integers(shape)?)?)?;
+        let to = broadcast(data.shape(), &sizes(&row(shape)?)?)?;
         let mut walk = Walk::over(data.shape());
         let new = to.len() - data.shape().len();
         for (axis, &size) in to[new..].iter().enumerate() {
@@ -71,7 +71,7 @@ impl Tile {
     }
 
     fn counts(rank: usize, operand: &Tensor) -> Result<Vec<usize>, OpError> {
-        let counts = sizes(&integers(operand)?)?;
+        let counts = sizes(&row(operand)?)?;
         if counts.len() == rank {
             return Ok(counts);
         }

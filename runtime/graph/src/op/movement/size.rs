@@ -6,7 +6,7 @@ use super::repetition::sizes;
 use super::walk::with_width;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{dims, integers, needed};
+use crate::op::operand::{dims, needed, row};
 use crate::{Cost, Cpu, DType, Dim, Fact, OpError, Tensor};
 
 /// The operand's dimensions, as i64.
@@ -121,11 +121,11 @@ impl Operation for ConstantOfShape {
             let unknown = |rank| Fact::new(dtype, vec![Dim::Unknown; rank]);
             return Ok(vec![rank.map_or(Fact::of_type(dtype), unknown)]);
         };
-        Ok(vec![Fact::new(dtype, dims(&sizes(&integers(value)?)?))])
+        Ok(vec![Fact::new(dtype, dims(&sizes(&row(value)?)?))])
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        let shape = sizes(&integers(needed(inputs, 0, "shape")?)?)?;
+        let shape = sizes(&row(needed(inputs, 0, "shape")?)?)?;
         let mut result = cpu.allocate(self.value.dtype(), &shape)?;
         with_width!(self.value.dtype(), T => fill::<T>(self.value.bytes(), result.bytes_mut()));
         Ok(vec![result.freeze()])

@@ -4,7 +4,7 @@ use super::walk::Walk;
 use super::{carried, moved};
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axes, given, integers, needed};
+use crate::op::operand::{axes, given, needed, row};
 use crate::tensor::elements;
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor};
 
@@ -88,8 +88,8 @@ struct Asked<'a> {
 fn read(rank: usize, inputs: [Option<&Tensor>; 4]) -> Result<Vec<Part>, OpError> {
     let [starts, ends, axes, steps] = inputs;
     let missing = || OpError::new("starts or ends are missing");
-    let (starts, ends) = (integers(starts.ok_or_else(missing)?)?, integers(ends.ok_or_else(missing)?)?);
-    let (axes, steps) = (axes.map(integers).transpose()?, steps.map(integers).transpose()?);
+    let (starts, ends) = (row(starts.ok_or_else(missing)?)?, row(ends.ok_or_else(missing)?)?);
+    let (axes, steps) = (axes.map(row).transpose()?, steps.map(row).transpose()?);
     Slice::parts(rank, &starts, &ends, Asked { axes: axes.as_deref(), steps: steps.as_deref() })
 }
 

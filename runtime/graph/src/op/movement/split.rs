@@ -4,7 +4,7 @@ use super::moved;
 use super::walk::Walk;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axis, given, integers, needed};
+use crate::op::operand::{axis, given, needed, row};
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor};
 
 /// Operands: data, and the sizes of the parts if they are not equal.
@@ -61,7 +61,7 @@ impl Operation for Split {
         let Some(shape) = &data.shape else { return Ok(vec![Fact::of_type(data.dtype); self.parts]) };
         let along = axis(self.axis, shape.len())?;
         let operand = given(inputs, 1);
-        let asked = operand.and_then(|fact| fact.value.as_ref()).map(integers).transpose()?;
+        let asked = operand.and_then(|fact| fact.value.as_ref()).map(row).transpose()?;
         let with = |dim: Dim| {
             let mut dims = shape.clone();
             dims[along] = dim;
@@ -80,7 +80,7 @@ impl Operation for Split {
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let data = needed(inputs, 0, "data")?;
         let along = axis(self.axis, data.shape().len())?;
-        let asked = given(inputs, 1).map(integers).transpose()?;
+        let asked = given(inputs, 1).map(row).transpose()?;
         let mut start = 0;
         let mut parts = Vec::with_capacity(self.parts);
         for size in self.sizes(data.shape()[along], asked.as_deref())? {

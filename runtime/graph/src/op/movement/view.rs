@@ -2,7 +2,7 @@
 
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axes, axis, dims, given, integers, needed, product};
+use crate::op::operand::{axes, axis, dims, given, needed, product, row};
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor};
 
 /// The product of dimensions, as far as it is known.
@@ -83,7 +83,7 @@ impl Reshape {
                 rank.map_or(Fact::of_type(data.dtype), |rank| Fact::new(data.dtype, vec![Dim::Unknown; rank]));
             return Ok(vec![unknown]);
         };
-        view(data, self.target(data.shape.as_deref(), &integers(value)?)?)
+        view(data, self.target(data.shape.as_deref(), &row(value)?)?)
     }
 
     /// The dimensions that `wanted` asks for. Dimensions that are copied count neither among those of the operand nor
@@ -185,7 +185,7 @@ impl Squeeze {
             return view(data, dims(&kept));
         };
         let Some(value) = &operand.value else { return unknown };
-        let left_out = axes(&integers(value)?, shape.len())?;
+        let left_out = axes(&row(value)?, shape.len())?;
         if let Some((axis, size)) =
             left_out.iter().find_map(|&axis| Some((axis, shape[axis].size()?)).filter(|x| x.1 != 1))
         {
@@ -216,7 +216,7 @@ impl Unsqueeze {
             let unknown = |rank| Fact::new(data.dtype, vec![Dim::Unknown; rank]);
             return Ok(vec![rank.map_or(Fact::of_type(data.dtype), unknown)]);
         };
-        let given = integers(value)?;
+        let given = row(value)?;
         let put_in = axes(&given, given.len() + shape.len())?;
         let mut rest = shape.iter().cloned();
         let dim = |axis| if put_in.contains(&axis) { Some(Dim::Size(1)) } else { rest.next() };

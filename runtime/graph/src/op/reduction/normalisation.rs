@@ -160,6 +160,7 @@ impl Operation for LayerNormalization {
             let [means, inverses] = statistics(cpu, self.how(), length, &values)?;
             let wanted = if self.root_mean_square { vec![inverses] } else { vec![means, inverses] };
             results.extend(wanted.iter().map(|values| Tensor::new(&kept, values)));
+            results.truncate(self.results);
         }
         Ok(results)
     }

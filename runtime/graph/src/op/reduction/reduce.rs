@@ -6,7 +6,7 @@ use super::fold::Fold;
 use super::rows::Rows;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axes, float_result, floats, given, integers, needed};
+use crate::op::operand::{axes, float_result, floats, given, needed, row};
 use crate::{Cpu, DType, Dim, Element, Fact, OpError, Tensor};
 
 /// What many numbers become.
@@ -142,7 +142,7 @@ impl Operation for Reduce {
         let Some(shape) = &data.shape else { return Ok(vec![unknown]) };
         let asked = match given(inputs, 1) {
             None => Vec::new(),
-            Some(Fact { value: Some(value), .. }) => integers(value)?,
+            Some(Fact { value: Some(value), .. }) => row(value)?,
             Some(_) if self.keep => return Ok(vec![Fact::new(data.dtype, vec![Dim::Unknown; shape.len()])]),
             Some(_) => return Ok(vec![unknown]),
         };
@@ -152,7 +152,7 @@ impl Operation for Reduce {
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let data = needed(inputs, 0, "data")?;
-        let asked = given(inputs, 1).map_or(Ok(Vec::new()), integers)?;
+        let asked = given(inputs, 1).map_or(Ok(Vec::new()), row)?;
         let axes = self.axes(&asked, data.shape().len())?;
         let to = self.left(data.shape(), &axes, &1);
         let result = match data.dtype() {
