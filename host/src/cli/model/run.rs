@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use poai_graph::{Budget, Cpu, Graph, ModelLimits, RunError, Session, Tensor, onnx};
-use poai_numerics::{Kernels, NumericsError};
+use poai_numerics::{Kernels, NumericsError, THREADS_LIMIT};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -94,8 +94,12 @@ fn processor(args: &Args) -> Result<Cpu, Failure> {
         return Err(Failure::new(Kind::BadInput, format!("there is no device {name}: this build has no Vulkan"))
             .hint("leave --device away: the processor gives the same bits"));
     }
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = args.threads.unwrap_or_else(cores);
     Cpu::new(args.kernels, threads).map_err(|error| Failure::new(Kind::BadInput, error.to_string()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_LIMIT)
 }
 
 fn inputs(named: &[(String, String)]) -> Result<BTreeMap<&str, Tensor>, Failure> {

@@ -68,8 +68,8 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Operators {
     kinds: BTreeMap<String, Tally>,
-    /// Cases whose models have this operator alone.
-    operators: BTreeMap<String, Tally>,
+    /// Cases whose models have this operator alone, and why some of them are unsupported.
+    operators: BTreeMap<String, (Tally, BTreeSet<String>)>,
     /// Operators that ended cases, each with its reasons and how many cases these ended.
     unsupported: BTreeMap<String, BTreeMap<String, usize>>,
     /// Cases that failed, and why.
@@ -83,7 +83,11 @@ impl Operators {
         self.kinds.entry(kind.to_owned()).or_default().add(verdict);
         let mut operators = named(case);
         if let (Some(operator), true) = (operators.pop_first(), operators.is_empty()) {
-            self.operators.entry(operator).or_default().add(verdict);
+            let (tally, reasons) = self.operators.entry(operator).or_default();
+            tally.add(verdict);
+            if let Verdict::Unsupported { reason, .. } = verdict {
+                reasons.insert(reason.clone());
+            }
         }
         match verdict {
             Verdict::Unsupported { operator, reason } => {
@@ -115,7 +119,8 @@ impl Operators {
     pub(crate) fn page(&self) -> String {
         let mut page = String::from(HEAD);
         for (kind, tally) in &self.kinds {
-            row(&mut page, kind, *tally, "");
+            row(&mut page, kind, *tally);
+            page.push('\n');
         }
         let all = self.kinds.values().fold(Tally::default(), |all, tally| Tally {
             passed: all.passed + tally.passed,
@@ -123,11 +128,13 @@ impl Operators {
             unsupported: all.unsupported + tally.unsupported,
             skipped: all.skipped + tally.skipped,
         });
-        row(&mut page, "**all**", all, "");
+        row(&mut page, "**all**", all);
+        page.push('\n');
         page.push_str(OPERATORS);
-        for (operator, tally) in &self.operators {
-            let reasons = self.unsupported.get(operator).map(|reasons| reasons.keys().cloned().collect::<Vec<_>>());
-            row(&mut page, operator, *tally, &reasons.unwrap_or_default().join("; "));
+        for (operator, (tally, reasons)) in &self.operators {
+            row(&mut page, operator, *tally);
+            let reasons: Vec<_> = reasons.iter().map(|reason| escaped(reason)).collect();
+            let _ = writeln!(page, " {} |", reasons.join("; "));
         }
         page.push_str(FAILURES);
         for failure in &self.failures {
@@ -140,11 +147,9 @@ impl Operators {
     }
 }
 
-fn row(page: &mut String, name: &str, tally: Tally, reasons: &str) {
+fn row(page: &mut String, name: &str, tally: Tally) {
     let Tally { passed, failed, unsupported, skipped } = tally;
-    let total = tally.total();
-    let _ = write!(page, "| {name} | {passed}/{total} | {failed} | {unsupported} | {skipped} |");
-    let _ = if reasons.is_empty() { writeln!(page) } else { writeln!(page, " {} |", escaped(reasons)) };
+    let _ = write!(page, "| {name} | {passed}/{} | {failed} | {unsupported} | {skipped} |", tally.total());
 }
 
 fn escaped(text: &str) -> String {
@@ -158,8 +163,8 @@ What poai makes of ONNX's own test cases. Generated, not written: `python runtim
 
 *Passed*: integers are equal; floats are within the tolerance that the case declares (ONNX's usual: 0.001 of the value, and
 1e-7), since that is a comparison with another implementation. That all our processors give the *same bits* is a claim of
-its own, with tests of its own. *Unsupported*: a clear error says so before anything is computed. *Skipped*: the case is
-about sequences, optionals or maps.
+its own, with tests of its own. *Unsupported*: an error says so, and what. *Skipped*: the case is about sequences, optionals or
+maps.
 
 | kind of case | passed | failed | unsupported | skipped |
 |---|---|---|---|---|
@@ -167,7 +172,7 @@ about sequences, optionals or maps.
 
 const OPERATORS: &str = "
 ## By operator
-Cases whose models have this operator alone. What is unsupported is said as the error says it, for all models it ended.
+Cases whose models have this operator alone. What is unsupported is said as the error says it.
 
 | operator | passed | failed | unsupported | skipped | what is unsupported |
 |---|---|---|---|---|---|
