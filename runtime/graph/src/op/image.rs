@@ -6,9 +6,13 @@
 mod convolution; // Conv, ConvTranspose, FusedConv
 mod frame; // kernel, strides, dilations, padding
 mod global; // pools of whole images
+mod grid; // GridSample
+mod integers; // ConvInteger, QLinearConv
 mod layout; // how images lie in memory
 mod pooling; // MaxPool, AveragePool, LpPool
 mod resize; // Resize, Upsample
+mod signal; // DFT, STFT, window functions, mel scales
+mod unpool; // MaxUnpool
 
 #[cfg(test)]
 mod trial; // how the tests run an operator
@@ -20,21 +24,33 @@ use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
 pub use convolution::{Convolution, Spread};
 pub use frame::{Frame, Padding};
 pub use global::GlobalPool;
+pub use grid::{GridSample, Outside, Sampling};
+pub use integers::IntegerConvolution;
 pub use layout::Layout;
 pub use pooling::{Pool, PoolKind, Power};
 pub use resize::{Coordinates, Fit, Interpolation, Nearest, Resize};
+pub use signal::{Fourier, Mel, ShortTime, Signal, SignalWindow};
+pub use unpool::MaxUnpool;
 
 /// The operators of this family.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Image {
     /// Conv, ConvTranspose, FusedConv.
     Convolution(Convolution),
+    /// ConvInteger, QLinearConv.
+    IntegerConvolution(IntegerConvolution),
     /// MaxPool, AveragePool, LpPool.
     Pool(Pool),
     /// GlobalMaxPool, GlobalAveragePool, GlobalLpPool.
     GlobalPool(GlobalPool),
     /// Resize, Upsample.
     Resize(Resize),
+    /// GridSample.
+    GridSample(GridSample),
+    /// MaxUnpool.
+    MaxUnpool(MaxUnpool),
+    /// Operators on signals.
+    Signal(Signal),
 }
 
 /// Reads a node, if its operator belongs here.
@@ -43,26 +59,55 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "Conv" => convolution::import(source)?,
         "ConvTranspose" => convolution::import_transposed(source)?,
         "com.microsoft.FusedConv" => convolution::import_fused(source)?,
+        "ConvInteger" => integers::import(source)?,
+        "QLinearConv" => integers::import_requantised(source)?,
         "MaxPool" => pooling::import_max(source)?,
         "AveragePool" => pooling::import_average(source)?,
         "LpPool" => pooling::import_norm(source)?,
         "GlobalMaxPool" => Image::GlobalPool(GlobalPool::max()),
         "GlobalAveragePool" => Image::GlobalPool(GlobalPool::average()),
         "GlobalLpPool" => global::import_norm(source)?,
+        "GridSample" => grid::import(source)?,
+        "MaxUnpool" => unpool::import(source)?,
         "Resize" => resize::import(source)?,
         "Upsample" => resize::import_upsample(source)?,
-        _ => return Ok(None),
+        _ => return Ok(signal::import(source)?.map(Op::Image)),
     };
     Ok(Some(Op::Image(image)))
 }
 
 impl Image {
+    /// The same operator on images that lie channels last, and whether it computes on them so; none if there is none.
+    /// Its first operand is an image, and a convolution's residual, [`Convolution::RESIDUAL`].
+    pub(crate) fn channels_last(&self) -> Option<(Self, bool)> {
+        let layout = Layout::ChannelsLast;
+        match self.clone() {
+            Self::Convolution(op) => Some((Self::Convolution(Convolution { layout, ..op }), true)),
+            Self::IntegerConvolution(mut op) => {
+                op.convolution.layout = layout;
+                Some((Self::IntegerConvolution(op), true))
+            }
+            Self::Pool(Pool { kind: PoolKind::MaxWithPlaces { .. }, .. }) => None,
+            Self::Pool(op) => Some((Self::Pool(Pool { layout, ..op }), true)),
+            Self::GlobalPool(mut op) => {
+                op.layout = layout;
+                Some((Self::GlobalPool(op), false))
+            }
+            Self::Resize(op) => Some((Self::Resize(Resize { layout, ..op }), false)),
+            Self::GridSample(_) | Self::MaxUnpool(_) | Self::Signal(_) => None,
+        }
+    }
+
     fn operation(&self) -> &dyn Operation {
         match self {
             Self::Convolution(operation) => operation,
+            Self::IntegerConvolution(operation) => operation,
             Self::Pool(operation) => operation,
             Self::GlobalPool(operation) => operation,
             Self::Resize(operation) => operation,
+            Self::GridSample(operation) => operation,
+            Self::MaxUnpool(operation) => operation,
+            Self::Signal(operation) => operation,
         }
     }
 }

@@ -45,6 +45,14 @@ struct Side {
     places: usize,
 }
 
+/// Weights laid out (y · x, channel of a group, result).
+pub(super) struct Turned<T> {
+    pub taps: usize,
+    pub channels: usize,
+    pub results: usize,
+    pub values: Vec<T>,
+}
+
 /// Reads Conv.
 pub(super) fn import(source: &mut Source<'_>) -> Result<Image, OpError> {
     read(source, None, None)
@@ -77,12 +85,23 @@ pub(super) fn import_fused(source: &mut Source<'_>) -> Result<Image, OpError> {
 }
 
 fn read(source: &mut Source<'_>, spread: Option<Spread>, activation: Option<Unary>) -> Result<Image, OpError> {
-    let groups = sizes("group", 1, &[source.int("group")?.unwrap_or(1)])?[0];
-    let frame = Frame::import(source)?;
-    Ok(Image::Convolution(Convolution { frame, groups, spread, activation, layout: Layout::ChannelsFirst }))
+    let convolution = Convolution::import(source)?;
+    Ok(Image::Convolution(Convolution { spread, activation, ..convolution }))
 }
 
 impl Convolution {
+    /// The place of the bias among the operands.
+    pub const BIAS: usize = 2;
+    /// The place of the residual among the operands.
+    pub const RESIDUAL: usize = 3;
+
+    /// Reads what all convolutions have.
+    pub(super) fn import(source: &mut Source<'_>) -> Result<Self, OpError> {
+        let groups = sizes("group", 1, &[source.int("group")?.unwrap_or(1)])?[0];
+        let frame = Frame::import(source)?;
+        Ok(Self { frame, groups, spread: None, activation: None, layout: Layout::ChannelsFirst })
+    }
+
     fn side(&self, index: usize, input: usize, kernel: usize) -> Result<Side, OpError> {
         match &self.spread {
             None => {
@@ -139,7 +158,7 @@ impl Convolution {
     }
 
     /// The result's dimensions.
-    fn places(&self, images: &Images<Dim>, weights: &[Dim]) -> Result<Images<Dim>, OpError> {
+    pub(super) fn places(&self, images: &Images<Dim>, weights: &[Dim]) -> Result<Images<Dim>, OpError> {
         self.frame.check(images.sides.len())?;
         if weights.len() != images.sides.len() + 2 {
             let rank = weights.len();
@@ -160,7 +179,7 @@ impl Convolution {
     }
 
     /// The window over such images, and which way it works.
-    fn window(&self, images: &Images<usize>, kernel: &[usize]) -> Result<(Window, Direction), OpError> {
+    pub(super) fn window(&self, images: &Images<usize>, kernel: &[usize]) -> Result<(Window, Direction), OpError> {
         let sides = images.sides.iter().zip(kernel).enumerate();
         let sides: Vec<Side> =
             sides.map(|(index, (&input, &kernel))| self.side(index, input, kernel)).collect::<Result<_, _>>()?;
@@ -173,31 +192,48 @@ impl Convolution {
         Ok((window(images, &axes), direction))
     }
 
+    /// What images and weights cost: each result is a chain over all weights that lead to it; transposed, each pixel over
+    /// all that leave it.
+    pub(super) fn products(&self, images: Option<&Fact>, weights: Option<&Fact>, result: &Fact) -> Cost {
+        let (images, all) = (images.map_or(0, Fact::elements), weights.map_or(0, Fact::elements));
+        let first = weights.and_then(Fact::sizes).map_or(1, |sizes| sizes[0].max(1) as u64);
+        let ends = if self.spread.is_some() { images } else { result.elements() };
+        Cost { multiply_adds: ends.saturating_mul(all / first), elements: images.saturating_add(result.elements()) }
+    }
+
     /// Packs weights.
     fn filter(&self, weights: &Tensor) -> Result<Filter, OpError> {
-        let shape = weights.shape();
+        let Turned { taps, channels, results, values } = self.turned(weights.shape(), &floats(weights)?)?;
+        Ok(Filter::new(taps, channels, results, self.groups, &values)?)
+    }
+
+    /// Weights as filters take them.
+    pub(super) fn turned<T: Copy + Default>(&self, shape: &[usize], values: &[T]) -> Result<Turned<T>, OpError> {
         let [first, second, kernel @ ..] = shape else {
             return Err(OpError::new(format!("rank {} is no rank of weights", shape.len())));
         };
-        let (taps, values) = (kernel.iter().product::<usize>(), floats(weights)?);
-        let mut turned = vec![0.0; values.len()];
+        let taps = kernel.iter().fold(1usize, |taps, &size| taps.saturating_mul(size));
         let (channels, results) = match self.spread {
-            None => (second * self.groups, *first),
-            Some(_) => (*first, second * self.groups),
+            None => (second.saturating_mul(self.groups), *first),
+            Some(_) => (*first, second.saturating_mul(self.groups)),
         };
-        let each = if self.groups == 0 { 0 } else { channels / self.groups };
+        let each = channels / self.groups;
+        let mut turned = vec![T::default(); values.len()];
         for (i, run) in values.chunks_exact(taps.max(1)).enumerate() {
             let (outer, inner) = (i / second, i % second);
             // The channel within its group, and the result counted over all groups.
             let (channel, result) = match self.spread {
                 None => (inner, outer),
-                Some(_) => (outer % each, outer / each * second + inner),
+                Some(_) if outer / each.max(1) < self.groups => (outer % each, outer / each * second + inner),
+                Some(_) => {
+                    return Err(OpError::new(format!("{first} channels are no multiple of {} groups", self.groups)));
+                }
             };
             for (tap, &value) in run.iter().enumerate() {
                 turned[(tap * each + channel) * results + result] = value;
             }
         }
-        Ok(Filter::new(taps, channels, results, self.groups, &turned)?)
+        Ok(Turned { taps, channels, results, values: turned })
     }
 
     fn compute(&self, cpu: &Cpu, filter: &Filter, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
@@ -209,8 +245,8 @@ impl Convolution {
         let results = self.layout.split(&shape)?;
         let (window, direction) = self.window(&images, &weights.shape()[2..])?;
         let pixels = self.layout.to_channels_last(&images, floats(input)?);
-        let bias = given(inputs, 2).map(floats).transpose()?;
-        let residual = given(inputs, 3).map(floats).transpose()?;
+        let bias = given(inputs, Self::BIAS).map(floats).transpose()?;
+        let residual = given(inputs, Self::RESIDUAL).map(floats).transpose()?;
         let residual: Option<Cow<'_, [f32]>> = residual.map(|values| self.layout.to_channels_last(&results, values));
         let epilogue =
             ConvolutionEpilogue { bias: bias.as_deref(), residual: residual.as_deref(), activation: self.activation };
@@ -237,14 +273,14 @@ impl Operation for Convolution {
             return Ok(vec![Fact::of_type(input.dtype)]);
         };
         let places = self.places(&self.layout.split(shape)?, kernel)?;
-        if let (Some(bias), Dim::Size(results)) = (given(inputs, 2).and_then(Fact::sizes), &places.channels)
+        if let (Some(bias), Dim::Size(results)) = (given(inputs, Self::BIAS).and_then(Fact::sizes), &places.channels)
             && bias != [*results]
         {
             return Err(OpError::new(format!("a bias of shape {bias:?} meets {results} results")));
         }
         let shape = self.layout.join(&places);
         let result = Fact::new(input.dtype, shape);
-        if let (Some(residual), Some(sizes)) = (given(inputs, 3).and_then(Fact::sizes), result.sizes())
+        if let (Some(residual), Some(sizes)) = (given(inputs, Self::RESIDUAL).and_then(Fact::sizes), result.sizes())
             && residual != sizes
         {
             return Err(OpError::new(format!("a residual of shape {residual:?} meets a result of {sizes:?}")));
@@ -253,12 +289,9 @@ impl Operation for Convolution {
     }
 
     fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
-        // Each result is a chain over all weights that lead to it; transposed, each pixel over all that leave it.
-        let all = |index: usize| given(inputs, index).map_or(0, Fact::elements);
-        let first = given(inputs, 1).and_then(Fact::sizes).map_or(1, |sizes| sizes[0].max(1) as u64);
-        let ends = if self.spread.is_some() { all(0) } else { outputs[0].elements() };
-        let elements = all(0).saturating_add(outputs[0].elements()).saturating_add(all(3));
-        Cost { multiply_adds: ends.saturating_mul(all(1) / first), elements }
+        let residual = given(inputs, Self::RESIDUAL).map_or(0, Fact::elements);
+        let cost = self.products(given(inputs, 0), given(inputs, 1), &outputs[0]);
+        Cost { elements: cost.elements.saturating_add(residual), ..cost }
     }
 
     fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::OpError;
+use crate::op::movement::walk::Walk;
+use crate::{Element, OpError};
 
 /// How the elements of images lie in memory. Results are the same in either, element by element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,22 +48,18 @@ impl Layout {
     }
 
     /// Elements in this layout, channels last.
-    pub(super) fn to_channels_last<'a, T: Copy + Default>(
-        self,
-        images: &Images<usize>,
-        values: Cow<'a, [T]>,
-    ) -> Cow<'a, [T]> {
+    pub(super) fn to_channels_last<'a, T: Element>(self, images: &Images<usize>, values: Cow<'a, [T]>) -> Cow<'a, [T]> {
         let pixels = images.pixels();
         if self == Self::ChannelsLast || pixels == 1 || images.channels == 1 {
             return values;
         }
         let mut turned = vec![T::default(); values.len()];
-        turn_each([images.channels, pixels], &values, &mut turned);
+        turn(images.count, [images.channels, pixels], &values, &mut turned);
         Cow::Owned(turned)
     }
 
     /// Has `write` fill `out` channels last, and turns that into this layout.
-    pub(super) fn from_channels_last<T: Copy + Default>(
+    pub(super) fn from_channels_last<T: Element>(
         self,
         images: &Images<usize>,
         out: &mut [T],
@@ -74,7 +71,7 @@ impl Layout {
         }
         let mut turned = vec![T::default(); out.len()];
         write(&mut turned)?;
-        turn_each([pixels, images.channels], &turned, out);
+        turn(images.count, [pixels, images.channels], &turned, out);
         Ok(())
     }
 }
@@ -87,26 +84,8 @@ impl Images<usize> {
 }
 
 /// Transposes each matrix of `rows` × `columns`.
-fn turn_each<T: Copy>([rows, columns]: [usize; 2], from: &[T], to: &mut [T]) {
-    let size = (rows * columns).max(1);
-    for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
-        turn([rows, columns], from, to);
-    }
-}
-
-fn turn<T: Copy>([rows, columns]: [usize; 2], from: &[T], to: &mut [T]) {
-    /// A square of this side fits into the nearest cache, read and written.
-    const SIDE: usize = 16;
-    for first_row in (0..rows).step_by(SIDE) {
-        let end_row = (first_row + SIDE).min(rows);
-        for first in (0..columns).step_by(SIDE) {
-            for column in first..(first + SIDE).min(columns) {
-                let place = &mut to[column * rows + first_row..column * rows + end_row];
-                let source = from[first_row * columns + column..].iter().step_by(columns);
-                place.iter_mut().zip(source).for_each(|(to, from)| *to = *from);
-            }
-        }
-    }
+fn turn<T: Element>(count: usize, [rows, columns]: [usize; 2], from: &[T], to: &mut [T]) {
+    Walk::over(&[count, rows, columns]).permuted(&[0, 2, 1]).copy(from, to);
 }
 
 #[cfg(test)]
