@@ -2,8 +2,12 @@
 //! computation costs; so it belongs to the engine's name.
 
 mod capture; // bodies know the constants around them
+mod epilogue; // what follows a product is done with it
 mod fold; // what depends on constants alone is computed once
+mod layout; // images stay channels last
 mod prune; // what nobody asks for is not computed
+#[cfg(test)]
+mod tests;
 
 use crate::op::control::Control;
 use crate::{Graph, ModelError, Op};
@@ -17,6 +21,8 @@ pub(crate) fn rewrite(mut graph: Graph) -> Result<Graph, ModelError> {
             rewrite_bodies(control)?;
         }
     }
+    epilogue::fuse(&mut graph);
+    layout::keep_channels_last(&mut graph)?;
     prune::prune(&mut graph);
     Ok(graph)
 }
