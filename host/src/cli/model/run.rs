@@ -21,6 +21,8 @@ const FUEL: u64 = 1_000_000_000_000;
 const MEMORY_BYTES: u64 = 8 << 30;
 /// Bytes of an input's file.
 const INPUT_BYTES: u64 = 16 << 30;
+/// Inputs that a hint names.
+const NAMED_INPUTS: usize = 8;
 
 /// Compute a model from `.npy` files, and write its outputs as such
 #[derive(Debug, clap::Args)]
@@ -119,11 +121,13 @@ fn stopped(error: &RunError, graph: &Graph, args: &Args) -> Failure {
     let failure = |kind| Failure::new(kind, error.to_string());
     match error {
         RunError::UnknownInput(_) | RunError::MissingInput(_) | RunError::Input { .. } => {
-            let declared = graph.inputs.iter().map(|&id| {
+            let declared = graph.inputs.iter().take(NAMED_INPUTS).map(|&id| {
                 let value = graph.value(id);
                 format!("--input {}=FILE with {}", value.name, words(value.fact.as_ref()))
             });
-            failure(Kind::BadInput).hint(format!("it takes {}", declared.collect::<Vec<_>>().join(", ")))
+            let declared: Vec<_> = declared.collect();
+            let more = if graph.inputs.len() > declared.len() { ", and more" } else { "" };
+            failure(Kind::BadInput).hint(format!("it takes {}{more}", declared.join(", ")))
         }
         RunError::OutOfFuel(_) => failure(Kind::BadInput).hint(format!("{} was allowed: raise --fuel", args.fuel)),
         RunError::OutOfMemory { .. } => failure(Kind::BadInput).hint("raise --memory-bytes"),
