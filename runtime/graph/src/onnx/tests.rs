@@ -1,16 +1,21 @@
 //! Models made by hand, read.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use poai_numerics::Kernels;
 use prost::Message;
 
 use super::proto::{
     AttributeKind, AttributeProto, DimensionProto, FunctionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TypeProto, ValueInfoProto,
 };
-use super::sample::{BOOL, FLOAT, INT64, attribute, body, branch, constant, file, model, node, scalar, untyped, value};
+use super::sample::{
+    BOOL, FLOAT, INT64, attribute, body, branch, constant, file, integers, model, node, nodes, scalar, untyped, value,
+};
 use super::{inspect, read};
+use crate::{Budget, Cpu, Dim, Fact, Graph, ModelError, ModelLimits, Session, Tensor};
 use crate::{DType, ValueId};
-use crate::{Dim, Fact, Graph, ModelError, ModelLimits, Tensor};
 
 fn read_graph(graph: GraphProto) -> Result<Graph, ModelError> {
     read(file(&model(graph)), &(), &ModelLimits::default())
@@ -82,6 +87,25 @@ fn bodies_capture_through_every_body_between() {
     assert!(within[1].captured.is_empty(), "a constant is one everywhere");
     assert_eq!(within[1].constants.values().next(), Some(&Tensor::scalar(7i64)));
     assert_eq!(graph.value(graph.outputs[0]).fact.as_ref().unwrap().dtype, DType::I64);
+}
+
+#[test]
+fn a_branch_that_never_runs_may_make_no_sense() {
+    let odd = body(nodes("wrong = MatMul(x, x)\n t = Transpose(wrong)"), &["t"]);
+    let model = |condition| GraphProto {
+        input: vec![value("x", FLOAT, &[2, 3])],
+        initializer: vec![integers("c", BOOL, &[], &[condition])],
+        ..body(vec![branch("c", odd.clone(), body(nodes("r = Relu(x)"), &["r"]), "y")], &["y"])
+    };
+    let run = |condition| {
+        let graph = read_graph(model(condition)).unwrap();
+        assert_eq!(graph.value(graph.outputs[0]).fact, Some(Fact::of_type(DType::F32)));
+        let session = Session::new(graph, Arc::new(Cpu::new(Kernels::Auto, 1).unwrap())).unwrap();
+        session.run(&[("x", Tensor::new(&[2, 3], &[1f32; 6]))], &mut Budget::UNBOUNDED.clone())
+    };
+    assert_eq!(run(0), Ok(vec![Tensor::new(&[2, 3], &[1f32; 6])]));
+    let error = run(1).unwrap_err().to_string();
+    assert!(error.starts_with("node MatMul wrong: "), "{error}");
 }
 
 /// `twice(a) = if c { chosen } else { a }`, where `chosen` is an attribute.

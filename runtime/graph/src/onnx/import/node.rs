@@ -91,17 +91,26 @@ impl Importer<'_> {
         names.iter().map(operand).collect()
     }
 
-    /// Adds a node whose results' types and shapes follow from its operands', as far as those are known.
+    /// Adds a node whose results' types and shapes follow from its operands', as far as those are known. In a body it may
+    /// be one that never runs, so that it may make no sense: branches ask for ranks and sizes, and fit only some.
     fn push(&mut self, node: Node) -> Result<(), OpError> {
+        let in_body = self.scopes.len() > 1;
         let scope = self.scope();
         let graph = &scope.body.graph;
         let known = node.inputs.iter().flatten().all(|&id| graph.value(id).fact.is_some());
         let facts: Vec<_> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).fact.as_ref())).collect();
-        let inferred = if known { node.op.operation().infer(&facts)? } else { Vec::new() };
-        if known && inferred.len() < node.outputs.len() {
+        let inferred = known.then(|| node.op.operation().infer(&facts));
+        let inferred = match inferred {
+            Some(Err(OpError::Wrong(_))) if in_body => None,
+            inferred => inferred.transpose()?,
+        };
+        if let Some(inferred) = &inferred
+            && inferred.len() < node.outputs.len()
+        {
             let (made, asked) = (inferred.len(), node.outputs.len());
             return Err(OpError::new(format!("{asked} results are asked for, and it makes {made}")));
         }
+        let inferred = inferred.unwrap_or_default();
         for (index, id) in node.outputs.iter().enumerate() {
             let Some(id) = *id else { continue };
             let declared = scope.declared(&scope.body.graph.value(id).name);

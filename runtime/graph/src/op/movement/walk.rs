@@ -240,7 +240,7 @@ mod tests {
             [8, 8, 9, 9, 10, 10, 11, 11, 4, 4]
         );
         assert_eq!(read(&Walk::over(&[]), 1, &[7]), [7]);
-        assert_eq!(read(&Walk::over(&[3, 0]), 0, &[]), []);
+        assert_eq!(read(&Walk::over(&[3, 0]), 0, &[]), Vec::<u16>::new());
     }
 
     /// Tiles, their edges and every order of four axes, against the definition by index.
