@@ -2,6 +2,7 @@
 //! computation costs; so it belongs to the engine's name.
 
 mod capture; // bodies know the constants around them
+mod channels; // batch norms become arithmetic
 mod epilogue; // what follows a product is done with it
 mod fold; // what depends on constants alone is computed once
 mod layout; // images stay channels last
@@ -21,6 +22,7 @@ pub(crate) fn rewrite(mut graph: Graph) -> Result<Graph, ModelError> {
             rewrite_bodies(control)?;
         }
     }
+    channels::take_apart(&mut graph);
     epilogue::fuse(&mut graph);
     layout::keep_channels_last(&mut graph)?;
     prune::prune(&mut graph);

@@ -81,6 +81,12 @@ fn fused(graph: &mut Graph, mut product: Node, next: &Node, result: ValueId) -> 
     match operation {
         Elementwise::Function(activation) => activate(&mut product, *activation),
         Elementwise::Clip => activate(&mut product, clip(graph, next)?),
+        // Less a constant is more of its negative.
+        Elementwise::Arithmetic(Arithmetic::Sub) if next.inputs[0] == Some(result) => {
+            let negative = negative(graph.constants.get(&next.inputs[1]?)?)?;
+            let term = graph.add_constant(format!("{}/negative", next.name), negative);
+            add(graph, &mut product, term, result)?;
+        }
         Elementwise::Arithmetic(Arithmetic::Add) => {
             let term = if next.inputs[0] == Some(result) { next.inputs[1]? } else { next.inputs[0]? };
             add(graph, &mut product, term, result)?;
@@ -96,6 +102,11 @@ fn activate(product: &mut Node, activation: Unary) {
         Op::Product(Product::MatMul(product)) => product.activation = Some(activation),
         _ => unreachable!("no other operator has an epilogue"),
     }
+}
+
+fn negative(term: &Tensor) -> Option<Tensor> {
+    let values: Vec<f32> = term.get::<f32>()?.iter().map(|value| -value).collect();
+    Some(Tensor::new(term.shape(), &values))
 }
 
 /// Clip with bounds that are constants.

@@ -2,7 +2,7 @@
 
 use poai_numerics::{Kernels, Unary};
 
-use super::{epilogue, layout};
+use super::{channels, epilogue, layout};
 use crate::graph::ValueId;
 use crate::op::elementwise::{Arithmetic, Elementwise};
 use crate::op::image::{
@@ -12,7 +12,12 @@ use crate::op::movement::Movement;
 use crate::op::movement::join::Concat;
 use crate::op::movement::pad::{Mode, Pad};
 use crate::op::movement::permutation::Transpose;
+use crate::op::movement::slice::Slice;
+use crate::op::movement::split::Split;
 use crate::op::product::{MatMul, Product};
+use crate::op::quantisation::{Quantisation, Scaling};
+use crate::op::reduction::batch::BatchNormalization;
+use crate::op::reduction::reduce::{Kind, Reduce};
 use crate::{Builder, Cpu, DType, Fact, Graph, Op, Tensor};
 
 /// Computes a graph node by node, as it stands.
@@ -75,7 +80,7 @@ fn step(builder: &mut Builder, numbers: &mut Numbers, name: &str, values: &[Valu
         let weights = numbers.tensor(shape);
         constant(builder, weights)
     };
-    match numbers.below(12) {
+    match numbers.below(17) {
         0 | 1 => {
             let weights = weights(builder, numbers, &[CHANNELS, CHANNELS, 3, 3]);
             node(builder, Image::Convolution(convolution()).into(), &[image, weights])
@@ -119,6 +124,41 @@ fn step(builder: &mut Builder, numbers: &mut Numbers, name: &str, values: &[Valu
             let pool = Pool { kind: PoolKind::Max, frame, ceiling: false, layout: Layout::ChannelsFirst };
             node(builder, Image::Pool(pool).into(), &[large])
         }
+        11 => {
+            let sizes = constant(builder, Tensor::new::<i64>(&[2], &[2, CHANNELS as i64 - 2]));
+            let split = Split { axis: 1, parts: 2, uneven: false };
+            let parts = builder.node_of(&format!("{name}/parts"), split, &[Some(image), Some(sizes)], 2).unwrap();
+            node(builder, Concat { axis: 1 }.into(), &[parts[1], parts[0]])
+        }
+        12 => {
+            let bounds = [[0, 0], [3, 6], [1, 2], [1, 1]].map(|list| Tensor::new::<i64>(&[2], &list));
+            let bounds = bounds.map(|list| Some(constant(builder, list)));
+            let inputs: Vec<_> = [Some(image)].into_iter().chain(bounds).collect();
+            let part = builder.node_of(&format!("{name}/part"), Slice, &inputs, 1).unwrap()[0];
+            let rest = builder.node(&format!("{name}/rest"), Concat { axis: 1 }, &[part, part]).unwrap();
+            let pads = constant(builder, Tensor::new::<i64>(&[8], &[0, 0, 0, 0, 0, 0, 0, 0]));
+            node(builder, Pad { mode: Mode::Edge }.into(), &[rest, pads])
+        }
+        13 => {
+            let axes = constant(builder, Tensor::new::<i64>(&[2], &[-1, 2]));
+            let reduce = Reduce { kind: Kind::Mean, keep: true, none_if_empty: false };
+            let means = builder.node(&format!("{name}/means"), reduce, &[image, axes]).unwrap();
+            node(builder, Elementwise::Arithmetic(Arithmetic::Sub).into(), &[image, means])
+        }
+        14 => {
+            let scale = weights(builder, numbers, &[CHANNELS]);
+            let parameters: Vec<_> = (0..2).map(|_| weights(builder, numbers, &[CHANNELS])).collect();
+            let variance = constant(builder, Tensor::new(&[CHANNELS], &[0.1f32, 0.2, 0.4, 0.8, 1.6, 3.2]));
+            let inputs = [image, scale, parameters[0], parameters[1], variance];
+            node(builder, BatchNormalization { epsilon: 0.5 }.into(), &inputs)
+        }
+        15 => {
+            let scale = constant(builder, Tensor::new(&[CHANNELS], &[0.01f32, 0.02, 0.03, 0.04, 0.05, 0.06]));
+            let zero = constant(builder, Tensor::new(&[CHANNELS], &[0i8, 1, 2, 3, 4, 5]));
+            let scaling = Scaling { axis: 1, block: 0, to: None };
+            let bytes = builder.node(&format!("{name}/bytes"), Quantisation::Quantise(scaling), &[image, scale, zero]);
+            node(builder, Quantisation::Dequantise(scaling).into(), &[bytes.unwrap(), scale, zero])
+        }
         _ => {
             let pads = constant(builder, Tensor::new::<i64>(&[8], &[0, 0, 1, 0, 0, 0, 0, 1]));
             let padded = Pad { mode: Mode::Edge };
@@ -139,13 +179,17 @@ fn random_images(seed: u64) -> (Graph, Vec<Tensor>) {
         values.push(value);
     }
     let turned = builder.node("turned", Transpose { order: Some(vec![0, 2, 3, 1]) }, &values[11..12]).unwrap();
-    let graph = builder.finish(&[("last", values[12]), ("middle", values[6]), ("turned", turned)]);
+    let axes = builder.constant("axes", Tensor::new::<i64>(&[2], &[2, 3]));
+    let reduce = Reduce { kind: Kind::Max, keep: false, none_if_empty: false };
+    let greatest = builder.node("greatest", reduce, &[values[10], axes]).unwrap();
+    let outputs = [("last", values[12]), ("middle", values[6]), ("turned", turned), ("greatest", greatest)];
+    let graph = builder.finish(&outputs);
     (graph, vec![numbers.tensor(&shape)])
 }
 
 #[test]
 fn random_graphs_of_images_keep_every_bit() {
-    for seed in 0..60 {
+    for seed in 0..80 {
         let (graph, inputs) = random_images(seed);
         let expected = compute(&graph, &inputs);
         let mut turned = graph.clone();
@@ -156,7 +200,31 @@ fn random_graphs_of_images_keep_every_bit() {
         assert_eq!(compute(&fused, &inputs), expected, "epilogues of {seed}");
         layout::keep_channels_last(&mut fused).unwrap();
         assert_eq!(compute(&fused, &inputs), expected, "both of {seed}");
+        let mut all = graph.clone();
+        channels::take_apart(&mut all);
+        epilogue::fuse(&mut all);
+        layout::keep_channels_last(&mut all).unwrap();
+        assert_eq!(compute(&all, &inputs), expected, "all of {seed}");
     }
+}
+
+#[test]
+fn a_batch_norm_after_a_convolution_leaves_two_operators_of_its_own() {
+    let (mut builder, mut numbers) = (Builder::new(), Numbers(11));
+    let image = builder.input("x", Fact::new(DType::F32, [1, CHANNELS, SIDE, SIDE]));
+    let weights = builder.constant("w", numbers.tensor(&[CHANNELS, CHANNELS, 3, 3]));
+    let variance = builder.constant("v", Tensor::new(&[CHANNELS], &[0.25f32; CHANNELS]));
+    let [scale, shift, mean] = ["s", "b", "m"].map(|name| builder.constant(name, numbers.tensor(&[CHANNELS])));
+    let sums = builder.node("conv", Image::Convolution(convolution()), &[image, weights]).unwrap();
+    let norm = BatchNormalization { epsilon: 1e-5 };
+    let result = builder.node("norm", norm, &[sums, scale, shift, mean, variance]).unwrap();
+    let mut graph = builder.finish(&[("y", result)]);
+    let inputs = [numbers.tensor(&[1, CHANNELS, SIDE, SIDE])];
+    let expected = compute(&graph, &inputs);
+    channels::take_apart(&mut graph);
+    epilogue::fuse(&mut graph);
+    assert_eq!(graph.nodes.len(), 3);
+    assert_eq!(compute(&graph, &inputs), expected);
 }
 
 fn transposes(graph: &Graph) -> usize {
