@@ -158,7 +158,7 @@ mod tests {
             let result = operator.run(&cpu, &[Some(&data)]).unwrap();
             assert_eq!(result, [Tensor::new::<u32>(&[1, 2, 2, 4], &expected)]);
             let back = SpaceToDepth { block: 2, channel_first }.run(&cpu, &[Some(&result[0])]).unwrap();
-            assert_eq!(back, [data.clone()]);
+            assert_eq!(back[0], data);
         }
         assert!(DepthToSpace { block: 3, channel_first: false }.run(&cpu, &[Some(&data)]).is_err());
         assert!(SpaceToDepth { block: 2, channel_first: false }.run(&cpu, &[Some(&data)]).is_err());
