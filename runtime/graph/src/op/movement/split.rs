@@ -34,17 +34,18 @@ impl Split {
 
     /// The sizes of the parts of an axis of known size.
     fn sizes(&self, size: usize, asked: Option<&[i64]>) -> Result<Vec<usize>, OpError> {
-        let misfit = |sizes: &dyn std::fmt::Debug| OpError::new(format!("an axis of {size} is no {sizes:?} together"));
         if let Some(asked) = asked {
             let sizes = asked.iter().map(|&part| usize::try_from(part).ok()).collect::<Option<Vec<_>>>();
             let sizes = sizes.filter(|sizes| sizes.len() == self.parts);
             let sizes = sizes.filter(|sizes| sizes.iter().try_fold(0usize, |sum, &x| sum.checked_add(x)) == Some(size));
-            return sizes.ok_or_else(|| misfit(&asked));
+            let misfit = || OpError::new(format!("an axis of {size} is not split into {} of {asked:?}", self.parts));
+            return sizes.ok_or_else(misfit);
         }
         let part = size.div_ceil(self.parts.max(1));
         let last = self.parts.checked_sub(1).and_then(|others| size.checked_sub(others.checked_mul(part)?));
         let last = last.filter(|&last| self.uneven || last == part);
-        let last = last.ok_or_else(|| misfit(&format!("{} equal parts", self.parts)))?;
+        let last = last
+            .ok_or_else(|| OpError::new(format!("an axis of {size} is not split into {} equal parts", self.parts)))?;
         let mut sizes = vec![part; self.parts];
         sizes[self.parts - 1] = last;
         Ok(sizes)

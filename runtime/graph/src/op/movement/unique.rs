@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::onnx::Source;
 use crate::op::Operation;
 use crate::op::operand::{axis, needed, order, product, with_element};
-use crate::{Cpu, DType, Dim, Fact, OpError, Tensor};
+use crate::{Cost, Cpu, DType, Dim, Fact, OpError, Tensor};
 
 /// Results: the different elements, or parts along an axis; where each first is; for each element of the operand, which
 /// of them it is; and how often each is there. -0 is 0, and every NaN is the same and the greatest.
@@ -77,6 +77,13 @@ impl Operation for Unique {
         };
         let unknown = Fact::new(DType::I64, [Dim::Unknown]);
         Ok(vec![values, unknown.clone(), Fact::new(DType::I64, [parts]), unknown])
+    }
+
+    fn cost(&self, inputs: &[Option<&Fact>], _outputs: &[Fact]) -> Cost {
+        /// Comparisons of an element while it is sorted.
+        const WEIGHT: u64 = 32;
+        let elements = inputs.iter().flatten().map(|fact| fact.elements()).fold(0, u64::saturating_add);
+        Cost { multiply_adds: 0, elements: elements.saturating_mul(WEIGHT) }
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axis, integer, needed, order, product, with_element};
-use crate::{Cpu, DType, Dim, Element, Fact, OpError, Tensor};
+use crate::op::operand::{axis, given, integer, needed, order, product, with_element};
+use crate::{Cost, Cpu, DType, Dim, Element, Fact, OpError, Tensor};
 
 /// Where the greatest or the least of an axis is: the first of several, or the last. A NaN is both, as for ReduceMax and
 /// ReduceMin.
@@ -168,6 +168,14 @@ impl Operation for TopK {
         });
         let shape = shape.transpose()?;
         Ok([data.dtype, DType::I64].map(|dtype| Fact { dtype, shape: shape.clone(), value: None }).into())
+    }
+
+    fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
+        /// Comparisons of an element while the greatest are found, and of those while they are sorted.
+        const WEIGHTS: [u64; 2] = [4, 32];
+        let data = given(inputs, 0).map_or(0, Fact::elements).saturating_mul(WEIGHTS[0]);
+        let found = outputs.first().map_or(0, Fact::elements).saturating_mul(WEIGHTS[1]);
+        Cost { multiply_adds: 0, elements: data.saturating_add(found) }
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
