@@ -3,13 +3,16 @@
 //! Kernels compute channels last; operands that lie as ONNX has them are turned on the way in and out. Every operator
 //! says in which [`Layout`] its operands and results lie, so that a rewrite can leave those turns out.
 
+mod affine; // AffineGrid
 mod convolution; // Conv, ConvTranspose, FusedConv
 mod frame; // kernel, strides, dilations, padding
 mod global; // pools of whole images
 mod grid; // GridSample
 mod integers; // ConvInteger, QLinearConv
 mod layout; // how images lie in memory
+mod patches; // Col2Im
 mod pooling; // MaxPool, AveragePool, LpPool
+mod regions; // RoiAlign
 mod resize; // Resize, Upsample
 mod signal; // DFT, STFT, window functions, mel scales
 mod unpool; // MaxUnpool
@@ -21,13 +24,16 @@ use super::{Op, Operation};
 use crate::onnx::Source;
 use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
 
+pub use affine::AffineGrid;
 pub use convolution::{Convolution, Spread};
 pub use frame::{Frame, Padding};
 pub use global::GlobalPool;
 pub use grid::{GridSample, Outside, Sampling};
 pub use integers::IntegerConvolution;
 pub use layout::Layout;
+pub use patches::ColumnsToImage;
 pub use pooling::{Pool, PoolKind, Power};
+pub use regions::RoiAlign;
 pub use resize::{Coordinates, Fit, Interpolation, Nearest, Resize};
 pub use signal::{Fourier, Mel, ShortTime, Signal, SignalWindow};
 pub use unpool::MaxUnpool;
@@ -47,8 +53,14 @@ pub enum Image {
     Resize(Resize),
     /// GridSample.
     GridSample(GridSample),
+    /// AffineGrid.
+    AffineGrid(AffineGrid),
     /// MaxUnpool.
     MaxUnpool(MaxUnpool),
+    /// Col2Im.
+    ColumnsToImage(ColumnsToImage),
+    /// RoiAlign.
+    RoiAlign(RoiAlign),
     /// Operators on signals.
     Signal(Signal),
 }
@@ -68,6 +80,9 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "GlobalAveragePool" => Image::GlobalPool(GlobalPool::average()),
         "GlobalLpPool" => global::import_norm(source)?,
         "GridSample" => grid::import(source)?,
+        "AffineGrid" => affine::import(source)?,
+        "Col2Im" => patches::import(source)?,
+        "RoiAlign" => regions::import(source)?,
         "MaxUnpool" => unpool::import(source)?,
         "Resize" => resize::import(source)?,
         "Upsample" => resize::import_upsample(source)?,
@@ -94,7 +109,7 @@ impl Image {
                 Some((Self::GlobalPool(op), false))
             }
             Self::Resize(op) => Some((Self::Resize(Resize { layout, ..op }), false)),
-            Self::GridSample(_) | Self::MaxUnpool(_) | Self::Signal(_) => None,
+            _ => None,
         }
     }
 
@@ -106,7 +121,10 @@ impl Image {
             Self::GlobalPool(operation) => operation,
             Self::Resize(operation) => operation,
             Self::GridSample(operation) => operation,
+            Self::AffineGrid(operation) => operation,
             Self::MaxUnpool(operation) => operation,
+            Self::ColumnsToImage(operation) => operation,
+            Self::RoiAlign(operation) => operation,
             Self::Signal(operation) => operation,
         }
     }

@@ -46,7 +46,7 @@ pub enum Outside {
 }
 
 /// An axis' elements and their weights.
-type Taps = Vec<(usize, f32)>;
+pub(super) type Taps = Vec<(usize, f32)>;
 
 /// Reads GridSample.
 pub(super) fn import(source: &mut Source<'_>) -> Result<Image, OpError> {
@@ -118,7 +118,7 @@ fn cubic(x: f64) -> Vec<f64> {
 }
 
 /// Chains of chains over the taps of each axis.
-fn sample(values: &[f32], taps: &[Taps], steps: &[usize], offset: usize) -> f32 {
+pub(super) fn sample(values: &[f32], taps: &[Taps], steps: &[usize], offset: usize) -> f32 {
     let (Some((first, others)), Some((step, steps))) = (taps.split_first(), steps.split_first()) else {
         return values[offset];
     };
