@@ -56,7 +56,7 @@ pub(super) fn brought<'a, T: Pod>(values: &'a [T], shape: &[usize], order: &[usi
 pub(super) fn expect_floats(fact: &Fact) -> Result<(), OpError> {
     match fact.dtype {
         DType::F32 | DType::F16 | DType::Bf16 => Ok(()),
-        DType::F64 => Err(OpError::unsupported("f64 here")),
+        DType::F64 => Err(OpError::unsupported("f64 elements, of which only correctly rounded arithmetic is defined")),
         other => Err(OpError::new(format!("its {other} elements are no floats"))),
     }
 }

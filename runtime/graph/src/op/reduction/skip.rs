@@ -6,7 +6,8 @@ use super::normalisation::statistics;
 use super::rows::expect_floats;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{float_result, floats, given, integers, narrowed, needed, product, same_type, strides};
+use crate::op::movement::gather::Gather;
+use crate::op::operand::{float_result, floats, given, integers, narrowed, needed, same_type, strides};
 use crate::{Cost, Cpu, DType, Dim, Fact, OpError, Tensor};
 
 /// Operands: input, skip, scale, shift (not if simplified), bias. `(input + skip) + bias` is normalised along its last
@@ -157,19 +158,18 @@ impl EmbedLayerNormalization {
 }
 
 /// Rows of a table, by number; they have `width` elements.
-fn looked_up(table: &Tensor, width: usize, numbers: &[i64]) -> Result<Vec<f32>, OpError> {
+fn looked_up(cpu: &Cpu, table: &Tensor, width: usize, numbers: &[i64]) -> Result<Vec<f32>, OpError> {
     let rows = match *table.shape() {
-        [rows, found] if found == width => rows,
+        [rows, found] if found == width => rows as i64,
         ref other => return Err(OpError::new(format!("a table of {other:?} has no rows of {width}"))),
     };
-    let values = floats(table)?;
-    let mut found = Vec::with_capacity(product(&[numbers.len(), width])?);
-    for &number in numbers {
-        let row = usize::try_from(number).ok().filter(|&row| row < rows);
-        let row = row.ok_or_else(|| OpError::new(format!("row {number} is asked for, of {rows}")))?;
-        found.extend_from_slice(&values[row * width..(row + 1) * width]);
+    if let Some(number) = numbers.iter().find(|number| !(0..rows).contains(number)) {
+        return Err(OpError::new(format!("row {number} is asked for, of {rows}")));
     }
-    Ok(found)
+    // Gathered first, so that of a table of narrow floats only these rows are widened.
+    let numbers = Tensor::new(&[numbers.len()], numbers);
+    let found = Gather { axis: 0 }.run(cpu, &[Some(table), Some(&numbers)])?.remove(0);
+    Ok(floats(&found)?.into_owned())
 }
 
 impl Operation for EmbedLayerNormalization {
@@ -211,15 +211,15 @@ impl Operation for EmbedLayerNormalization {
         };
         let width = tables[0].shape().last().copied().unwrap_or(0);
         let shape = [batch, length, width];
-        let mut total = looked_up(tables[0], width, &integers(words)?)?;
+        let mut total = looked_up(cpu, tables[0], width, &integers(words)?)?;
         let scale = floats(needed(inputs, 5, "gamma")?)?;
         let shift = floats(needed(inputs, 6, "beta")?)?;
         if total.is_empty() {
             return Err(OpError::new("there are no words"));
         }
-        total = sum(cpu, &total, &looked_up(tables[1], width, &places)?)?;
+        total = sum(cpu, &total, &looked_up(cpu, tables[1], width, &places)?)?;
         if let (Some(segments), Some(table)) = (given(inputs, 1), given(inputs, 4)) {
-            total = sum(cpu, &total, &looked_up(table, width, &integers(segments)?)?)?;
+            total = sum(cpu, &total, &looked_up(cpu, table, width, &integers(segments)?)?)?;
         }
         let how = Normalisation::Layer { epsilon: self.epsilon };
         let affine = Affine { scale: &scale, shift: Some(&shift) };
