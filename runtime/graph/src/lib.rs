@@ -1,6 +1,6 @@
 //! Models: ONNX and GGUF files become one typed [`Graph`], and a [`Session`] computes it.
 //!
-//! The way of a model: a file is read ([`onnx`], gguf) into a [`Graph`] of [`Node`]s, each an [`Op`] with typed
+//! The way of a model: a file is read ([`onnx`], [`gguf`]) into a [`Graph`] of [`Node`]s, each an [`Op`] with typed
 //! attributes; shapes are inferred as far as they can be; rewrites that keep every bit make it faster; a [`Session`]
 //! has a [`Device`] prepare each node and runs them, against a [`Budget`] of work and memory.
 //!
@@ -15,6 +15,7 @@ mod device; // where operators run
 mod dtype; // types of elements
 mod error; // what can be wrong with a model, or with a computation
 mod fact; // what is known of a value before it is computed
+pub mod gguf; // the file format of llama.cpp
 mod graph; // values, nodes, graphs
 mod inspect; // what a model is
 mod limits; // what a model may ask for

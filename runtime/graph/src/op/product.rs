@@ -2,6 +2,7 @@
 
 mod attention; // queries, keys and values
 mod block; // weights in blocks of few bits
+mod einsum; // sums over named indices
 mod integer; // products of bytes: MatMulInteger and what is built on it
 mod matmul; // MatMul and Gemm
 mod rotary; // places, as angles
@@ -14,6 +15,7 @@ use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
 
 pub use attention::{Attention, Shown};
 pub use block::{BLOCK, BitsMatMul, BlockFormat, BlockMatMul, BlockRows};
+pub use einsum::Einsum;
 pub use integer::{IntegerForm, IntegerMatMul};
 pub use matmul::{MatMul, MatMulForm};
 pub use rotary::Rotary;
@@ -25,6 +27,8 @@ pub enum Product {
     MatMul(MatMul),
     /// MatMulInteger and its kin.
     Integer(IntegerMatMul),
+    /// Einsum.
+    Einsum(Einsum),
     /// Attention.
     Attention(Attention),
     /// RotaryEmbedding.
@@ -43,6 +47,7 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "MatMul" => Product::MatMul(MatMul::default()),
         "Gemm" => Product::MatMul(MatMul::gemm(source)?),
         "com.microsoft.FusedMatMul" => Product::MatMul(MatMul::fused(source)?),
+        "Einsum" => Product::Einsum(Einsum::read(source)?),
         "Attention" => Product::Attention(Attention::read(source)?),
         "RotaryEmbedding" | "com.microsoft.RotaryEmbedding" => Product::Rotary(Rotary::read(source)?),
         "com.microsoft.MatMulNBits" => Product::Bits(BitsMatMul::read(source)?),
@@ -59,6 +64,7 @@ impl Product {
         match self {
             Self::MatMul(op) => op,
             Self::Integer(op) => op,
+            Self::Einsum(op) => op,
             Self::Attention(op) => op,
             Self::Rotary(op) => op,
             Self::BlockMatMul(op) => op,
@@ -91,4 +97,4 @@ impl Operation for Product {
 }
 
 #[cfg(test)]
-mod trial;
+pub(crate) mod trial; // how operators are tried

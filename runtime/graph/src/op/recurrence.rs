@@ -194,3 +194,195 @@ impl Kernel for PackedRecurrence {
         Ok(self.op.compute(&self.cpu, inputs, &self.weights)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poai_numerics::{Binary, Unary, oracle};
+
+    use super::*;
+    use crate::op::product::trial::{computed, noise, values};
+
+    const HIDDEN: usize = 5;
+    const INPUT: usize = 3;
+
+    fn network(cell: Cell, reverse: &[bool]) -> Recurrence {
+        let sigmoid = Activation::Unary(Unary::Sigmoid);
+        let tanh = Activation::Unary(Unary::Tanh);
+        let activations = match cell {
+            Cell::Lstm { .. } => vec![sigmoid, tanh, tanh],
+            Cell::Gru { .. } => vec![sigmoid, tanh],
+            Cell::Rnn => vec![tanh],
+        };
+        let directions = reverse.iter().map(|&reverse| Direction { reverse, activations: activations.clone() });
+        Recurrence { cell, directions: directions.collect(), clip: None, batch_first: false, hidden: Some(HIDDEN) }
+    }
+
+    /// W, R and B of some directions.
+    fn weights(cell: Cell, directions: usize) -> [Tensor; 3] {
+        let rows = cell.gates() * HIDDEN;
+        [noise(&[directions, rows, INPUT], 1), noise(&[directions, rows, HIDDEN], 2), noise(&[directions, 2 * rows], 3)]
+    }
+
+    /// The definition, a number at a time.
+    struct Defined {
+        weights: [Vec<f32>; 3],
+        rows: usize,
+    }
+
+    impl Defined {
+        fn of(weights: &[Tensor; 3], cell: Cell) -> Self {
+            Self { weights: weights.each_ref().map(values), rows: cell.gates() * HIDDEN }
+        }
+
+        fn chain(weights: &[f32], values: &[f32], row: usize) -> f32 {
+            let row = &weights[row * values.len()..(row + 1) * values.len()];
+            oracle::chain(values.iter().copied().zip(row.iter().copied()))
+        }
+
+        /// What the input adds to a row's sum.
+        fn input(&self, x: &[f32], row: usize) -> f32 {
+            Binary::Add.of(Self::chain(&self.weights[0], x, row), self.weights[2][row])
+        }
+
+        /// What the state adds.
+        fn state(&self, h: &[f32], row: usize) -> f32 {
+            Binary::Add.of(Self::chain(&self.weights[1], h, row), self.weights[2][self.rows + row])
+        }
+
+        fn sum(&self, x: &[f32], h: &[f32], row: usize) -> f32 {
+            Binary::Add.of(self.state(h, row), self.input(x, row))
+        }
+    }
+
+    /// `a · b + c · d`
+    fn blend(a: f32, b: f32, c: f32, d: f32) -> f32 {
+        Binary::Add.of(Binary::Mul.of(a, b), Binary::Mul.of(c, d))
+    }
+
+    #[test]
+    fn lstm_with_peepholes_and_bounds() {
+        let cell = Cell::Lstm { coupled: false };
+        let op = Recurrence { clip: Some(0.5), ..network(cell, &[false]) };
+        let weights = weights(cell, 1);
+        let (x, peepholes) = (noise(&[4, 2, INPUT], 4), noise(&[1, 3 * HIDDEN], 5));
+        let initial = [noise(&[1, 2, HIDDEN], 6), noise(&[1, 2, HIDDEN], 7)];
+        let [w, r, b] = &weights;
+        let inputs =
+            [Some(&x), Some(w), Some(r), Some(b), None, Some(&initial[0]), Some(&initial[1]), Some(&peepholes)];
+        let found = computed(op, &inputs).unwrap();
+
+        let (defined, peepholes) = (Defined::of(&weights, cell), values(&peepholes));
+        let (x, [mut h, mut c]) = (values(&x), initial.each_ref().map(values));
+        let clipped = |sum: f32| Unary::Clip { low: -0.5, high: 0.5 }.of(sum);
+        let mut sequence = Vec::new();
+        for step in 0..4 {
+            for row in 0..2 {
+                let x = &x[(step * 2 + row) * INPUT..][..INPUT];
+                let (before, state) = (h[row * HIDDEN..][..HIDDEN].to_vec(), &mut c[row * HIDDEN..][..HIDDEN]);
+                for i in 0..HIDDEN {
+                    let sum = |gate: usize| defined.sum(x, &before, gate * HIDDEN + i);
+                    let seen = |gate: usize, which: usize, state: f32| {
+                        let seen = Binary::Mul.of(peepholes[which * HIDDEN + i], state);
+                        Unary::Sigmoid.of(clipped(Binary::Add.of(sum(gate), seen)))
+                    };
+                    let (enter, keep) = (seen(0, 0, state[i]), seen(2, 2, state[i]));
+                    state[i] = blend(keep, state[i], enter, Unary::Tanh.of(clipped(sum(3))));
+                    h[row * HIDDEN + i] = Binary::Mul.of(seen(1, 1, state[i]), Unary::Tanh.of(state[i]));
+                }
+            }
+            sequence.extend(&h);
+        }
+        assert_eq!(found.iter().map(values).collect::<Vec<_>>(), [sequence, h, c]);
+    }
+
+    #[test]
+    fn gru_resets_before_or_after_the_product() {
+        for reset_last in [false, true] {
+            let cell = Cell::Gru { reset_last };
+            let weights = weights(cell, 1);
+            let x = noise(&[3, 1, INPUT], 4);
+            let [w, r, b] = &weights;
+            let found = computed(network(cell, &[false]), &[Some(&x), Some(w), Some(r), Some(b)]).unwrap();
+
+            let (defined, x) = (Defined::of(&weights, cell), values(&x));
+            let (mut h, mut sequence) = (vec![0.0; HIDDEN], Vec::new());
+            for x in x.chunks(INPUT) {
+                let gate = |gate: usize, i: usize| Unary::Sigmoid.of(defined.sum(x, &h, gate * HIDDEN + i));
+                let kept: Vec<f32> = (0..HIDDEN).map(|i| Binary::Mul.of(gate(1, i), h[i])).collect();
+                let next = (0..HIDDEN).map(|i| {
+                    let row = 2 * HIDDEN + i;
+                    let state = if reset_last {
+                        Binary::Mul.of(gate(1, i), defined.state(&h, row))
+                    } else {
+                        defined.state(&kept, row)
+                    };
+                    let new = Unary::Tanh.of(Binary::Add.of(state, defined.input(x, row)));
+                    blend(Binary::Sub.of(1.0, gate(0, i)), new, gate(0, i), h[i])
+                });
+                h = next.collect();
+                sequence.extend(&h);
+            }
+            assert_eq!(found.iter().map(values).collect::<Vec<_>>(), [sequence, h], "{reset_last}");
+        }
+    }
+
+    /// Rows of a batch, lengths, directions and layouts change nothing but where numbers stand.
+    #[test]
+    fn every_row_is_computed_as_if_alone() {
+        for cell in [Cell::Rnn, Cell::Lstm { coupled: true }] {
+            let op = network(cell, &[false, true]);
+            let [w, r, b] = &weights(cell, 2);
+            let (steps, lengths) = (4, [4usize, 2, 0]);
+            let x = noise(&[steps, 3, INPUT], 8);
+            let sizes = Tensor::new(&[3], &lengths.map(|length| length as i32));
+            let found = computed(op.clone(), &[Some(&x), Some(w), Some(r), Some(b), Some(&sizes)]).unwrap();
+            let (x, all, last) = (values(&x), values(&found[0]), values(&found[1]));
+            let mut first = vec![0.0; 3 * steps * INPUT];
+            for (row, &length) in lengths.iter().enumerate() {
+                let own: Vec<f32> =
+                    (0..length).flat_map(|step| x[(step * 3 + row) * INPUT..][..INPUT].to_vec()).collect();
+                first[row * steps * INPUT..][..own.len()].copy_from_slice(&own);
+                let alone = Tensor::new(&[length, 1, INPUT], &own);
+                let alone = computed(op.clone(), &[Some(&alone), Some(w), Some(r), Some(b)]).unwrap();
+                let (sequence, state) = (values(&alone[0]), values(&alone[1]));
+                for direction in 0..2 {
+                    let of_last = &last[(direction * 3 + row) * HIDDEN..][..HIDDEN];
+                    assert_eq!(of_last, &state[direction * HIDDEN..][..HIDDEN]);
+                    for step in 0..steps {
+                        let place = ((step * 2 + direction) * 3 + row) * HIDDEN;
+                        let expected = if step < length {
+                            sequence[(step * 2 + direction) * HIDDEN..][..HIDDEN].to_vec()
+                        } else {
+                            vec![0.0; HIDDEN]
+                        };
+                        assert_eq!(all[place..place + HIDDEN], expected, "row {row}, step {step}");
+                    }
+                }
+            }
+            let first = Tensor::new(&[3, steps, INPUT], &first);
+            let op = Recurrence { batch_first: true, ..op };
+            let turned = computed(op, &[Some(&first), Some(w), Some(r), Some(b), Some(&sizes)]).unwrap();
+            let (turned, states) = (values(&turned[0]), values(&turned[1]));
+            for (row, step, direction) in (0..3).flat_map(|r| (0..4).flat_map(move |s| (0..2).map(move |d| (r, s, d))))
+            {
+                let own = &turned[((row * steps + step) * 2 + direction) * HIDDEN..][..HIDDEN];
+                assert_eq!(own, &all[((step * 2 + direction) * 3 + row) * HIDDEN..][..HIDDEN]);
+                let state = &states[(row * 2 + direction) * HIDDEN..][..HIDDEN];
+                assert_eq!(state, &last[(direction * 3 + row) * HIDDEN..][..HIDDEN]);
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let [w, r, b] = &weights(Cell::Rnn, 1);
+        let (x, op) = (noise(&[2, 1, INPUT], 1), network(Cell::Rnn, &[false]));
+        let refused = |inputs: &[Option<&Tensor>]| computed(op.clone(), inputs).is_err();
+        assert!(refused(&[Some(&noise(&[2, 1, 4], 1)), Some(w), Some(r)]), "a width");
+        assert!(refused(&[Some(&x), Some(r), Some(w)]), "weights the wrong way round");
+        let long = Tensor::new(&[1], &[3i32]);
+        assert!(refused(&[Some(&x), Some(w), Some(r), Some(b), Some(&long)]), "a sequence longer than it is");
+        let other = Recurrence { hidden: Some(6), ..op.clone() };
+        assert!(computed(other, &[Some(&x), Some(w), Some(r)]).is_err(), "another hidden size");
+    }
+}

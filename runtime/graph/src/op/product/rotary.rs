@@ -159,3 +159,32 @@ impl Operation for Rotary {
         Ok(vec![result])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::product::Product;
+    use crate::op::product::trial::{result, values};
+
+    #[test]
+    fn pairs_are_turned_by_their_places() {
+        // Place 0 turns nothing; place 1 turns the first pair by a right angle and doubles the second.
+        let (cosines, sines) =
+            (Tensor::new(&[2, 2], &[1f32, 1.0, 0.0, 2.0]), Tensor::new(&[2, 2], &[0f32, 0.0, 1.0, 0.0]));
+        let x: Vec<f32> = (1..=12).map(|x| x as f32).collect();
+        // Two heads of six elements, of which four are turned.
+        let x = Tensor::new(&[1, 1, 12], &x);
+        let rotary = |interleaved, place: i64| {
+            let op = Rotary { heads: Some(2), interleaved, turned: Some(4), places_first: false };
+            result(Product::Rotary(op), &[&x, &cosines, &sines, &Tensor::new(&[1, 1], &[place])])
+        };
+        assert_eq!(rotary(true, 0).unwrap(), x);
+        let found = values(&rotary(true, 1).unwrap());
+        assert_eq!(found, [-2.0, 1.0, 6.0, 8.0, 5.0, 6.0, -8.0, 7.0, 18.0, 20.0, 11.0, 12.0]);
+        let found = values(&rotary(false, 1).unwrap());
+        assert_eq!(found, [-3.0, 4.0, 1.0, 8.0, 5.0, 6.0, -9.0, 16.0, 7.0, 20.0, 11.0, 12.0]);
+        for place in [2, -1, i64::MAX] {
+            assert!(rotary(true, place).is_err(), "place {place}");
+        }
+    }
+}
