@@ -234,6 +234,16 @@ pub(crate) fn narrowed(cpu: &Cpu, dtype: DType, shape: &[usize], values: &[f32])
     Ok(result.freeze())
 }
 
+/// An error if the sizes of a fact, but for those that are 0, could not be counted together: so that no product of some
+/// of them overflows.
+pub(crate) fn countable(fact: &Fact) -> Result<(), OpError> {
+    let sizes: Vec<usize> = fact.shape.iter().flatten().filter_map(Dim::size).filter(|&size| size != 0).collect();
+    match elements(&sizes) {
+        Some(_) => Ok(()),
+        None => Err(OpError::new(format!("sizes of {sizes:?} are beyond any memory"))),
+    }
+}
+
 /// An error unless two facts have the same type.
 pub(crate) fn same_type(left: &Fact, right: &Fact) -> Result<(), OpError> {
     if left.dtype == right.dtype {

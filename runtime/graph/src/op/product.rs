@@ -9,6 +9,7 @@ mod rotary; // places, as angles
 mod scalar; // products of the other types of numbers
 mod sizes; // how two operands meet in a product
 
+use super::operand::countable;
 use super::{Op, Operation};
 use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
@@ -80,7 +81,10 @@ impl Operation for Product {
     }
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
-        self.operation().infer(inputs)
+        inputs.iter().flatten().try_for_each(|fact| countable(fact))?;
+        let results = self.operation().infer(inputs)?;
+        results.iter().try_for_each(countable)?;
+        Ok(results)
     }
 
     fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {

@@ -7,7 +7,7 @@ mod activation; // functions of gates
 mod cell; // one step
 mod sequence; // all steps, in both directions
 
-use super::operand::{floats, given, integers, needed, same_type};
+use super::operand::{countable, floats, given, integers, needed, same_type};
 use super::{Op, Operation};
 use crate::device::KernelError;
 use crate::onnx::Source;
@@ -134,6 +134,7 @@ impl Operation for Recurrence {
     }
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>, OpError> {
+        inputs.iter().flatten().try_for_each(|fact| countable(fact))?;
         let x = needed(inputs, 0, "X")?;
         if !matches!(x.dtype, DType::F32 | DType::F16 | DType::Bf16) {
             return Err(OpError::unsupported(format!("{} of {}", self.name(), x.dtype)));
@@ -159,7 +160,9 @@ impl Operation for Recurrence {
             ([steps, directions.clone(), batch.clone(), hidden.clone()], [directions, batch, hidden])
         };
         let states = std::iter::repeat_n(Fact::new(x.dtype, state), self.cell.states());
-        Ok(std::iter::once(Fact::new(x.dtype, sequence)).chain(states).collect())
+        let results: Vec<Fact> = std::iter::once(Fact::new(x.dtype, sequence)).chain(states).collect();
+        results.iter().try_for_each(countable)?;
+        Ok(results)
     }
 
     fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {

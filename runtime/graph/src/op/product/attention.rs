@@ -49,6 +49,9 @@ pub enum Shown {
     Shares,
 }
 
+/// Scores of one query, over all heads: they are in memory at once.
+const SCORES_OF_A_QUERY: usize = 1 << 28;
+
 /// Places of operands.
 const MASK: usize = 3;
 const PAST_KEYS: usize = 4;
@@ -115,6 +118,9 @@ impl Attention {
             return Err(wrong());
         }
         let keys = keys.checked_add(past).ok_or_else(wrong)?;
+        if heads.checked_mul(keys).is_none_or(|scores| scores > SCORES_OF_A_QUERY) {
+            return Err(OpError::unsupported(format!("{heads} heads over {keys} keys")));
+        }
         Ok((Extent { keys, ..extent }, abreast))
     }
 

@@ -137,6 +137,9 @@ impl Operation for Rotary {
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let x = needed(inputs, 0, "X")?;
         let extent = self.extent(x.shape())?;
+        if x.is_empty() {
+            return Ok(vec![x.clone()]);
+        }
         let rows = self.rows(inputs, &extent)?;
         let Extent { heads, places, width, turned, abreast, .. } = extent;
         let [cosines, sines, _] = self.order();
@@ -144,9 +147,6 @@ impl Operation for Rotary {
             (floats(needed(inputs, cosines, "cos_cache")?)?, floats(needed(inputs, sines, "sin_cache")?)?);
         let values = floats(x)?;
         let result = float_result(cpu, x.dtype(), x.shape(), |out| {
-            if width == 0 {
-                return Ok(());
-            }
             let heads_of = values.chunks_exact(width).zip(out.chunks_exact_mut(width));
             for (index, (from, to)) in heads_of.enumerate() {
                 // Heads side by side: (batch, place, head); else (batch, head, place).
