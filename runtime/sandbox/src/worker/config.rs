@@ -57,7 +57,8 @@ pub struct WorkersLimits {
     pub compile_again: Duration,
     /// How long an attempt may take in its worker.
     pub watchdog: Duration,
-    /// How long a new worker may take to say hello.
+    /// How long a new worker may take to say hello: milliseconds, but a machine under load may start a process
+    /// late, and a run is not to fault for that.
     pub hello_time: Duration,
     /// How long a worker may take to load compiled code.
     pub load_time: Duration,
@@ -79,7 +80,7 @@ impl Default for WorkersLimits {
             compile_time: Duration::from_secs(300),
             compile_again: Duration::from_secs(6 * 3_600),
             watchdog: Duration::from_secs(4 * 3_600),
-            hello_time: Duration::from_secs(20),
+            hello_time: Duration::from_secs(120),
             load_time: Duration::from_secs(60),
             code_cache: CodeCacheLimits::default(),
         }
