@@ -42,5 +42,6 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == cli::WORKER_COMMAND) {
         return cli::worker::main();
     }
+    poai_sandbox::prepare_kernels();
     ExitCode::from(cli::main() as u8)
 }

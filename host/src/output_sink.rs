@@ -65,8 +65,11 @@ impl<S: FnMut(Word)> Sink for OutputSink<S> {
     }
 
     fn effect(&mut self, effect: &Effect, arguments: &[u8], results: &[u8]) -> Result<(), Fault> {
-        for payload in [arguments, results] {
+        for (payload, named) in [(arguments, effect.arguments), (results, effect.results)] {
             let block = Verified::of(RAW, payload.to_vec()).map_err(|error| storage(&error))?;
+            if *block.cid() != named {
+                return Err(Fault::WorkerDied { reason: "an effect does not name its own bytes".into() });
+            }
             self.in_use.hold_block(block.cid());
             self.store.put_lazily(&block).map_err(|error| storage(&error))?;
         }

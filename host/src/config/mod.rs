@@ -7,6 +7,7 @@ mod layers;
 
 use std::net::{IpAddr, SocketAddr};
 
+use poai_sandbox::Kernels;
 use serde::Deserialize;
 
 pub(crate) use layers::Layers;
@@ -15,6 +16,9 @@ use crate::errors::{Failure, Kind};
 
 /// The commented defaults, which are also the documentation.
 pub(crate) const DEFAULT_TOML: &str = include_str!("default.toml");
+
+/// Threads that may compute one run's models: a worker may have no more.
+const MAX_THREADS: usize = 48;
 
 /// Everything that can be configured, in force for one command or daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) gateway: GatewayConfig,
     pub(crate) store: StoreConfig,
     pub(crate) cache: CacheConfig,
+    pub(crate) numerics: NumericsConfig,
     pub(crate) log: LogConfig,
 }
 
@@ -132,6 +137,28 @@ pub(crate) struct CacheConfig {
     pub(crate) compiled_bytes: u64,
 }
 
+/// How models are computed: nothing here changes a result.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NumericsConfig {
+    pub(crate) kernels: String,
+    pub(crate) threads: usize,
+}
+
+impl NumericsConfig {
+    /// The kernels, if this machine has them.
+    pub(crate) fn kernels(&self) -> Result<Kernels, Failure> {
+        let available = Kernels::available();
+        let known = self.kernels.parse().ok();
+        known.filter(|kernels| *kernels == Kernels::Auto || available.contains(kernels)).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(Kernels::to_string).collect();
+            let message =
+                format!("numerics.kernels is {:?}, and this machine has auto, {}", self.kernels, names.join(", "));
+            Failure::new(Kind::Config, message)
+        })
+    }
+}
+
 /// What is logged, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +181,11 @@ impl Config {
     fn check(&self) -> Result<(), Failure> {
         self.gateway.address()?;
         self.store.kubo_address()?;
+        self.numerics.kernels()?;
+        if self.numerics.threads > MAX_THREADS {
+            let message = format!("numerics.threads is {}, but must be at most {MAX_THREADS}", self.numerics.threads);
+            return Err(Failure::new(Kind::Config, message));
+        }
         let trusted = self.cache.trusted_keys.len();
         if trusted > 0 && !(1..=trusted).contains(&self.cache.verdicts) {
             let message = format!(
@@ -228,6 +260,8 @@ mod tests {
         for (text, words) in [
             ("[cache]\ntrusted_keys = [\"a\"]\nverdicts = 2", "cache.verdicts is 2"),
             ("[host]\nrun_timeout_s = 0", "host.run_timeout_s is 0"),
+            ("[numerics]\nkernels = \"sse9\"", "numerics.kernels is \"sse9\", and this machine has auto, "),
+            ("[numerics]\nthreads = 49", "numerics.threads is 49"),
             ("[gateway]\nlisten = \"8080\"", "gateway.listen is \"8080\""),
             ("[host]\nslots = -1", "the configuration: invalid value: integer `-1`, expected usize"),
         ] {

@@ -348,6 +348,10 @@ pub(crate) struct StatusAnswer {
     pub(crate) offers: Vec<OfferWords>,
     pub(crate) running: u64,
     pub(crate) waiting: u64,
+    /// What computes models.
+    pub(crate) kernels: String,
+    /// On how many threads, in each run.
+    pub(crate) threads: u64,
     pub(crate) store_blocks: u64,
     pub(crate) store_bytes: u64,
     /// The operator's Kubo node, if there is one: where it is, and its version or what is wrong with it.

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use poai_sandbox::Kernels;
+
 use super::Node;
 use crate::control::{Answer, CheckState, CheckWords, DoctorAnswer};
 use crate::errors::Failure;
@@ -11,6 +13,7 @@ impl Node {
     /// Looks at what this machine offers and enforces. Nothing that is absent goes unsaid.
     pub(super) async fn doctor(self: &Arc<Self>) -> Result<Answer, Failure> {
         let mut checks = self.sandbox_checks().await;
+        checks.push(self.numerics_check());
         checks.push(self.disk_check());
         checks.push(CheckWords {
             name: "keys".into(),
@@ -38,6 +41,22 @@ impl Node {
             about: state.to_string(),
         };
         workers.layers().iter().map(layer).collect()
+    }
+
+    fn numerics_check(&self) -> CheckWords {
+        let (numerics, available) = (self.numerics(), Kernels::available());
+        let fastest = numerics.kernels == available[0];
+        let names: Vec<_> = available.iter().map(Kernels::to_string).collect();
+        CheckWords {
+            name: "numerics".into(),
+            state: if fastest { CheckState::Good } else { CheckState::Weak },
+            about: format!(
+                "models by {} on {} threads a run; this machine has {}",
+                numerics.kernels,
+                numerics.threads,
+                names.join(", ")
+            ),
+        }
     }
 
     fn disk_check(&self) -> CheckWords {

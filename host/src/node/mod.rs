@@ -36,8 +36,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use poai_sandbox::LocalKey;
 use poai_sandbox::worker::{Workers, WorkersConfig};
+use poai_sandbox::{Kernels, LocalKey, Numerics};
 use poai_store::{Durability, Store, StoreLimits};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -226,7 +226,7 @@ impl Node {
         let executable = std::env::current_exe().map_err(|error| {
             Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}"))
         })?;
-        let arguments = crate::cli::worker::arguments(self.config.host.optimise);
+        let arguments = crate::cli::worker::arguments(self.config.host.optimise, self.numerics());
         let mut config =
             WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
         let limits = self.scheduler.limits();
@@ -235,6 +235,15 @@ impl Node {
         config.limits.watchdog = Duration::from_secs(self.config.host.run_timeout_s);
         config.limits.code_cache.quota_bytes = self.config.cache.compiled_bytes;
         Ok(config)
+    }
+
+    /// How workers compute models: kernels by their own name, the same for all.
+    fn numerics(&self) -> Numerics {
+        let shared_out = NonZeroUsize::new(processors() / self.scheduler.limits().slots.max(1));
+        let chosen = NonZeroUsize::new(self.config.numerics.threads);
+        let asked = self.config.numerics.kernels().expect("checked when the configuration was read");
+        let kernels = if asked == Kernels::Auto { Kernels::available()[0] } else { asked };
+        Numerics { kernels, threads: chosen.or(shared_out).unwrap_or(NonZeroUsize::MIN) }
     }
 
     /// Runs something that waits for the disk on a thread that may wait.
@@ -256,14 +265,17 @@ fn interrupted() -> Failure {
     Failure::new(Kind::Interrupted, "interrupted")
 }
 
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 fn scheduler_limits(config: &Config) -> SchedulerLimits {
-    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let memory_bytes = match config.host.memory_bytes {
         0 => machine::memory_bytes(),
         chosen => chosen,
     };
     SchedulerLimits {
-        slots: if config.host.slots == 0 { processors } else { config.host.slots },
+        slots: if config.host.slots == 0 { processors() } else { config.host.slots },
         queue: config.host.queue,
         runs_per_peer: config.host.runs_per_peer,
         memory_bytes,

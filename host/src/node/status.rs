@@ -16,7 +16,7 @@ impl Node {
             peers = network.net.peers().await?;
             offers = network.net.offers();
         }
-        let usage = self.store.usage();
+        let (usage, numerics) = (self.store.usage(), self.numerics());
         let (running, waiting) = self.scheduler.load();
         let peer_words = |peer: poai_net::PeerInfo| PeerWords {
             peer: peer.peer.to_string(),
@@ -45,6 +45,8 @@ impl Node {
             offers: offers.iter().map(offer_words).collect(),
             running: running as u64,
             waiting: waiting as u64,
+            kernels: numerics.kernels.to_string(),
+            threads: numerics.threads.get() as u64,
             store_blocks: usage.blocks,
             store_bytes: usage.bytes,
             kubo: self.kubo_words().await?.map(|(_, words)| words),

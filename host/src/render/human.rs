@@ -230,13 +230,15 @@ fn key_words(key: &KeyAnswer) -> String {
 fn status_words(status: &StatusAnswer) -> String {
     let daemon = status.daemon.map_or_else(|| "none".to_owned(), |process| format!("process {process}"));
     let mut text = format!(
-        "home     {}\nprogram  poai {}, {}\ndaemon   {daemon}\npeer     {}\nruns     {} running, {} waiting\nstore    {} blocks, {}",
+        "home     {}\nprogram  poai {}, {}\ndaemon   {daemon}\npeer     {}\nruns     {} running, {} waiting\nmodels   {} kernels, {} threads a run\nstore    {} blocks, {}",
         status.home,
         status.version,
         status.engine,
         status.peer,
         status.running,
         status.waiting,
+        status.kernels,
+        status.threads,
         count(status.store_blocks),
         bytes(status.store_bytes)
     );

@@ -15,8 +15,8 @@ use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, EngineName, Link, Object, Outcome, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Attempt, Cancel, Ran, Workers, WorkersConfig, serve};
 use poai_sandbox::{
-    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, OptLevel, Sink, Stage, Word,
-    prepare,
+    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, LocalKey, Node, Numerics, OptLevel, Sink,
+    Stage, Word, prepare,
 };
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ const COLD_STARTS: usize = 50;
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
-        Some("worker") => match serve(OptLevel::Speed) {
+        Some("worker") => match serve(OptLevel::Speed, Numerics::default()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },

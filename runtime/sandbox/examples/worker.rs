@@ -15,18 +15,19 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::process::{Command, ExitCode};
 
 use poai_sandbox::worker::{confine, forbid_new_code, serve};
-use poai_sandbox::{Layer, OptLevel};
+use poai_sandbox::{Kernels, Layer, Numerics, OptLevel};
 use rustix::process::DumpableBehavior;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        // Whatever follows only marks the process, so that a test knows its own.
-        ["worker", ..] => match serve(OptLevel::Speed) {
+        // Kernels may follow. Whatever else follows only marks the process, so that a test knows its own.
+        ["worker", ref rest @ ..] => match serve(OptLevel::Speed, numerics(rest)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
@@ -43,6 +44,12 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Kernels by name, on two threads.
+fn numerics(arguments: &[&str]) -> Numerics {
+    let kernels = arguments.iter().find_map(|argument| argument.parse::<Kernels>().ok());
+    Numerics { kernels: kernels.unwrap_or_default(), threads: NonZeroUsize::MIN.saturating_add(1) }
 }
 
 fn attempt(layers: &str, act: &str, argument: &str) {

@@ -1,12 +1,13 @@
 //! The life of a run in this process: a thread of its own, one instance, one call, one ending.
 
 mod ending; // what every error of wasmtime means
-mod float_control; // the processor's rounding modes
+pub(crate) mod float_control; // the processor's rounding modes
 mod stage; // the thread on which guests live
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use poai_objects::{Fuel, Outcome, OutputName, Run, TraceRoot, TraceWriter, Trap};
+use poai_objects::{Fuel, Outcome, OutputName, Run, TraceRoot, Trap};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
@@ -16,6 +17,7 @@ use crate::guest::Guest;
 use crate::guest::host::Host;
 use crate::guest_text::printable;
 use crate::link::Entry;
+use crate::models::Models;
 use crate::{Content, Fault, Loaded, Sink};
 
 /// Bytes that one host call may lift from the guest: what this host must hold for it. More is an error of the
@@ -47,10 +49,10 @@ pub fn execute(loaded: &Loaded, run: &Run, content: &dyn Content, sink: &mut dyn
 }
 
 /// A whole life, on the guest's thread.
-fn live(loaded: &Loaded, run: Run, host: Host) -> Result<Finished, Fault> {
+fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<Finished, Fault> {
     float_control::reset();
     let begin = Instant::now();
-    let mut store = Store::new(loaded.instance.engine(), Guest::new(run, loaded.world(), host));
+    let mut store = Store::new(loaded.instance.engine(), Guest::new(run, loaded, host, Arc::clone(models)));
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(LIFTED_BYTES);
     let ending = match call(loaded, &mut store) {
@@ -58,7 +60,7 @@ fn live(loaded: &Loaded, run: Run, host: Host) -> Result<Finished, Fault> {
         Err(error) => classify(&error, &mut store)?,
     };
     let ending = close(ending, store.data_mut())?;
-    let (trace, _) = TraceWriter::default().finish();
+    let trace = store.data_mut().end_trace();
     let guest_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Finished {
         outcome: ending.outcome,

@@ -1,7 +1,7 @@
 //! What a running guest sees of the world: nothing of this machine.
 //!
-//! [`Guest`] is the state behind every host call. The interfaces are thin: [`task`] and [`wasi`] translate them to the
-//! few things that a run has: an account of fuel and time, inputs, outputs, a disk in memory, randomness, words.
+//! [`Guest`] is the state behind every host call. The interfaces are thin: [`task`], [`wasi`] and [`nn`] translate them to
+//! the few things that a run has: an account of fuel and time, inputs, outputs, a disk in memory, randomness, models, words.
 
 mod bindings; // generated from wit/
 mod disk; // files under /out
@@ -10,6 +10,8 @@ pub(crate) mod host; // the way to the caller's content and sink
 mod inputs; // folders and files to read
 pub(crate) mod memory; // the memory limit
 pub(crate) mod meter; // fuel and time
+#[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
+mod nn; // wasi:nn
 mod outputs; // named bytes to write
 mod random; // what follows from the seed
 pub(crate) mod stop; // why a host call ends the run
@@ -21,7 +23,7 @@ mod words; // log and progress
 
 use std::sync::Arc;
 
-use poai_objects::{OutputName, Run, World};
+use poai_objects::{OutputName, Run, TraceRoot, World};
 use wasmtime::component::{HasSelf, Linker};
 
 use self::disk::Disk;
@@ -30,10 +32,13 @@ use self::host::Host;
 use self::inputs::Inputs;
 use self::memory::{Limiter, Memory};
 use self::meter::Meter;
+use self::nn::Nn;
 use self::outputs::Outputs;
 use self::random::Random;
 use self::stop::Stop;
 use self::words::Words;
+use crate::Loaded;
+use crate::models::Models;
 
 /// The state behind every host call of one run.
 pub(crate) struct Guest {
@@ -47,6 +52,7 @@ pub(crate) struct Guest {
     outputs: Outputs,
     disk: Disk,
     random: Random,
+    nn: Nn,
     words: Words,
 }
 
@@ -57,17 +63,18 @@ const STDIN: &str = "stdin";
 
 impl Guest {
     /// A guest that has done nothing yet.
-    pub(crate) fn new(run: Run, world: World, host: Host) -> Self {
+    pub(crate) fn new(run: Run, loaded: &Loaded, host: Host, models: Arc<Models>) -> Self {
         let memory = Memory::new(run.limits.memory_bytes);
         Self {
             meter: Meter::new(&run.limits),
             limiter: Limiter::new(Arc::clone(&memory)),
-            world,
+            world: loaded.world(),
             host,
             handles: Handles::default(),
             inputs: Inputs::new(run.inputs.clone(), Arc::clone(&memory)),
             outputs: Outputs::new(&run.limits),
-            disk: Disk::new(memory),
+            disk: Disk::new(Arc::clone(&memory)),
+            nn: Nn::new(Arc::clone(&loaded.models), models, memory),
             random: Random::new(run.seed),
             words: Words::default(),
             run,
@@ -94,6 +101,11 @@ impl Guest {
     /// The words that still wait for their line's end, however the run ended.
     pub(crate) fn finish_words(&mut self) -> Result<(), Stop> {
         self.words.finish(&self.host)
+    }
+
+    /// The trace of all accelerated calls; afterwards there is none.
+    pub(crate) fn end_trace(&mut self) -> TraceRoot {
+        self.nn.end_trace()
     }
 
     /// Offers everything that a run offers.

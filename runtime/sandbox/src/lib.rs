@@ -17,6 +17,7 @@ mod guest; // what a running guest sees
 mod guest_text; // text of a guest, fit to be shown
 mod layers; // what stands between a worker and the machine
 mod link; // imports and entry
+mod models; // models, ready to compute
 mod program; // world, adapter, static rules, meter
 mod replay; // the first place at which two claims part
 mod sealed; // bytes that nobody can change any more
@@ -30,7 +31,9 @@ pub use execution::{Finished, Stage, execute};
 pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;
+pub use models::Numerics;
 pub use poai_meter::Nans;
+pub use poai_numerics::{Kernels, prepare as prepare_kernels};
 pub use program::{Prepared, Refusal, detect_world, max_program_bytes, prepare, prepare_with, preview1_adapter};
 pub use replay::{Account, compare};
 pub use sink::{Level, Sink, Word};

@@ -1,7 +1,10 @@
 //! What a component may import, and where its entry is.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use poai_meter::{FUEL_LEFT_EXPORT, GUEST_INTERFACE};
-use poai_objects::World;
+use poai_objects::{InputName, Model, World};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Type};
 
@@ -19,6 +22,8 @@ pub struct Loaded {
     pub(crate) entry: Entry,
     /// Where the meter tells the fuel left.
     pub(crate) fuel_left: ComponentExportIndex,
+    /// The program's models, by the names that it loads them by.
+    pub(crate) models: Arc<BTreeMap<InputName, Model>>,
 }
 
 /// What is called.
@@ -31,6 +36,12 @@ pub(crate) enum Entry {
 }
 
 impl Loaded {
+    /// With the models that its program names; without this it has none.
+    #[must_use]
+    pub fn with_models(self, models: BTreeMap<InputName, Model>) -> Self {
+        Self { models: Arc::new(models), ..self }
+    }
+
     /// How the program is started.
     pub fn world(&self) -> World {
         match self.entry {
@@ -45,8 +56,8 @@ pub(crate) fn is_known(name: &str) -> bool {
     OFFERED.iter().any(|offered| name.starts_with(offered)) || absent::is_absent(name)
 }
 
-/// What every run offers, up to the last number of its version.
-const OFFERED: [&str; 24] = [
+/// What every run offers, up to the last number of its version; of a version that is not released, its whole name.
+const OFFERED: [&str; 28] = [
     "poai:task/inputs@0.1.",
     "poai:task/outputs@0.1.",
     "poai:task/job@0.1.",
@@ -71,6 +82,10 @@ const OFFERED: [&str; 24] = [
     "wasi:cli/terminal-stdin@0.2.",
     "wasi:cli/terminal-stdout@0.2.",
     "wasi:cli/terminal-stderr@0.2.",
+    "wasi:nn/tensor@0.2.0-rc-2024-10-28",
+    "wasi:nn/graph@0.2.0-rc-2024-10-28",
+    "wasi:nn/inference@0.2.0-rc-2024-10-28",
+    "wasi:nn/errors@0.2.0-rc-2024-10-28",
 ];
 
 /// Links a component and finds its entry.
@@ -80,7 +95,8 @@ pub(crate) fn load(engine: &wasmtime::Engine, component: &Component, world: Worl
     Guest::link(&mut linker).map_err(misfit)?;
     absent::link(&mut linker, component).map_err(misfit)?;
     let instance = linker.instantiate_pre(component).map_err(misfit)?;
-    Ok(Loaded { instance, entry: entry(component, world)?, fuel_left: fuel_left(component)? })
+    let (entry, fuel_left) = (entry(component, world)?, fuel_left(component)?);
+    Ok(Loaded { instance, entry, fuel_left, models: Arc::default() })
 }
 
 fn fuel_left(component: &Component) -> Result<ComponentExportIndex, Refusal> {

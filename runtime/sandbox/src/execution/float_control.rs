@@ -5,7 +5,7 @@ use std::arch::asm;
 
 /// Rounding to nearest, subnormals kept, no exception trapped: what WebAssembly means.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn reset() {
+pub(crate) fn reset() {
     const DEFAULT: u32 = 0x1f80;
     // SAFETY: 0x1f80 is the register's documented value after reset; `ldmxcsr` reads 4 bytes that live across it.
     unsafe { asm!("ldmxcsr [{}]", in(reg) &DEFAULT, options(nostack, readonly)) };
@@ -13,7 +13,7 @@ pub(super) fn reset() {
 
 /// Rounding to nearest, subnormals kept, no exception trapped: what WebAssembly means.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn reset() {
+pub(crate) fn reset() {
     // SAFETY: 0 is the register's documented value after reset, and changes nothing but arithmetic's modes.
     unsafe { asm!("msr fpcr, {}", in(reg) 0_u64, options(nomem, nostack)) };
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -6,6 +7,7 @@ use poai_objects::{EngineName, Run};
 use super::{Finished, live};
 use crate::engine::NATIVE_STACK_BYTES;
 use crate::guest::host::{Host, serve, way};
+use crate::models::{Models, Numerics};
 use crate::{Content, Fault, Loaded, Sink};
 
 /// Bytes of the thread's stack: wasm's part, and what host calls need above it.
@@ -25,17 +27,26 @@ struct Life {
 }
 
 impl Stage {
-    /// Makes the thread.
+    /// Makes the thread. Models are computed as the default of [`Numerics`] says.
     ///
     /// # Errors
     /// [`Fault::HostMemory`] if this host has no thread or address space left.
     pub fn new() -> Result<Self, Fault> {
+        Self::with(Numerics::default())
+    }
+
+    /// Makes the thread. Models are kept ready from one life to the next.
+    ///
+    /// # Errors
+    /// As [`Stage::new`].
+    pub fn with(numerics: Numerics) -> Result<Self, Fault> {
+        let models = Arc::new(Models::new(numerics));
         let (lives, next) = sync_channel::<Life>(1);
         let (ended, ends) = sync_channel(1);
         let act = move || {
             for Life { loaded, run, host } in next {
                 // Whoever does not wait for the end has gone, and takes the stage along.
-                ended.send(live(&loaded, run, host)).ok();
+                ended.send(live(&loaded, run, host, &models)).ok();
             }
         };
         let thread = thread::Builder::new().name("guest".into()).stack_size(STACK_BYTES);

@@ -7,6 +7,7 @@ wasmtime::component::bindgen!({
         world offered {
             include poai:task/task-imports@0.1.0;
             include poai:task/wasi-imports@0.1.0;
+            include wasi:nn/ml@0.2.0-rc-2024-10-28;
         }
     ",
     world: "poai:sandbox/offered",
@@ -24,5 +25,9 @@ wasmtime::component::bindgen!({
         "wasi:io/streams.output-stream": crate::guest::wasi::OutputStream,
         "wasi:filesystem/types.descriptor": crate::guest::wasi::Descriptor,
         "wasi:filesystem/types.directory-entry-stream": crate::guest::wasi::Listing,
+        "wasi:nn/errors.error": crate::guest::nn::NnError,
+        "wasi:nn/tensor.tensor": crate::guest::nn::NnTensor,
+        "wasi:nn/graph.graph": crate::guest::nn::NnGraph,
+        "wasi:nn/inference.graph-execution-context": crate::guest::nn::NnContext,
     },
 });

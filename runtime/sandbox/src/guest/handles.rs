@@ -45,12 +45,17 @@ impl Handles {
         resource.and_then(|resource| resource.downcast_mut()).ok_or(NO_RESOURCE)
     }
 
+    /// What a handle stands for, which is forgotten.
+    pub(crate) fn take<T: 'static>(&mut self, handle: Resource<T>) -> Result<T, Stop> {
+        self.get(&handle)?;
+        let resource = self.slots[handle.rep() as usize].take().and_then(|resource| resource.downcast().ok());
+        self.free.push(handle.rep());
+        Ok(*resource.expect("it was there, and of this type"))
+    }
+
     /// Forgets a handle.
     pub(crate) fn drop<T: 'static>(&mut self, handle: Resource<T>) -> Result<(), Stop> {
-        self.get(&handle)?;
-        self.slots[handle.rep() as usize] = None;
-        self.free.push(handle.rep());
-        Ok(())
+        self.take(handle).map(drop)
     }
 }
 
@@ -68,8 +73,8 @@ mod tests {
         assert_eq!(*handles.get(&first).unwrap(), "first");
         assert!(handles.get(&Resource::<u8>::new_borrow(second.rep())).is_err(), "of another type");
         let number = first.rep();
-        handles.drop(first).unwrap();
-        assert!(handles.get(&Resource::<&str>::new_borrow(number)).is_err(), "dropped");
+        assert_eq!(handles.take(first).unwrap(), "first");
+        assert!(handles.get(&Resource::<&str>::new_borrow(number)).is_err(), "taken");
         assert_eq!(handles.push("third").unwrap().rep(), number);
         for _ in 2..MAX_HANDLES {
             handles.push(0_u8).unwrap();

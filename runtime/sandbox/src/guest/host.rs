@@ -1,11 +1,11 @@
-//! The way out of the guest's thread: content comes in, outputs and words go out.
+//! The way out of the guest's thread: content comes in, outputs, effects and words go out.
 //!
 //! The guest runs on a thread of its own, with a large stack; [`Content`] and [`Sink`] belong to the caller's.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use cid::Cid;
-use poai_objects::{Link, OutputName};
+use poai_objects::{Effect, Link, OutputName};
 
 use super::stop::Stop;
 use crate::{BlockFile, Content, Fault, Node, Sink, Word};
@@ -20,6 +20,7 @@ pub(crate) enum Request {
     Open { link: Link, answer: SyncSender<Result<Node, Fault>> },
     Block { cid: Cid, answer: SyncSender<Result<BlockFile, Fault>> },
     Output { name: OutputName, bytes: Vec<u8> },
+    Effect { effect: Effect, arguments: Vec<u8>, results: Vec<u8> },
     Word(Word),
 }
 
@@ -52,6 +53,11 @@ impl Host {
         pieces.try_for_each(|piece| self.send(Request::Output { name: name.clone(), bytes: piece.to_vec() }))
     }
 
+    /// One accelerated call, with the bytes that its digests name.
+    pub(crate) fn effect(&self, effect: Effect, arguments: Vec<u8>, results: Vec<u8>) -> Result<(), Stop> {
+        self.send(Request::Effect { effect, arguments, results })
+    }
+
     pub(crate) fn word(&self, word: Word) -> Result<(), Stop> {
         self.send(Request::Word(word))
     }
@@ -78,6 +84,7 @@ pub(crate) fn serve(requests: Receiver<Request>, content: &dyn Content, sink: &m
             Request::Open { link, answer } => drop(answer.send(content.open(&link))),
             Request::Block { cid, answer } => drop(answer.send(content.block(&cid))),
             Request::Output { name, bytes } => sink.output(&name, &bytes)?,
+            Request::Effect { effect, arguments, results } => sink.effect(&effect, &arguments, &results)?,
             Request::Word(word) => sink.word(word),
         }
     }

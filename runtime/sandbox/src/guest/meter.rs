@@ -16,6 +16,12 @@ pub(crate) mod cost {
     pub(crate) const OPEN: u64 = 4_096;
     /// One entry of a folder that is listed, one argument, one variable, one pollable.
     pub(crate) const ENTRY: u64 = 64;
+    /// Loading a model, for each byte of its file.
+    pub(crate) const MODEL_BYTE: u64 = 1;
+    /// Loading a model, for each of its operators.
+    pub(crate) const MODEL_NODE: u64 = 4_096;
+    /// Bytes of tensors that are hashed for the trace, for a unit of fuel.
+    pub(crate) const HASHED_BYTES: u64 = 2;
 }
 
 /// The run's account: the guest counts, the host adds what its calls cost.
@@ -68,9 +74,14 @@ impl Meter {
         Fuel((self.limit - left.clamp(0, self.limit)).unsigned_abs())
     }
 
+    /// The fuel spent by what the guest told last.
+    pub(crate) fn spent(&self) -> Fuel {
+        self.spent_when(self.left())
+    }
+
     /// The monotonic clock, nanoseconds: a unit of fuel is one.
     pub(crate) fn now_ns(&self) -> u64 {
-        self.spent_when(self.left()).0.saturating_add(self.slept_ns)
+        self.spent().0.saturating_add(self.slept_ns)
     }
 
     /// Lets the clock jump. The past is reached already.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use cid::Cid;
-use poai_objects::{Effect, Link, Outcome, OutputName, Program, Run};
+use poai_objects::{Effect, Link, Outcome, OutputName, Program, Run, TraceChunk, TraceRoot};
 
 use super::channel::{Channel, ChannelError, Patience};
 use super::protocol::{EFFECT_BYTES, FromWorker, MESSAGE_BYTES, ToWorker};
@@ -13,6 +13,9 @@ use crate::{BlockFile, Content, Fault, Finished, Node, Sink, Word};
 
 /// Advisory words that one run may say; further ones are dropped, as the guest's own limit would have done.
 const WORDS: u32 = 1 << 20;
+
+/// Accelerated calls that one run may make: as many as a trace can hold.
+const EFFECTS: usize = TraceRoot::MAX_CHUNKS * TraceChunk::EFFECTS;
 
 /// Why an attempt stopped.
 pub(super) enum Stop {
@@ -62,6 +65,7 @@ pub(super) fn attend(
                 sink.output(&name, &bytes)?;
             }
             FromWorker::Effect { effect, arguments_bytes, results_bytes } => {
+                budget.compute()?;
                 let (arguments, results) =
                     receive_payloads(channel, &effect, [arguments_bytes, results_bytes], patience)?;
                 sink.effect(&effect, &arguments, &results)?;
@@ -155,12 +159,13 @@ struct Budget {
     names: HashSet<OutputName>,
     names_allowed: usize,
     words: u32,
+    effects: usize,
 }
 
 impl Budget {
     fn new(run: &Run) -> Self {
         let names_allowed = usize::try_from(run.limits.output_count).unwrap_or(usize::MAX);
-        Self { bytes: run.limits.output_bytes, names: HashSet::new(), names_allowed, words: WORDS }
+        Self { bytes: run.limits.output_bytes, names: HashSet::new(), names_allowed, words: WORDS, effects: EFFECTS }
     }
 
     fn spend(&mut self, name: &OutputName, bytes: usize) -> Result<(), Stop> {
@@ -172,6 +177,12 @@ impl Budget {
             self.names.insert(name.clone());
         }
         self.bytes = self.bytes.checked_sub(bytes as u64).ok_or(too_much)?;
+        Ok(())
+    }
+
+    fn compute(&mut self) -> Result<(), Stop> {
+        let left = self.effects.checked_sub(1);
+        self.effects = left.ok_or(Stop::Worker("sent more effects than a trace may have"))?;
         Ok(())
     }
 

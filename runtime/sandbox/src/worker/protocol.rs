@@ -31,8 +31,8 @@ pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 const LIMITS: DecodeLimits = DecodeLimits { bytes: MESSAGE_BYTES, depth: 16, links: 200_000 };
 /// Bytes of content in one message; longer content comes in pieces.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;
-/// Bytes of one effect's arguments, and likewise of its results.
-pub(crate) const EFFECT_BYTES: u64 = 512 << 20;
+/// Bytes of one effect's arguments, and likewise of its results: they name what they are about by CID.
+pub(crate) const EFFECT_BYTES: u64 = 1 << 20;
 
 /// What the daemon says.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,10 @@ use super::confine::{confine, forbid_new_code};
 use super::protocol::{FromWorker, PROTOCOL_VERSION, ToWorker};
 use super::remote::{Line, RemoteContent, RemoteSink};
 use crate::layers::Layer;
-use crate::{Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, OptLevel, Stage, prepare};
+use crate::{
+    Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, Numerics, OptLevel, Stage, prepare,
+    prepare_kernels,
+};
 
 /// Why a worker ended other than by the daemon's going away.
 #[derive(Debug, thiserror::Error)]
@@ -43,18 +46,21 @@ impl From<ChannelError> for ServeError {
 
 /// Serves the daemon at the other end of standard input, until it goes away or has compiled something.
 ///
-/// How hard the compiler tries changes no claim; all workers of a home must try equally hard.
+/// How hard the compiler tries and how models are computed changes no claim; all workers of a home must try equally
+/// hard.
 ///
 /// To be called first of all in a process that has one thread: it closes every descriptor that it
 /// was not meant to have, and restricts the process for good.
 ///
 /// # Errors
 /// If the process was not started as a worker, or cannot go on.
-pub fn serve(opt_level: OptLevel) -> Result<(), ServeError> {
+pub fn serve(opt_level: OptLevel, numerics: Numerics) -> Result<(), ServeError> {
     let stdin = io::stdin();
     if stdin.is_terminal() || socket_type(stdin.as_fd()).ok() != Some(SocketType::STREAM) {
         return Err(ServeError::NotAWorker);
     }
+    // The kernel is asked for the large registers of the fastest kernels: later, the filter would not let it.
+    prepare_kernels();
     let layers = confine(&BTreeSet::from(Layer::ALL));
     let socket = stdin.as_fd().try_clone_to_owned()?;
     end_with_the_daemon(socket.try_clone()?)?;
@@ -73,7 +79,7 @@ pub fn serve(opt_level: OptLevel) -> Result<(), ServeError> {
         Ok((ToWorker::Load { program, code_bytes }, Some(code))) => {
             let Some(loaded) = load(&engine, &line, &program, &code, code_bytes)? else { return Ok(()) };
             forbid_new_code(&layers)?;
-            let stage = Stage::new()?;
+            let stage = Stage::with(numerics)?;
             line.say(&FromWorker::Loaded)?;
             serve_runs(&line, &loaded, stage)
         }
@@ -117,7 +123,8 @@ fn load(
     // The descriptor holds sealed bytes that the daemon compiled or authenticated: this is where that is relied on.
     let loaded = read_whole(code, code_bytes)
         .map_err(LoadError::from)
-        .and_then(|code| engine.load(&Artefact::authenticated(program.world, code)));
+        .and_then(|code| engine.load(&Artefact::authenticated(program.world, code)))
+        .map(|loaded| loaded.with_models(program.models.clone()));
     match loaded {
         Ok(loaded) => Ok(Some(loaded)),
         Err(error) => line.say(&no_use(error)).map(|()| None),

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{
-    Claim, ClaimId, Effect, EngineName, Fuel, Limits, Link, Object, Outcome, OutputName, Program, Run, Trap,
+    Claim, ClaimId, Effect, EngineName, Fuel, InputName, Limits, Link, Model, Object, Outcome, OutputName, Program,
+    Run, Trap,
 };
 use poai_sandbox::{
-    Engine, EngineConfig, Fault, Finished, Loaded, Nans, OptLevel, Sink, Word, detect_world, execute, prepare_with,
+    Engine, EngineConfig, Fault, Finished, Loaded, Nans, OptLevel, Sink, Stage, Word, detect_world, prepare_with,
 };
 
 use crate::content::Contents;
@@ -33,6 +34,7 @@ pub(crate) struct Case {
     pub(crate) loaded: Loaded,
     pub(crate) run: Run,
     pub(crate) contents: Contents,
+    models: BTreeMap<InputName, Model>,
 }
 
 impl Case {
@@ -59,7 +61,8 @@ impl Case {
         // The tests' runs are small: a bug must not spin for an hour.
         let limits = Limits { fuel: Fuel(1_000_000_000), memory_bytes: 64 << 20, ..Limits::default() };
         let run = Run { limits, ..Run::new(described.id(), EngineName::CURRENT) };
-        Self { loaded: engine.load(&artefact).unwrap(), run, contents: Contents::default() }
+        let loaded = engine.load(&artefact).unwrap();
+        Self { loaded, run, contents: Contents::default(), models: BTreeMap::new() }
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Run)) -> Self {
@@ -73,9 +76,21 @@ impl Case {
         self
     }
 
+    /// With a model that the program names.
+    pub(crate) fn model(mut self, name: &str, format: &str, bytes: &[u8]) -> Self {
+        let model = Model { graph: self.contents.file(bytes), format: format.into() };
+        self.models.insert(name.parse().unwrap(), model);
+        self.loaded = self.loaded.with_models(self.models.clone());
+        self
+    }
+
     pub(crate) fn try_run(&self) -> Result<Ended, Fault> {
+        self.try_run_on(&mut Stage::new()?)
+    }
+
+    pub(crate) fn try_run_on(&self, stage: &mut Stage) -> Result<Ended, Fault> {
         let mut kept = Kept::default();
-        let finished = execute(&self.loaded, &self.run, &self.contents, &mut kept)?;
+        let finished = stage.execute(&self.loaded, &self.run, &self.contents, &mut kept)?;
         Ok(Ended { run: self.run.clone(), finished, kept })
     }
 
@@ -136,6 +151,7 @@ impl Ended {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) outputs: BTreeMap<OutputName, Vec<u8>>,
+    pub(crate) effects: Vec<(Effect, Vec<u8>, Vec<u8>)>,
     pub(crate) words: Vec<Word>,
 }
 
@@ -145,8 +161,9 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn effect(&mut self, effect: &Effect, _: &[u8], _: &[u8]) -> Result<(), Fault> {
-        panic!("no accelerated call exists: {effect:?}")
+    fn effect(&mut self, effect: &Effect, arguments: &[u8], results: &[u8]) -> Result<(), Fault> {
+        self.effects.push((effect.clone(), arguments.to_vec(), results.to_vec()));
+        Ok(())
     }
 
     fn word(&mut self, word: Word) {

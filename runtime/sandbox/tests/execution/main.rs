@@ -8,6 +8,7 @@ mod content; // inputs of the tests
 mod endings; // every way in which a run ends
 mod harness; // prepares, compiles, runs
 mod limits; // fuel, memory, stack, outputs, words
+mod nn; // models
 mod plain; // programs that know nothing of poai
 mod random; // whatever a program is
 mod refusals; // programs that break a static rule

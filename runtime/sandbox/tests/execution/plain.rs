@@ -8,7 +8,7 @@ use poai_objects::{Fuel, Outcome};
 use crate::harness::{Case, failed};
 
 /// The guests' workspace.
-fn tasks() -> PathBuf {
+pub(crate) fn tasks() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tasks")
 }
 
@@ -20,7 +20,7 @@ fn build(command: &mut Command) -> String {
 }
 
 /// A Rust program of the guests' workspace.
-fn rust(name: &str) -> Vec<u8> {
+pub(crate) fn rust(name: &str) -> Vec<u8> {
     let arguments = ["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", name];
     build(Command::new(env!("CARGO")).args(arguments).current_dir(tasks()).env_remove("CARGO_TARGET_DIR"));
     std::fs::read(tasks().join(format!("target/wasm32-wasip2/release/{name}.wasm"))).unwrap()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Effect, EngineName, InputName, Link, Object, OutputName, Program, Run, World};
+use poai_objects::{Effect, EngineName, InputName, Link, Model, Object, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError, Workers, WorkersConfig, WorkersLimits};
 use poai_sandbox::{
     BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, Finished, LocalKey, Node, Sink, Word, execute,
@@ -100,10 +100,19 @@ impl Case {
         self
     }
 
+    /// With a model that the program names.
+    pub(crate) fn with_model(mut self, name: &str, format: &str, bytes: &[u8]) -> Self {
+        let model = Model { graph: self.blocks.add(bytes), format: format.into() };
+        self.program.models.insert(name.parse().unwrap(), model);
+        self.run.program = self.program.id();
+        self
+    }
+
     /// The same run without a worker.
     pub(crate) fn run_here(&self, component: &[u8]) -> (Finished, Kept) {
         let engine = Engine::new(&EngineConfig::default()).unwrap();
         let loaded = engine.load(&engine.compile(&prepare(component, self.program.world).unwrap()).unwrap()).unwrap();
+        let loaded = loaded.with_models(self.program.models.clone());
         let mut kept = Kept::default();
         let finished = execute(&loaded, &self.run, &self.blocks, &mut kept).unwrap();
         (finished, kept)

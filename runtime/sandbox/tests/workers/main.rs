@@ -7,6 +7,7 @@ mod components; // tasks in text, made into components
 mod confinement; // each layer, and a guest's way out
 mod content; // a store of the tests
 mod loss; // what the death of a worker costs
+mod models; // wasi-nn in workers
 mod pool; // runs, warm and cold
 mod programs; // components in text
 

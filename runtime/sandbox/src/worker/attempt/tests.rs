@@ -186,7 +186,7 @@ fn a_lying_worker_gets_nothing() {
         (vec![effect(1, 0), FromWorker::Bytes(vec![1, 2])], "sent more bytes of an effect than it announced"),
         (
             vec![effect(u64::MAX, 0)],
-            "an output could not be stored: a call of f takes or gives more than 536870912 bytes",
+            "an output could not be stored: a call of f takes or gives more than 1048576 bytes",
         ),
         (vec![FromWorker::Bytes(vec![1])], "sent what no run sends"),
         (vec![FromWorker::Loaded], "sent what no run sends"),

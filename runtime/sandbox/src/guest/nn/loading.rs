@@ -1,0 +1,180 @@
+//! `wasi:nn/graph`.
+
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cid::Cid;
+use poai_graph::{Graph, Session};
+use poai_objects::codec::{RAW, cid_of};
+use wasmtime::component::Resource;
+
+use super::super::Guest;
+use super::super::bindings::wasi::nn::errors::ErrorCode;
+use super::super::bindings::wasi::nn::graph::{self, ExecutionTarget, GraphEncoding};
+use super::super::host::Host;
+use super::super::memory::Reserved;
+use super::super::meter::cost;
+use super::super::stop::Stop;
+use super::NAMED_TENSORS;
+use super::computing::NnContext;
+use super::errors::{Failure, NnError};
+use crate::models::{self, Model, ONNX};
+use crate::{Fault, FileLayout, Node};
+
+/// Bytes of a model that a guest brings itself. A larger one is a model of the program, which is never in its memory.
+const LOADED_BYTES: usize = 64 << 20;
+/// Bytes of the run's memory limit that a model counts for that the guest brings, for each byte of its file…
+const KEPT_FOR_BYTE: u64 = 4;
+/// …for each of its operators…
+const KEPT_FOR_NODE: u64 = 4_096;
+/// …and whatever is in it. A model of the program counts for nothing: runs share it.
+const KEPT_FOR_MODEL: u64 = 65_536;
+
+/// A model that a guest has loaded.
+#[derive(Clone)]
+pub struct NnGraph {
+    pub(super) model: Arc<Model>,
+    /// Of a model that the guest brought.
+    _reserved: Option<Rc<[Reserved; 2]>>,
+}
+
+impl Guest {
+    /// Loads a model from a guest's bytes.
+    fn load_given(
+        &mut self,
+        builder: Vec<Vec<u8>>,
+        encoding: GraphEncoding,
+        target: ExecutionTarget,
+    ) -> Result<NnGraph, Failure> {
+        let parts = builder.len() as u64;
+        self.meter.charge(cost::ENTRY.saturating_mul(parts))?;
+        self.meter.charge_bytes(builder.iter().map(|part| part.len() as u64).sum())?;
+        // Whatever computes, the bits are the same: a processor or a GPU is the host's choice.
+        if target == ExecutionTarget::Tpu {
+            return Err(Failure::refused(ErrorCode::UnsupportedOperation, "no model runs on a TPU"));
+        }
+        let format = match encoding {
+            GraphEncoding::Onnx | GraphEncoding::Autodetect => ONNX,
+            other => return Err(unknown_encoding(&format!("{other:?}"))),
+        };
+        let Ok([file]) = <[Vec<u8>; 1]>::try_from(builder) else {
+            return Err(Failure::refused(ErrorCode::InvalidArgument, "an ONNX model is one file"));
+        };
+        if file.len() > LOADED_BYTES {
+            let reason = format!("a model of {} bytes, and {LOADED_BYTES} are allowed", file.len());
+            return Err(Failure::refused(ErrorCode::TooLarge, reason));
+        }
+        let bytes = file.len() as u64;
+        self.meter.charge(cost::MODEL_BYTE.saturating_mul(bytes))?;
+        let for_bytes = self.reserve(bytes.saturating_mul(KEPT_FOR_BYTE).saturating_add(KEPT_FOR_MODEL))?;
+        let id = cid_of(RAW, &file);
+        let graph = self.read_graph(format, file.into())?;
+        let for_nodes = self.reserve(KEPT_FOR_NODE.saturating_mul(graph.nodes.len() as u64))?;
+        let model = self.make_ready(graph, id, bytes)?;
+        Ok(NnGraph { model: Arc::new(model), _reserved: Some(Rc::new([for_bytes, for_nodes])) })
+    }
+
+    /// Loads a model of the program. What it costs does not tell whether an earlier run has left it ready.
+    fn load_named(&mut self, name: &str) -> Result<NnGraph, Failure> {
+        self.meter.charge_bytes(name.len() as u64)?;
+        self.meter.charge(cost::OPEN)?;
+        let Some(found) = self.nn.named.get(name).cloned() else {
+            return Err(Failure::refused(ErrorCode::NotFound, format!("the program has no model {name:?}")));
+        };
+        if let Some(model) = self.nn.models.get(&found) {
+            self.meter.charge(cost::MODEL_BYTE.saturating_mul(model.bytes))?;
+            self.meter.charge(cost::MODEL_NODE.saturating_mul(model.nodes))?;
+            return Ok(NnGraph { model, _reserved: None });
+        }
+        let Node::File(layout) = self.host.open(found.graph)? else {
+            return Err(Failure::refused(ErrorCode::InvalidEncoding, format!("the model {name} is a folder")));
+        };
+        self.meter.charge(cost::MODEL_BYTE.saturating_mul(layout.size_bytes))?;
+        let graph = self.read_graph(&found.format, read_whole(&self.host, &layout)?)?;
+        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), layout.size_bytes)?);
+        self.nn.models.keep(found, &model);
+        Ok(NnGraph { model, _reserved: None })
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<Reserved, Failure> {
+        Reserved::of(&self.nn.memory, bytes).ok_or_else(|| {
+            Failure::refused(ErrorCode::TooLarge, format!("the model needs {bytes} bytes of the run's memory"))
+        })
+    }
+
+    fn read_graph(&mut self, format: &str, file: Bytes) -> Result<Graph, Failure> {
+        let graph = models::read(format, file).ok_or_else(|| unknown_encoding(format))??;
+        self.meter.charge(cost::MODEL_NODE.saturating_mul(graph.nodes.len() as u64))?;
+        for (tensors, what) in [(&graph.inputs, "inputs"), (&graph.outputs, "outputs")] {
+            if tensors.len() > NAMED_TENSORS {
+                let reason = format!("the model has {} {what}, and {NAMED_TENSORS} are allowed", tensors.len());
+                return Err(Failure::refused(ErrorCode::TooLarge, reason));
+            }
+        }
+        Ok(graph)
+    }
+
+    fn make_ready(&self, graph: Graph, id: Cid, bytes: u64) -> Result<Model, Failure> {
+        let nodes = graph.nodes.len() as u64;
+        let device = self.nn.models.device().map_err(Stop::Fault)?;
+        Ok(Model { session: Session::new(graph, device)?, id, bytes, nodes })
+    }
+}
+
+fn unknown_encoding(name: &str) -> Failure {
+    Failure::refused(ErrorCode::InvalidEncoding, format!("models of the encoding {name} are not read"))
+}
+
+/// A file's bytes: every block was verified by whoever handed it out.
+fn read_whole(host: &Host, layout: &FileLayout) -> Result<Bytes, Stop> {
+    let unreadable = |reason: &str| Stop::Fault(Fault::Content { reason: format!("a model: {reason}") });
+    let mut whole = Vec::new();
+    let size = usize::try_from(layout.size_bytes).map_err(|_| unreadable("it is larger than any memory"))?;
+    whole
+        .try_reserve_exact(size)
+        .map_err(|error| Stop::Fault(Fault::HostMemory { reason: format!("a model of {size} bytes: {error}") }))?;
+    for chunk in &layout.chunks {
+        let block = host.block(chunk.cid)?;
+        let begin = whole.len();
+        let end = usize::try_from(chunk.bytes).ok().and_then(|bytes| begin.checked_add(bytes));
+        let end = end.filter(|&end| end <= size && block.bytes == chunk.bytes);
+        whole.resize(end.ok_or_else(|| unreadable("a block is not as long as its file says"))?, 0);
+        block.file.read_exact_at(&mut whole[begin..], block.offset).map_err(|error| unreadable(&error.to_string()))?;
+    }
+    if whole.len() == size { Ok(whole.into()) } else { Err(unreadable("its layout has a gap")) }
+}
+
+impl graph::Host for Guest {
+    fn load(
+        &mut self,
+        builder: Vec<Vec<u8>>,
+        encoding: GraphEncoding,
+        target: ExecutionTarget,
+    ) -> wasmtime::Result<Result<Resource<NnGraph>, Resource<NnError>>> {
+        let loaded = self.load_given(builder, encoding, target);
+        let loaded = loaded.and_then(|graph| Ok(self.handles.push(graph)?));
+        self.answer(loaded)
+    }
+
+    fn load_by_name(&mut self, name: String) -> wasmtime::Result<Result<Resource<NnGraph>, Resource<NnError>>> {
+        let loaded = self.load_named(&name);
+        let loaded = loaded.and_then(|graph| Ok(self.handles.push(graph)?));
+        self.answer(loaded)
+    }
+}
+
+impl graph::HostGraph for Guest {
+    fn init_execution_context(
+        &mut self,
+        graph: Resource<NnGraph>,
+    ) -> wasmtime::Result<Result<Resource<NnContext>, Resource<NnError>>> {
+        let context = NnContext(self.handles.get(&graph)?.clone());
+        Ok(Ok(self.handles.push(context)?))
+    }
+
+    fn drop(&mut self, graph: Resource<NnGraph>) -> wasmtime::Result<()> {
+        Ok(self.handles.drop(graph)?)
+    }
+}

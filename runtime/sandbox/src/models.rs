@@ -1,0 +1,94 @@
+//! Models, read and made ready: once for all runs of a stage.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use bytes::Bytes;
+use cid::Cid;
+use poai_graph::{Cpu, Device, Graph, ModelError, ModelLimits, Session, onnx};
+use poai_numerics::{Kernels, NumericsError};
+use poai_objects::{Link, Model as Named};
+
+use crate::Fault;
+
+/// How models are computed. Neither choice changes a bit of any result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numerics {
+    /// The kernels.
+    pub kernels: Kernels,
+    /// Threads of one stage, that of its guest included.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for Numerics {
+    /// The fastest kernels, on the guest's thread alone.
+    fn default() -> Self {
+        Self { kernels: Kernels::Auto, threads: NonZeroUsize::MIN }
+    }
+}
+
+/// The device of a stage, and the programs' models that were loaded there: a later run finds them ready, and pays for
+/// them all the same.
+pub(crate) struct Models {
+    numerics: Numerics,
+    device: OnceLock<Arc<dyn Device>>,
+    /// By file and format: the same bytes are another model, or none, in another format.
+    ready: Mutex<Ready>,
+}
+
+type Ready = BTreeMap<(Link, String), Arc<Model>>;
+
+/// A model that can compute.
+pub(crate) struct Model {
+    pub(crate) session: Session,
+    /// What the trace calls it: a program's model by the link in the program, another by the CID of its bytes.
+    pub(crate) id: Cid,
+    /// Bytes of its file.
+    pub(crate) bytes: u64,
+    /// Operators of its file.
+    pub(crate) nodes: u64,
+}
+
+impl Models {
+    pub(crate) fn new(numerics: Numerics) -> Self {
+        Self { numerics, device: OnceLock::new(), ready: Mutex::default() }
+    }
+
+    /// A program's model, if it was loaded before.
+    pub(crate) fn get(&self, named: &Named) -> Option<Arc<Model>> {
+        self.ready().get(&(named.graph, named.format.clone())).cloned()
+    }
+
+    /// Keeps a program's model ready.
+    pub(crate) fn keep(&self, named: Named, model: &Arc<Model>) {
+        self.ready().insert((named.graph, named.format), Arc::clone(model));
+    }
+
+    /// Where models compute. Its threads are started when the first model is loaded.
+    pub(crate) fn device(&self) -> Result<Arc<dyn Device>, Fault> {
+        if let Some(device) = self.device.get() {
+            return Ok(Arc::clone(device));
+        }
+        let cpu = Cpu::new(self.numerics.kernels, self.numerics.threads.get()).map_err(|error| match error {
+            NumericsError::NoThread => Fault::HostMemory { reason: error.to_string() },
+            other => Fault::Unknown { reason: other.to_string() },
+        })?;
+        Ok(Arc::clone(self.device.get_or_init(|| Arc::new(cpu))))
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Ready> {
+        self.ready.lock().expect("no holder of the models panics")
+    }
+}
+
+/// Reads a model's file, of a format by wasi-nn's name; none if models of such a format are not read.
+pub(crate) fn read(format: &str, bytes: Bytes) -> Option<Result<Graph, ModelError>> {
+    match format {
+        ONNX => Some(onnx::read(bytes, &(), &ModelLimits::default())),
+        _ => None,
+    }
+}
+
+/// The format of ONNX files.
+pub(crate) const ONNX: &str = "onnx";

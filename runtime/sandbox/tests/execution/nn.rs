@@ -1,0 +1,80 @@
+//! `wasi:nn`: models by name and from bytes, in effects, fuel and memory.
+
+use std::num::NonZeroUsize;
+
+use poai_objects::codec::{RAW, cid_of};
+use poai_objects::{Fuel, Limits, Outcome, TraceWriter, Trap};
+use poai_sandbox::{Kernels, Numerics, Stage};
+
+use crate::harness::{Case, Ended, trapped};
+use crate::plain::{rust, tasks};
+
+/// What tasks/nn-check does, with the models of its package.
+fn check() -> Case {
+    let model = |name: &str| std::fs::read(tasks().join("nn-check/models").join(name)).unwrap();
+    Case::new(&rust("nn-check"))
+        .with(|run| run.limits = Limits { fuel: Fuel(10_000_000_000), memory_bytes: 1 << 30, ..run.limits })
+        .model("dense", "onnx", &model("dense.onnx"))
+        .model("broken", "onnx", &model("broken.onnx"))
+        .model("elsewhere", "openvino", &model("dense.onnx"))
+}
+
+fn ended_well(ended: &Ended) {
+    assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
+    assert_eq!(ended.output("stdout").lines().count(), 8);
+}
+
+#[test]
+fn a_program_of_the_published_interfaces_gets_what_they_promise() {
+    let ended = check().run();
+    ended_well(&ended);
+    assert!(
+        ended.log().iter().any(|line| line.starts_with("wasi-nn: not-found: ")),
+        "whoever watches reads the reason"
+    );
+}
+
+#[test]
+fn kernels_threads_and_models_that_are_ready_change_nothing() {
+    let case = check();
+    let cold = case.run();
+    ended_well(&cold);
+    let mut kernels = Kernels::available();
+    kernels.push(Kernels::Auto);
+    for kernels in kernels {
+        let threads = NonZeroUsize::new(3).unwrap();
+        let mut stage = Stage::with(Numerics { kernels, threads }).unwrap();
+        for _ in 0..2 {
+            assert_eq!(case.try_run_on(&mut stage).unwrap().claim(), cold.claim(), "{kernels}");
+        }
+    }
+}
+
+#[test]
+fn every_computation_is_an_effect() {
+    let ended = check().run();
+    let effects = &ended.kept.effects;
+    // Two by name, three from bytes, two in a row, one of all types; four of which the model says that they do not fit,
+    // and one after them; two that fail.
+    assert_eq!(effects.len(), 15);
+    let mut writer = TraceWriter::default();
+    for (effect, arguments, results) in effects {
+        assert_eq!(effect.function, "wasi:nn/inference@0.2.0-rc-2024-10-28#[method]graph-execution-context.compute");
+        assert_eq!((effect.arguments, effect.results), (cid_of(RAW, arguments), cid_of(RAW, results)));
+        writer.push(effect.clone());
+    }
+    assert_eq!(writer.finish().0, ended.finished.trace);
+    assert!(effects.is_sorted_by_key(|(effect, ..)| effect.fuel));
+    assert_eq!(effects[0].0.arguments, effects[1].0.arguments, "the same computation");
+    assert!(effects[14].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
+}
+
+#[test]
+fn fuel_ends_inside_a_computation() {
+    let case = check();
+    // The second computation has begun, and cannot be paid.
+    let limit = Fuel(case.run().kept.effects[1].0.fuel.0 + 100);
+    let ended = case.with(|run| run.limits.fuel = limit).run();
+    assert_eq!((ended.outcome(), ended.finished.fuel), (&trapped(Trap::OutOfFuel), limit));
+    assert_eq!(ended.kept.effects.len(), 1);
+}
