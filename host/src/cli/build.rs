@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde_json::{Value, json};
 
-use super::guest;
 use super::invocation::Invocation;
+use super::{guest, model_file};
 use crate::errors::{Exit, Failure};
 
 /// What to do with a component that has no folder.
@@ -18,12 +18,26 @@ pub(super) struct Args {
     path: PathBuf,
 }
 
+/// A file with its size and hash.
+fn described(what: &str, file: &Path) -> Result<(Value, String), Failure> {
+    let (digest, bytes) = model_file::digest(file)?;
+    let digest = model_file::hexadecimal(&digest);
+    let value = json!({ what: file.display().to_string(), "bytes": bytes, "sha256": digest });
+    Ok((value, format!("{}\n  {bytes} bytes, sha256 {digest}", file.display())))
+}
+
 pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
-    let component = guest::build(&args.path)?.component;
-    let bytes = std::fs::read(&component).map_err(|error| Failure::file("read", &component, &error))?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let value = json!({ "component": component.display().to_string(), "bytes": bytes.len(), "sha256": digest });
-    let words = format!("{}\n  {} bytes, sha256 {digest}", component.display(), bytes.len());
+    let draft = guest::build(&args.path)?;
+    let (mut value, mut words) = described("component", &draft.component)?;
+    let mut models = serde_json::Map::new();
+    for (name, model) in &draft.models {
+        let (value, line) = described("file", &model.file)?;
+        models.insert(name.to_string(), value);
+        let _ = write!(words, "\nmodel {name}: {line}");
+    }
+    if !models.is_empty() {
+        value["models"] = models.into();
+    }
     invocation.screen.value(&value, &words);
     Ok(Exit::Done)
 }

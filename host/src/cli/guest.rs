@@ -1,13 +1,15 @@
 //! Building guests: the same bytes in any folder. What that takes is docs/package.md.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::model_file;
 use crate::errors::{Failure, Kind, plain};
-use crate::package_file::{ComponentSource, Draft, PackageFile};
+use crate::package_file::{ComponentSource, Draft, DraftModel, PackageFile};
 
 /// What guests are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -16,14 +18,19 @@ const REMOVED: [&str; 3] = ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPP
 /// Groups of variables that would change the bytes.
 const REMOVED_GROUPS: [&str; 2] = ["CARGO_PROFILE_", "CARGO_BUILD_"];
 
-/// Reads a task's folder, and builds its component if it is a crate.
+/// Reads a task's folder, builds its component if it is a crate, and brings its models.
 pub(crate) fn build(folder: &Path) -> Result<Draft, Failure> {
     let file = PackageFile::read(folder)?;
     let component = match &file.component {
         ComponentSource::File(path) => path.clone(),
         ComponentSource::Crate(folder) => build_crate(folder)?,
     };
-    Ok(file.into_draft(component))
+    let mut models = BTreeMap::new();
+    for (name, source) in &file.models {
+        let file = model_file::bring(folder, name, source)?;
+        models.insert(name.clone(), DraftModel { file, format: source.format.clone() });
+    }
+    Ok(file.into_draft(component, models))
 }
 
 fn build_crate(folder: &Path) -> Result<PathBuf, Failure> {

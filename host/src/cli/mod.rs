@@ -16,6 +16,7 @@ mod key;
 mod logs;
 mod ls;
 mod model;
+mod model_file;
 mod new;
 mod pin;
 mod ps;

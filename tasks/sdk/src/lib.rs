@@ -30,11 +30,14 @@
 //! Logic that takes readers and slices rather than [`Input`] is tested natively by `cargo test`; what asks
 //! the host ([`Input::open`], [`params`], [`seed`] …) works only inside a run.
 //!
-//! Not here: time, network and threads, which a run has not; models, which are `wasi:nn`'s.
+//! Models that the package names are computed by [`nn`].
+//!
+//! Not here: time, network and threads, which a run has not.
 
 mod entry; //      the entry point: parameters in, an error's words out
 mod input; //      the run's inputs, and folders of them
 mod job; //        parameters, seed, limits
+pub mod nn; //     models
 mod output; //     the run's outputs
 mod random; //     randomness that follows from the seed
 mod telemetry; //  log and progress

@@ -12,6 +12,7 @@ package poai:sdk;
 
 world sdk {
     include poai:task/task-imports@0.1.0;
+    include wasi:nn/ml@0.2.0-rc-2024-10-28;
     export run: func() -> result<_, string>;
 }";
 
