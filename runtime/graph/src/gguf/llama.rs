@@ -50,7 +50,7 @@ impl Sizes {
             epsilon: file.float("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
             base: file.float("llama.rope.freq_base")?.unwrap_or(10_000.0),
         };
-        let angles = sizes.context.checked_mul(sizes.turned / 2).unwrap_or(usize::MAX);
+        let angles = sizes.context.saturating_mul(sizes.turned / 2);
         for (what, found, limit) in [("layers", layers, LAYERS), ("angles of places", angles, ANGLES)] {
             if found > limit {
                 return Err(ModelError::TooLarge { what, found, limit });

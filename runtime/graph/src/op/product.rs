@@ -14,7 +14,7 @@ use super::{Op, Operation};
 use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
 
-pub use attention::{Attention, Shown};
+pub use attention::{Attention, GroupQuery, MultiHead, Shown};
 pub use block::{BLOCK, BitsMatMul, BlockFormat, BlockMatMul, BlockRows};
 pub use einsum::Einsum;
 pub use integer::{IntegerForm, IntegerMatMul};
@@ -32,6 +32,10 @@ pub enum Product {
     Einsum(Einsum),
     /// Attention.
     Attention(Attention),
+    /// MultiHeadAttention.
+    MultiHead(MultiHead),
+    /// GroupQueryAttention.
+    GroupQuery(GroupQuery),
     /// RotaryEmbedding.
     Rotary(Rotary),
     /// Products with the blocks of GGUF files.
@@ -50,6 +54,8 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "com.microsoft.FusedMatMul" => Product::MatMul(MatMul::fused(source)?),
         "Einsum" => Product::Einsum(Einsum::read(source)?),
         "Attention" => Product::Attention(Attention::read(source)?),
+        "com.microsoft.MultiHeadAttention" => Product::MultiHead(MultiHead::read(source)?),
+        "com.microsoft.GroupQueryAttention" => Product::GroupQuery(GroupQuery::read(source)?),
         "RotaryEmbedding" | "com.microsoft.RotaryEmbedding" => Product::Rotary(Rotary::read(source)?),
         "com.microsoft.MatMulNBits" => Product::Bits(BitsMatMul::read(source)?),
         operator => match IntegerForm::named(operator) {
@@ -67,6 +73,8 @@ impl Product {
             Self::Integer(op) => op,
             Self::Einsum(op) => op,
             Self::Attention(op) => op,
+            Self::MultiHead(op) => op,
+            Self::GroupQuery(op) => op,
             Self::Rotary(op) => op,
             Self::BlockMatMul(op) => op,
             Self::BlockRows(op) => op,

@@ -1,7 +1,9 @@
 //! Attention: of many heads, of heads that share keys, causal or masked, with keys and values of the past.
 
 mod extent; // sizes, and where heads lie
+mod group; // com.microsoft's GroupQueryAttention
 mod mask; // which keys a query sees
+mod multihead; // com.microsoft's MultiHeadAttention
 mod scores; // scores, shares and sums
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,9 @@ use crate::op::Operation;
 use crate::op::operand::{dims, float_result, floats, given, integers, needed, same_type};
 use crate::{Cost, Cpu, DType, Dim, Fact, OpError, Tensor};
 use extent::{Extent, Heads};
+pub use group::GroupQuery;
 use mask::{Mask, Sight};
+pub use multihead::MultiHead;
 use scores::Attend;
 
 /// ONNX's Attention. Operands: Q, K, V, mask, past keys, past values, how many keys count (each but the first three is

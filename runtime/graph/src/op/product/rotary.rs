@@ -13,7 +13,7 @@ use crate::{Cpu, DType, Fact, OpError, Tensor};
 /// place, half as long as what is turned; places (optional: rows are then (batch, place, element)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotary {
-    /// Heads, where X has three dimensions.
+    /// Heads, where X has three dimensions; without, heads are twice as long as rows of angles.
     pub heads: Option<usize>,
     /// Whether pairs are neighbours; else the second half of a head is paired with the first.
     pub interleaved: bool,
@@ -56,13 +56,18 @@ impl Rotary {
         })
     }
 
-    fn extent(&self, shape: &[usize]) -> Result<Extent, OpError> {
-        let (batch, heads, places, width, abreast) = match (shape, self.heads) {
-            (&[batch, heads, places, width], _) => (batch, heads, places, width, false),
-            (&[batch, places, all], Some(heads)) if all.is_multiple_of(heads) => {
+    /// The sizes for an X of this shape, and rows of angles of this length, if it is known.
+    fn extent(&self, shape: &[usize], half: Option<usize>) -> Result<Extent, OpError> {
+        let wrong = || OpError::new(format!("shape {shape:?} has no {:?} heads for angles of {half:?}", self.heads));
+        let (batch, heads, places, width, abreast) = match *shape {
+            [batch, heads, places, width] => (batch, heads, places, width, false),
+            [batch, places, all] => {
+                let by_angles = || all.checked_div(half?.checked_mul(2)?);
+                let heads = self.heads.or_else(by_angles).filter(|&heads| heads > 0 && all.is_multiple_of(heads));
+                let heads = heads.ok_or_else(wrong)?;
                 (batch, heads, places, all / heads, true)
             }
-            _ => return Err(OpError::new(format!("shape {shape:?} has no {:?} heads", self.heads))),
+            _ => return Err(wrong()),
         };
         let turned = self.turned.unwrap_or(width);
         if turned > width || !turned.is_multiple_of(2) {
@@ -130,16 +135,20 @@ impl Operation for Rotary {
         let [cosines, sines, _] = self.order();
         same_type(x, needed(inputs, cosines, "cos_cache")?)?;
         same_type(x, needed(inputs, sines, "sin_cache")?)?;
-        x.sizes().map_or(Ok(()), |sizes| self.extent(&sizes).map(|_| ()))?;
+        let half = needed(inputs, cosines, "cos_cache")?.shape.as_ref().and_then(|shape| shape.last()?.size());
+        if let (Some(sizes), Some(half)) = (x.sizes(), half) {
+            self.extent(&sizes, Some(half))?;
+        }
         Ok(vec![Fact { value: None, ..x.clone() }])
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let x = needed(inputs, 0, "X")?;
-        let extent = self.extent(x.shape())?;
         if x.is_empty() {
             return Ok(vec![x.clone()]);
         }
+        let half = needed(inputs, self.order()[0], "cos_cache")?.shape().last().copied();
+        let extent = self.extent(x.shape(), half)?;
         let rows = self.rows(inputs, &extent)?;
         let Extent { heads, places, width, turned, abreast, .. } = extent;
         let [cosines, sines, _] = self.order();

@@ -103,3 +103,45 @@ fn nonsense_is_refused() {
     let inputs = [Some(&four), Some(&four), Some(&four), None, None, None, Some(&lengths)];
     assert!(refused(&PLAIN, &inputs), "more keys than there are");
 }
+
+#[test]
+fn a_group_with_a_past_is_attention() {
+    let group = GroupQuery { heads: [4, 2], scale: None, cap: None, window: None, rotary: None };
+    let (queries, keys, all) = (noise(&[2, 3, 64], 1), noise(&[2, 3, 32], 2), noise(&[2, 3, 32], 3));
+    let past = [noise(&[2, 2, 5, 16], 4), noise(&[2, 2, 5, 16], 5)];
+    let op = Attention { heads: Some([4, 2]), causal: true, presents: true, ..PLAIN };
+    let inputs = [Some(&queries), Some(&keys), Some(&all), None, Some(&past[0]), Some(&past[1])];
+    let expected = attention(&op, &inputs).unwrap();
+    let (last, total) = (Tensor::new(&[2], &[7i32, 7]), Tensor::scalar(8i32));
+    let operands = [Some(&queries), Some(&keys), Some(&all), Some(&past[0]), Some(&past[1])];
+    let found = computed(Product::GroupQuery(group.clone()), &[&operands[..], &[Some(&last), Some(&total)]].concat());
+    assert_eq!(found.unwrap(), expected);
+    for (last, total) in [([8i32, 7], 8), ([7, 1], 8), ([-2, 7], 8), ([7, 7], -1)] {
+        let (last, total) = (Tensor::new(&[2], &last), Tensor::scalar(total));
+        let found =
+            computed(Product::GroupQuery(group.clone()), &[&operands[..], &[Some(&last), Some(&total)]].concat());
+        assert!(found.is_err(), "{last:?} of {total:?}");
+    }
+}
+
+#[test]
+fn a_bias_is_added_and_padding_skipped() {
+    let plain = Attention { heads: Some([2, 2]), ..PLAIN };
+    let whole = MultiHead { attention: plain.clone() };
+    let (x, bias) = (noise(&[2, 3, 8], 1), noise(&[24], 2));
+    let added = noise(&[1, 2, 3, 3], 3);
+    let counted = Tensor::new(&[2, 3], &[1i32, 1, 0, 1, 1, 1]);
+    let inputs = [Some(&x), Some(&x), Some(&x), Some(&bias), Some(&counted), Some(&added)];
+    let found = computed(Product::MultiHead(whole), &inputs).unwrap();
+    let (x, bias) = (values(&x), values(&bias));
+    let biased = [0, 8, 16].map(|first| {
+        let sums: Vec<f32> = (0..48).map(|i| Binary::Add.of(x[i], bias[first + i % 8])).collect();
+        Tensor::new(&[2, 3, 8], &sums)
+    });
+    // The last key of the first text does not count.
+    let mask: Vec<f32> =
+        (0..36).map(|i| if i < 18 && i % 3 == 2 { f32::NEG_INFINITY } else { values(&added)[i % 18] }).collect();
+    let mask = Tensor::new(&[2, 2, 3, 3], &mask);
+    let [q, k, v] = &biased;
+    assert_eq!(found, attention(&plain, &[Some(q), Some(k), Some(v), Some(&mask)]).unwrap());
+}
