@@ -14,7 +14,23 @@ use crate::{Builder, DType, Dim, Fact, Graph, ModelError, OpError, Tensor};
 /// Layers of a model.
 const LAYERS: usize = 1024;
 /// Angles that a model has, over all its places.
-const ANGLES: usize = 1 << 24;
+const ANGLES: usize = 1 << 23;
+/// What is read of the metadata, and what follows from tensors anyway.
+const KNOWN: [&str; 13] = [
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.type",
+    "vocab_size",
+];
 
 /// What the metadata says.
 struct Sizes {
@@ -50,10 +66,18 @@ impl Sizes {
             epsilon: file.float("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5),
             base: file.float("llama.rope.freq_base")?.unwrap_or(10_000.0),
         };
+        if sizes.turned == 0 || !sizes.turned.is_multiple_of(2) {
+            return Err(ModelError::Malformed(format!("{} elements cannot be turned in pairs", sizes.turned)));
+        }
         let angles = sizes.context.saturating_mul(sizes.turned / 2);
         for (what, found, limit) in [("layers", layers, LAYERS), ("angles of places", angles, ANGLES)] {
             if found > limit {
                 return Err(ModelError::TooLarge { what, found, limit });
+            }
+        }
+        for name in file.metadata.keys().filter(|name| name.starts_with("llama.")) {
+            if !KNOWN.contains(&&name["llama.".len()..]) {
+                return Err(unsupported(name, "metadata whose meaning is not known"));
             }
         }
         if let Some(Metadata::Text(kind)) = file.metadata.get("llama.rope.scaling.type")
@@ -378,7 +402,25 @@ mod tests {
         let refused = |file: &mut FileWriter| read(file).unwrap_err().to_string();
         assert!(refused(tiny().tensor("blk.2.attn_q.weight", &[1], 0, &[0; 4])).contains("blk.2.attn_q.weight"));
         assert!(refused(tiny().text("llama.rope.scaling.type", "yarn")).contains("yarn"));
+        assert!(refused(tiny().float("llama.rope.scaling.factor", 2.0)).contains("llama.rope.scaling.factor"));
+        assert!(refused(tiny().size("llama.rope.dimension_count", 0)).contains("turned"));
         assert!(refused(FileWriter::default().text("general.architecture", "mamba")).contains("mamba"));
         assert!(refused(FileWriter::default().text("general.architecture", "llama")).contains("block_count"));
+    }
+
+    /// Any byte may be wrong: a file is read, or refused, and nothing else.
+    #[test]
+    fn damaged_files_are_read_or_refused() {
+        let file = tiny().finish();
+        // Metadata and the tensors' places, which weights follow.
+        for place in 0..2048 {
+            for flipped in [0x01, 0x80, 0xff] {
+                let mut damaged = file.to_vec();
+                damaged[place] ^= flipped;
+                if let Err(error) = super::super::read(damaged.into(), &ModelLimits::default()) {
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+        }
     }
 }
