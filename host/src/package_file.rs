@@ -13,6 +13,8 @@ use crate::toml_line::line_of;
 
 /// The file's name in a task's folder.
 pub(crate) const FILE_NAME: &str = "package.toml";
+/// The name of a model's own file, where there are files beside it.
+pub(crate) const MODEL_FILE: &str = "model.onnx";
 /// Bytes of a `package.toml`.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -43,7 +45,7 @@ pub(crate) struct DraftContributor {
     pub(crate) weight_bp: u16,
 }
 
-/// A model as a file.
+/// A model as a file, or as a folder if there are files beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DraftModel {
     /// Absolute.
@@ -104,13 +106,21 @@ pub(crate) enum ComponentSource {
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelSource {
-    pub(crate) origin: ModelOrigin,
-    /// What its file must hash to; always there if it comes from elsewhere.
-    pub(crate) sha256: Option<[u8; 32]>,
+    pub(crate) file: ModelFile,
+    /// What the model finds beside it, by name: its weights, if they are not in its file.
+    pub(crate) beside: BTreeMap<String, ModelFile>,
     pub(crate) format: String,
 }
 
-/// Whose file a model is.
+/// A file of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ModelFile {
+    pub(crate) origin: ModelOrigin,
+    /// What it must hash to; always there if it comes from elsewhere.
+    pub(crate) sha256: Option<[u8; 32]>,
+}
+
+/// Whose a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ModelOrigin {
     /// The task's own; absolute.
@@ -276,10 +286,37 @@ struct WrittenModel {
     path: Option<String>,
     sha256: Option<String>,
     format: String,
+    #[serde(default)]
+    beside: BTreeMap<String, WrittenFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFile {
+    file: Option<PathBuf>,
+    pip: Option<String>,
+    path: Option<String>,
+    sha256: Option<String>,
 }
 
 impl WrittenModel {
     fn source(self, folder: &Path) -> Result<ModelSource, String> {
+        let Self { file, pip, path, sha256, format, beside } = self;
+        let file = WrittenFile { file, pip, path, sha256 }.source(folder)?;
+        let beside = beside.into_iter().map(|(name, written)| {
+            let is_name = matches!(Path::new(&name).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+            if !is_name || name == MODEL_FILE {
+                return Err(format!("{name:?} cannot be the name of a file beside it"));
+            }
+            let file = written.source(folder).map_err(|reason| format!("{name}: {reason}"))?;
+            Ok((name, file))
+        });
+        Ok(ModelSource { file, beside: beside.collect::<Result<_, String>>()?, format })
+    }
+}
+
+impl WrittenFile {
+    fn source(self, folder: &Path) -> Result<ModelFile, String> {
         let sha256 = self.sha256.as_deref().map(digest).transpose()?;
         let origin = match (self.file, self.pip, self.path) {
             (Some(file), None, None) => ModelOrigin::File(inside(folder, &file)?),
@@ -293,7 +330,7 @@ impl WrittenModel {
             }
             _ => return Err("it must have either `file`, or `pip` and `path`".into()),
         };
-        Ok(ModelSource { origin, sha256, format: self.format })
+        Ok(ModelFile { origin, sha256 })
     }
 }
 
@@ -374,7 +411,7 @@ weight_bp = 10000
         let file = PackageFile::parse(WHOLE, Path::new("/task")).unwrap();
         assert_eq!(file.component, ComponentSource::Crate("/task".into()));
         assert_eq!(file.draft.params.as_str(), r#"{"properties":{"rate":{"default":0.5,"type":"number"}}}"#);
-        assert_eq!(file.models["net"].origin, ModelOrigin::File("/task/net.onnx".into()));
+        assert_eq!(file.models["net"].file.origin, ModelOrigin::File("/task/net.onnx".into()));
         assert!(file.draft.inputs["images"].required);
         assert!(!file.draft.outputs["top.csv"].required);
     }
@@ -409,9 +446,25 @@ weight_bp = 10000
         let written = format!("pip = \"magika==1.0.3\"\npath = \"magika/model.onnx\"\nsha256 = \"{hash}\"");
         let text = WHOLE.replacen("file = \"net.onnx\"", &written, 1);
         let file = PackageFile::parse(&text, Path::new("/task")).unwrap();
-        let source = &file.models["net"];
+        let source = &file.models["net"].file;
         let origin = ModelOrigin::Wheel { requirement: "magika==1.0.3".into(), path: "magika/model.onnx".into() };
         assert_eq!((&source.origin, source.sha256.unwrap()[10]), (&origin, 0xef));
+    }
+
+    #[test]
+    fn files_may_lie_beside_a_model() {
+        let beside = "[program.models.net.beside.\"weights.bin\"]\nfile = \"w.bin\"\n[params.properties.rate]";
+        let text = WHOLE.replacen("[params.properties.rate]", beside, 1);
+        let file = PackageFile::parse(&text, Path::new("/task")).unwrap();
+        let origin = ModelOrigin::File("/task/w.bin".into());
+        assert_eq!(
+            file.models["net"].beside,
+            BTreeMap::from([("weights.bin".into(), ModelFile { origin, sha256: None })])
+        );
+        for name in ["model.onnx", "../weights", "a/b", ""] {
+            let error = PackageFile::parse(&text.replacen("weights.bin", name, 1), Path::new("/task")).unwrap_err();
+            assert!(error.contains("cannot be the name of a file beside it"), "{error}");
+        }
     }
 
     #[test]

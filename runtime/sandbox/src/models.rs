@@ -44,7 +44,7 @@ pub(crate) struct Model {
     pub(crate) session: Session,
     /// What the trace calls it: a program's model by the link in the program, another by the CID of its bytes.
     pub(crate) id: Cid,
-    /// Bytes of its file.
+    /// Bytes of its file, and of those beside it.
     pub(crate) bytes: u64,
     /// Operators of its file.
     pub(crate) nodes: u64,
@@ -82,10 +82,20 @@ impl Models {
     }
 }
 
+/// Files beside a model, by name: all that a model's own words can reach.
+#[derive(Default)]
+pub(crate) struct Beside(pub(crate) BTreeMap<String, Bytes>);
+
+impl onnx::Beside for Beside {
+    fn file(&self, location: &str) -> Option<Bytes> {
+        self.0.get(location).cloned()
+    }
+}
+
 /// Reads a model's file, of a format by wasi-nn's name; none if models of such a format are not read.
-pub(crate) fn read(format: &str, bytes: Bytes) -> Option<Result<Graph, ModelError>> {
+pub(crate) fn read(format: &str, bytes: Bytes, beside: &Beside) -> Option<Result<Graph, ModelError>> {
     match format {
-        ONNX => Some(onnx::read(bytes, &(), &ModelLimits::default())),
+        ONNX => Some(onnx::read(bytes, beside, &ModelLimits::default())),
         _ => None,
     }
 }

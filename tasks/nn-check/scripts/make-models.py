@@ -22,6 +22,16 @@ TYPES = {
 }
 
 
+def outside(tensor, weights):
+    """Moves a tensor's elements into the file weights.bin, which lies beside the model."""
+    offset = len(weights)
+    weights += tensor.raw_data
+    place = {"location": "weights.bin", "offset": offset, "length": len(tensor.raw_data)}
+    tensor.external_data.extend(onnx.StringStringEntryProto(key=key, value=str(value)) for key, value in place.items())
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+
+
 def save(name, nodes, inputs, outputs, weights=(), domains=()):
     value = lambda given: helper.make_tensor_value_info(*given)
     constants = [numpy_helper.from_array(array, name) for name, array in weights]
@@ -30,13 +40,14 @@ def save(name, nodes, inputs, outputs, weights=(), domains=()):
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     onnx.checker.check_model(model)
     (FOLDER / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    return model
 
 
 def main():
     FOLDER.mkdir(exist_ok=True)
     node = helper.make_node
     floats, integers = TensorProto.FLOAT, TensorProto.INT64
-    save(
+    dense = save(
         "dense",
         [node("MatMul", ["x", "w"], ["product"]), node("Add", ["product", "b"], ["sum"]), node("Relu", ["sum"], ["y"])],
         [("x", floats, ["rows", 3])],
@@ -45,6 +56,11 @@ def main():
     )
     whole = (FOLDER / "dense.onnx").read_bytes()
     (FOLDER / "broken.onnx").write_bytes(whole[: len(whole) // 2])
+    weights = bytearray()
+    for tensor in dense.graph.initializer:
+        outside(tensor, weights)
+    (FOLDER / "split.onnx").write_bytes(dense.SerializeToString(deterministic=True))
+    (FOLDER / "weights.bin").write_bytes(weights)
     save(
         "pick",
         [node("Gather", ["table", "indices"], ["rows"])],

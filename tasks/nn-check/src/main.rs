@@ -78,7 +78,9 @@ fn check_dense(graph: &Graph) -> Result<(), Unexpected> {
 fn by_name() -> Result<(), Unexpected> {
     // Twice: the second finds the model ready, and must not notice.
     check_dense(&load_by_name("dense")?)?;
-    check_dense(&load_by_name("dense")?)
+    check_dense(&load_by_name("dense")?)?;
+    // Its weights lie in a file beside it.
+    check_dense(&load_by_name("split")?)
 }
 
 fn from_bytes() -> Result<(), Unexpected> {

@@ -78,7 +78,19 @@ impl Case {
 
     /// With a model that the program names.
     pub(crate) fn model(mut self, name: &str, format: &str, bytes: &[u8]) -> Self {
-        let model = Model { graph: self.contents.file(bytes), format: format.into() };
+        let graph = self.contents.file(bytes);
+        self.named_model(name, format, graph)
+    }
+
+    /// With a model that is a folder.
+    pub(crate) fn model_of_files(mut self, name: &str, format: &str, files: &[(&str, Vec<u8>)]) -> Self {
+        let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, self.contents.file(bytes))).collect();
+        let graph = self.contents.folder(&files);
+        self.named_model(name, format, graph)
+    }
+
+    fn named_model(mut self, name: &str, format: &str, graph: Link) -> Self {
+        let model = Model { graph, format: format.into() };
         self.models.insert(name.parse().unwrap(), model);
         self.loaded = self.loaded.with_models(self.models.clone());
         self

@@ -15,6 +15,7 @@ fn check() -> Case {
     Case::new(&rust("nn-check"))
         .with(|run| run.limits = Limits { fuel: Fuel(10_000_000_000), memory_bytes: 1 << 30, ..run.limits })
         .model("dense", "onnx", &model("dense.onnx"))
+        .model_of_files("split", "onnx", &[("model.onnx", model("split.onnx")), ("weights.bin", model("weights.bin"))])
         .model("broken", "onnx", &model("broken.onnx"))
         .model("elsewhere", "openvino", &model("dense.onnx"))
 }
@@ -54,9 +55,9 @@ fn kernels_threads_and_models_that_are_ready_change_nothing() {
 fn every_computation_is_an_effect() {
     let ended = check().run();
     let effects = &ended.kept.effects;
-    // Two by name, three from bytes, two in a row, one of all types; four of which the model says that they do not fit,
+    // Three by name, three from bytes, two in a row, one of all types; four of which the model says that they do not fit,
     // and one after them; two that fail.
-    assert_eq!(effects.len(), 15);
+    assert_eq!(effects.len(), 16);
     let mut writer = TraceWriter::default();
     for (effect, arguments, results) in effects {
         assert_eq!(effect.function, "wasi:nn/inference@0.2.0-rc-2024-10-28#[method]graph-execution-context.compute");
@@ -66,7 +67,7 @@ fn every_computation_is_an_effect() {
     assert_eq!(writer.finish().0, ended.finished.trace);
     assert!(effects.is_sorted_by_key(|(effect, ..)| effect.fuel));
     assert_eq!(effects[0].0.arguments, effects[1].0.arguments, "the same computation");
-    assert!(effects[14].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
+    assert!(effects[15].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use poai_sandbox::worker::{Cancel, Workers};
 
 use crate::content::{Case, config};
 
-/// What tasks/nn-check does, with the models of its package, and its component.
+/// What tasks/nn-check does, with the models of its package, each one file, and its component.
 fn check() -> (Case, Vec<u8>) {
     let tasks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tasks");
     let arguments = ["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "nn-check"];
@@ -20,6 +20,7 @@ fn check() -> (Case, Vec<u8>) {
     let model = |name: &str| std::fs::read(tasks.join("nn-check/models").join(name)).unwrap();
     let case = Case::of_world(World::Command, &component)
         .with_model("dense", "onnx", &model("dense.onnx"))
+        .with_model("split", "onnx", &model("dense.onnx"))
         .with_model("broken", "onnx", &model("broken.onnx"))
         .with_model("elsewhere", "openvino", &model("dense.onnx"));
     (case, component)
@@ -40,7 +41,11 @@ fn workers_of_every_kernel_do_what_is_done_here() {
             let ran = ran.unwrap();
             assert_eq!(ran.warm, warm, "{kernels}");
             assert_eq!((ran.finished.fuel, ran.finished.trace), (here.fuel, here.trace.clone()), "{kernels}");
-            assert_eq!((kept.outputs, kept.effects), (kept_here.outputs.clone(), kept_here.effects.clone()), "{kernels}");
+            assert_eq!(
+                (kept.outputs, kept.effects),
+                (kept_here.outputs.clone(), kept_here.effects.clone()),
+                "{kernels}"
+            );
         }
     }
 }

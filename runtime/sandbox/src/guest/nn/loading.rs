@@ -1,5 +1,6 @@
 //! `wasi:nn/graph`.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cid::Cid;
 use poai_graph::{Graph, Session};
+use poai_objects::Link;
 use poai_objects::codec::{RAW, cid_of};
 use wasmtime::component::Resource;
 
@@ -20,7 +22,7 @@ use super::super::stop::Stop;
 use super::NAMED_TENSORS;
 use super::computing::NnContext;
 use super::errors::{Failure, NnError};
-use crate::models::{self, Model, ONNX};
+use crate::models::{self, Beside, Model, ONNX};
 use crate::{Fault, FileLayout, Node};
 
 /// Bytes of a model that a guest brings itself. A larger one is a model of the program, which is never in its memory.
@@ -31,6 +33,9 @@ const KEPT_FOR_BYTE: u64 = 4;
 const KEPT_FOR_NODE: u64 = 4_096;
 /// …and whatever is in it. A model of the program counts for nothing: runs share it.
 const KEPT_FOR_MODEL: u64 = 65_536;
+
+/// The model itself, where a program's model is a folder.
+const MAIN_FILE: &str = "model.onnx";
 
 /// A model that a guest has loaded.
 #[derive(Clone)]
@@ -70,7 +75,7 @@ impl Guest {
         self.meter.charge(cost::MODEL_BYTE.saturating_mul(bytes))?;
         let for_bytes = self.reserve(bytes.saturating_mul(KEPT_FOR_BYTE).saturating_add(KEPT_FOR_MODEL))?;
         let id = cid_of(RAW, &file);
-        let graph = self.read_graph(format, file.into())?;
+        let graph = self.read_graph(format, file.into(), &Beside::default())?;
         let for_nodes = self.reserve(KEPT_FOR_NODE.saturating_mul(graph.nodes.len() as u64))?;
         let model = self.make_ready(graph, id, bytes)?;
         Ok(NnGraph { model: Arc::new(model), _reserved: Some(Rc::new([for_bytes, for_nodes])) })
@@ -88,14 +93,34 @@ impl Guest {
             self.meter.charge(cost::MODEL_NODE.saturating_mul(model.nodes))?;
             return Ok(NnGraph { model, _reserved: None });
         }
-        let Node::File(layout) = self.host.open(found.graph)? else {
-            return Err(Failure::refused(ErrorCode::InvalidEncoding, format!("the model {name} is a folder")));
-        };
-        self.meter.charge(cost::MODEL_BYTE.saturating_mul(layout.size_bytes))?;
-        let graph = self.read_graph(&found.format, read_whole(&self.host, &layout)?)?;
-        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), layout.size_bytes)?);
+        let mut files = self.files_of(found.graph)?;
+        let bytes = files.values().fold(0, |bytes: u64, layout| bytes.saturating_add(layout.size_bytes));
+        self.meter.charge(cost::MODEL_BYTE.saturating_mul(bytes))?;
+        let file = files.remove(MAIN_FILE).ok_or_else(|| {
+            Failure::refused(ErrorCode::InvalidEncoding, format!("the model {name} is a folder without {MAIN_FILE}"))
+        })?;
+        let file = read_whole(&self.host, &file)?;
+        let beside = files.into_iter().map(|(name, layout)| Ok((name, read_whole(&self.host, &layout)?)));
+        let beside = Beside(beside.collect::<Result<_, Stop>>()?);
+        let graph = self.read_graph(&found.format, file, &beside)?;
+        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), bytes)?);
         self.nn.models.keep(found, &model);
         Ok(NnGraph { model, _reserved: None })
+    }
+
+    /// A model's file by the name that it has in a folder, and the files beside it there.
+    fn files_of(&self, link: Link) -> Result<BTreeMap<String, FileLayout>, Stop> {
+        let entries = match self.host.open(link)? {
+            Node::File(layout) => return Ok(BTreeMap::from([(MAIN_FILE.to_owned(), layout)])),
+            Node::Folder(entries) => entries,
+        };
+        let mut files = BTreeMap::new();
+        for entry in entries.into_iter().filter(|entry| !entry.is_folder) {
+            if let Node::File(layout) = self.host.open(entry.link)? {
+                files.insert(entry.name, layout);
+            }
+        }
+        Ok(files)
     }
 
     fn reserve(&self, bytes: u64) -> Result<Reserved, Failure> {
@@ -104,8 +129,8 @@ impl Guest {
         })
     }
 
-    fn read_graph(&mut self, format: &str, file: Bytes) -> Result<Graph, Failure> {
-        let graph = models::read(format, file).ok_or_else(|| unknown_encoding(format))??;
+    fn read_graph(&mut self, format: &str, file: Bytes, beside: &Beside) -> Result<Graph, Failure> {
+        let graph = models::read(format, file, beside).ok_or_else(|| unknown_encoding(format))??;
         self.meter.charge(cost::MODEL_NODE.saturating_mul(graph.nodes.len() as u64))?;
         for (tensors, what) in [(&graph.inputs, "inputs"), (&graph.outputs, "outputs")] {
             if tensors.len() > NAMED_TENSORS {
