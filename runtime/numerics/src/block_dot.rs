@@ -54,6 +54,8 @@ pub struct PackedBlocks {
     initial: Vec<i32>,
     /// For each panel and block, by column.
     scales: Vec<f32>,
+    /// The same, added to each weight of a block; empty if nothing is.
+    minimums: Vec<f32>,
     block: usize,
     depth: usize,
     columns: usize,
@@ -79,6 +81,7 @@ impl PackedBlocks {
             weights: vec![0; count("the packed weights", &[numbers, block])?],
             initial: vec![0; numbers],
             scales: vec![0.0; numbers],
+            minimums: Vec::new(),
             block,
             depth,
             columns,
@@ -99,6 +102,19 @@ impl PackedBlocks {
         Ok(packed)
     }
 
+    /// Adds a number to each weight of a block, one for each block of each column: a step of the chain of its own behind
+    /// the block's, with the sum of the row's rounded block.
+    pub fn with_minimums(mut self, minimums: &[f32]) -> Result<Self, NumericsError> {
+        let blocks = self.blocks();
+        expect_length("the minimums", minimums.len(), count("the blocks", &[self.columns, blocks])?)?;
+        self.minimums = vec![0.0; self.scales.len()];
+        for (place, &minimum) in minimums.iter().enumerate() {
+            let (column, b) = (place / blocks, place % blocks);
+            self.minimums[(column / PANEL * blocks + b) * PANEL + column % PANEL] = minimum;
+        }
+        Ok(self)
+    }
+
     /// The length of the rows.
     pub fn depth(&self) -> usize {
         self.depth
@@ -111,7 +127,8 @@ impl PackedBlocks {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.weights.len() + size_of_val(&self.initial[..]) + size_of_val(&self.scales[..])
+        let numbers = size_of_val(&self.initial[..]) + size_of_val(&self.scales[..]) + size_of_val(&self.minimums[..]);
+        self.weights.len() + numbers
     }
 
     fn blocks(&self) -> usize {
@@ -124,6 +141,8 @@ struct RowsPart<'a> {
     /// Whole blocks, row after row.
     bytes: &'a [u8],
     row_scales: &'a [f32],
+    /// Of each block's rounded numbers.
+    row_sums: &'a [f32],
     weights: &'a PackedBlocks,
     rows: Range<usize>,
     panels: Range<usize>,
@@ -159,6 +178,7 @@ impl RowsPart<'_> {
             let place = (panel * blocks + b) * PANEL;
             let initial: &[i32; PANEL] = weights.initial[place..].first_chunk().expect("a panel is whole");
             let scales: &[f32; PANEL] = weights.scales[place..].first_chunk().expect("a panel is whole");
+            let minimums: Option<&[f32; PANEL]> = weights.minimums.get(place..).and_then(<[f32]>::first_chunk);
             let quants = &weights.weights[place * block..(place + PANEL) * block];
             let left = &self.bytes[(first * blocks + b) * block..][..((count - 1) * blocks + 1) * block];
             sums[..count].fill(*initial);
@@ -178,13 +198,19 @@ impl RowsPart<'_> {
                 unsafe { I::integer_tile(count, &tile) };
             }
             for (r, (chain, sums)) in chains.iter_mut().zip(&sums).take(count).enumerate() {
-                let scale = I::Sixteen::splat(self.row_scales[(first + r) * blocks + b]);
+                let row_scale = I::Sixteen::splat(self.row_scales[(first + r) * blocks + b]);
+                let row_sum = I::Sixteen::splat(self.row_sums[(first + r) * blocks + b]);
                 for column in (0..PANEL).step_by(I::Sixteen::COUNT) {
                     let mut dots = [0.0f32; LANES];
                     dots.iter_mut().zip(&sums[column..]).for_each(|(dot, &sum)| *dot = sum as f32);
-                    let scale = (scale * I::Sixteen::read(&scales[column..])).element();
+                    let scale = (row_scale * I::Sixteen::read(&scales[column..])).element();
                     let sum = I::Sixteen::read(&chain[column..]);
-                    I::Sixteen::fused(I::Sixteen::read(&dots), scale, sum).write(&mut chain[column..]);
+                    let mut sum = I::Sixteen::fused(I::Sixteen::read(&dots), scale, sum);
+                    if let Some(minimums) = minimums {
+                        let minimum = (row_scale * I::Sixteen::read(&minimums[column..])).element();
+                        sum = I::Sixteen::fused(row_sum, minimum, sum);
+                    }
+                    sum.write(&mut chain[column..]);
                 }
             }
         }
@@ -207,6 +233,7 @@ struct Round<'a> {
     block: usize,
     bytes: &'a mut [u8],
     scales: &'a mut [f32],
+    sums: &'a mut [f32],
 }
 
 impl Work for Round<'_> {
@@ -215,12 +242,15 @@ impl Work for Round<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         round_row(self.row, self.block, self.bytes, self.scales);
+        for (bytes, sum) in self.bytes.chunks(self.block).zip(self.sums) {
+            *sum = bytes.iter().map(|&byte| i32::from(byte) - 128).sum::<i32>() as f32;
+        }
     }
 }
 
 thread_local! {
     /// Rounded rows, kept as memory for the next call.
-    static ROWS: Cell<(Aligned<u8>, Aligned<f32>)> = Cell::default();
+    static ROWS: Cell<(Aligned<u8>, Aligned<f32>, Aligned<f32>)> = Cell::default();
 }
 
 impl Processor {
@@ -241,25 +271,27 @@ impl Processor {
             return Ok(());
         }
         let blocks = weights.blocks();
-        let (mut bytes, mut row_scales) = ROWS.take();
+        let (mut bytes, mut row_scales, mut row_sums) = ROWS.take();
         bytes.reserve(rows * blocks * block);
         row_scales.reserve(rows * blocks);
+        row_sums.reserve(rows * blocks);
         for (row, left) in left.chunks_exact(depth.max(1)).enumerate() {
             let bytes = &mut bytes[row * blocks * block..(row + 1) * blocks * block];
             // Where a last block is cut short.
             bytes[depth..].fill(128);
             let scales = &mut row_scales[row * blocks..(row + 1) * blocks];
-            self.run(Round { row: left, block, bytes, scales });
+            let sums = &mut row_sums[row * blocks..(row + 1) * blocks];
+            self.run(Round { row: left, block, bytes, scales, sums });
         }
         let panels = columns.div_ceil(PANEL);
         let ranges = if self.threads() == 1 { 1 } else { (4 * self.threads()).min(panels.div_ceil(LEAST_PANELS)) };
         let shared = SharedOut::new(out);
         self.pool().run(ranges, &|range| {
             let panels = share(panels, range, ranges);
-            let (bytes, row_scales) = (&bytes[..], &row_scales[..]);
-            self.run(RowsPart { bytes, row_scales, weights, rows: 0..rows, panels, epilogue, out: &shared });
+            let (bytes, row_scales, row_sums) = (&bytes[..], &row_scales[..], &row_sums[..]);
+            self.run(RowsPart { bytes, row_scales, row_sums, weights, rows: 0..rows, panels, epilogue, out: &shared });
         });
-        ROWS.set((bytes, row_scales));
+        ROWS.set((bytes, row_scales, row_sums));
         Ok(())
     }
 }

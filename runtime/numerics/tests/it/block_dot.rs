@@ -59,6 +59,43 @@ fn every_kernel_equals_the_oracle() {
     }
 }
 
+/// A minimum is a block of ones behind the block, which meets the same numbers.
+#[test]
+fn minimums_are_steps_of_their_own() {
+    let mut stream = Stream(62);
+    for (rows, depth, columns, block) in [(1usize, 64usize, 50usize, 32usize), (5, 70, 97, 16)] {
+        let blocks = depth.div_ceil(block);
+        let left = stream.floats(rows * depth);
+        let mut numbers = || (0..columns * blocks).map(|_| stream.unit() * 0.01).collect::<Vec<f32>>();
+        let (scales, minimums) = (numbers(), numbers());
+        let quants = stream.bytes(columns * blocks * block);
+        let source = BlockWeights { bits: 8, block, quants: &quants, scales: &scales, zeros: None };
+        let packed = PackedBlocks::new(depth, columns, source).unwrap().with_minimums(&minimums).unwrap();
+        let mut expected = Vec::new();
+        for row in left.chunks(depth) {
+            let padded: Vec<f32> = row.iter().copied().chain(std::iter::repeat(0.0)).take(blocks * block).collect();
+            let twice: Vec<f32> = padded.chunks(block).flat_map(|block| [block, block].concat()).collect();
+            for column in 0..columns {
+                let own = column * blocks..(column + 1) * blocks;
+                let weights = own.clone().flat_map(|b| {
+                    let quants = (b * block..(b + 1) * block).map(|place| integer(&source, place));
+                    quants.chain(std::iter::repeat_n(1, block)).collect::<Vec<i32>>()
+                });
+                let both: Vec<f32> = own.flat_map(|b| [scales[b], minimums[b]]).collect();
+                expected.push(oracle::block_dot(&twice, block, &weights.collect::<Vec<_>>(), &both));
+            }
+        }
+        for processor in &processors() {
+            let mut out = vec![f32::NAN; expected.len()];
+            processor.matmul_blocks(rows, &left, &packed, &Epilogue::default(), &mut out).unwrap();
+            assert_bits(&out, &expected, format!("{rows}x{depth}x{columns} of {block} by {}", processor.kernels()));
+        }
+        let short = PackedBlocks::new(depth, columns, source).unwrap().with_minimums(&minimums[1..]).err();
+        let (expected, found) = (minimums.len(), minimums.len() - 1);
+        assert_eq!(short, Some(NumericsError::Length { what: "the minimums", expected, found }));
+    }
+}
+
 #[test]
 fn rounding_loses_little_and_shows_what_is_not_finite() {
     let row: Vec<f32> = (0..32).map(|i| (i as f32 - 15.5) / 10.0).collect();

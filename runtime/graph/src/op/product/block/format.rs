@@ -88,29 +88,21 @@ impl BlockFormat {
         }
     }
 
-    /// How often each block of a row stands side by side in what [`Self::packed`] makes of a row.
-    pub(super) fn copies(self) -> usize {
-        if self == Self::Q4_1 { 2 } else { 1 }
-    }
-
-    /// Packs rows, each the weights of a column of the product. A minimum is a block of its own behind each block: of
-    /// ones, scaled by the minimum.
+    /// Packs rows, each the weights of a column of the product.
     pub(super) fn packed(self, columns: usize, rows: &[u8]) -> Result<PackedBlocks, NumericsError> {
         /// What makes a signed byte an unsigned one.
         const LIFT: i32 = 128;
-        let blocks = rows.len() / self.bytes() * self.copies();
-        let (mut quants, mut scales) = (Vec::with_capacity(blocks * BLOCK), Vec::with_capacity(blocks));
+        let blocks = rows.len() / self.bytes();
+        let (mut quants, mut scales, mut minimums) = (Vec::with_capacity(blocks * BLOCK), Vec::new(), Vec::new());
         for block in rows.chunks_exact(self.bytes()) {
             let (scale, minimum) = self.scales(block);
             scales.push(scale);
+            minimums.push(minimum);
             quants.extend((0..BLOCK).map(|k| (self.quant(block, k) + LIFT) as u8));
-            if self == Self::Q4_1 {
-                scales.push(minimum);
-                quants.extend([(1 + LIFT) as u8; BLOCK]);
-            }
         }
         let depth = blocks / columns.max(1) * BLOCK;
         let weights = BlockWeights { bits: 8, block: BLOCK, quants: &quants, scales: &scales, zeros: None };
-        PackedBlocks::new(depth, columns, weights)
+        let packed = PackedBlocks::new(depth, columns, weights)?;
+        if self == Self::Q4_1 { packed.with_minimums(&minimums) } else { Ok(packed) }
     }
 }

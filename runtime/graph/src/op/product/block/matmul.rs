@@ -2,7 +2,7 @@
 
 use poai_numerics::{Epilogue, PackedBlocks};
 
-use super::{BLOCK, BlockFormat};
+use super::BlockFormat;
 use crate::device::KernelError;
 use crate::op::Operation;
 use crate::op::operand::{float_result, floats, given, needed};
@@ -11,8 +11,7 @@ use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, OpError, Tensor};
 /// `x · wᵀ` with weights in blocks: what language models in GGUF files are made of.
 ///
 /// Operands: x, and rows of blocks (bytes), one for each column of the result. It is the *block dot* of docs/numerics.md,
-/// in which x is rounded too, block by block. A minimum of a block is a second step: with `s` the scale of x's block,
-/// `sum = fused(f32(Σ q · quant), element(s · scale), sum)`, then `sum = fused(f32(Σ q), element(s · minimum), sum)`.
+/// in which x is rounded too, block by block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockMatMul {
     /// What the weights' blocks are.
@@ -29,22 +28,13 @@ impl BlockMatMul {
     fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], weights: &PackedBlocks) -> Result<Tensor, OpError> {
         let x = needed(inputs, 0, "x")?;
         let (&depth, outer) = x.shape().split_last().ok_or_else(|| OpError::new("x has no dimensions"))?;
-        let copies = self.format.copies();
-        if depth.checked_mul(copies) != Some(weights.depth()) {
-            return Err(OpError::new(format!("rows of {depth} do not fit weights of {}", weights.depth() / copies)));
+        if depth != weights.depth() {
+            return Err(OpError::new(format!("rows of {depth} do not fit weights of {}", weights.depth())));
         }
         let shape: Vec<usize> = outer.iter().copied().chain([weights.columns()]).collect();
-        let values = floats(x)?;
-        let repeated: Vec<f32>;
-        let left = if copies == 1 {
-            &values[..]
-        } else {
-            repeated = values.chunks_exact(BLOCK).flat_map(|block| [block; 2].concat()).collect();
-            &repeated
-        };
+        let (values, rows) = (floats(x)?, outer.iter().product());
         float_result(cpu, x.dtype(), &shape, |out| {
-            let rows = outer.iter().product();
-            Ok(cpu.processor().matmul_blocks(rows, left, weights, &Epilogue::default(), out)?)
+            Ok(cpu.processor().matmul_blocks(rows, &values, weights, &Epilogue::default(), out)?)
         })
     }
 }
@@ -73,7 +63,7 @@ impl Operation for BlockMatMul {
 
     fn cost(&self, inputs: &[Option<&Fact>], outputs: &[Fact]) -> Cost {
         let sizes = given(inputs, 1).and_then(|weights| self.format.matrix(weights).ok().flatten());
-        let depth = sizes.map_or(0, |[_, depth]| (depth as u64).saturating_mul(self.format.copies() as u64));
+        let depth = sizes.map_or(0, |[_, depth]| depth as u64);
         let elements = outputs.first().map_or(0, Fact::elements);
         Cost { multiply_adds: elements.saturating_mul(depth), elements }
     }
