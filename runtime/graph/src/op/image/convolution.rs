@@ -159,7 +159,7 @@ impl Convolution {
 
     /// The result's dimensions.
     pub(super) fn places(&self, images: &Images<Dim>, weights: &[Dim]) -> Result<Images<Dim>, OpError> {
-        self.frame.check(images.sides.len())?;
+        self.frame.check(images.sides.len(), 2)?;
         if weights.len() != images.sides.len() + 2 {
             let rank = weights.len();
             return Err(OpError::new(format!("weights of rank {rank} meet images of {} sides", images.sides.len())));
@@ -251,7 +251,7 @@ impl Convolution {
         let epilogue =
             ConvolutionEpilogue { bias: bias.as_deref(), residual: residual.as_deref(), activation: self.activation };
         float_result(cpu, input.dtype(), &shape, |out| {
-            self.layout.from_channels_last(&results, out, |out| {
+            self.layout.write_channels_last(&results, out, |out| {
                 Ok(cpu.processor().convolve(&window, direction, filter, epilogue, &pixels, out)?)
             })
         })

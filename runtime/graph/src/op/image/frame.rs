@@ -80,9 +80,9 @@ impl Frame {
         self.dilations.get(side).copied().unwrap_or(1)
     }
 
-    /// Checks that each list is for so many sides.
-    pub(super) fn check(&self, sides: usize) -> Result<(), OpError> {
-        if !(1..=2).contains(&sides) {
+    /// Checks that each list is for so many sides, and that these are not more than are built.
+    pub(super) fn check(&self, sides: usize, most: usize) -> Result<(), OpError> {
+        if !(1..=most).contains(&sides) {
             return Err(OpError::unsupported(format!("windows over {sides} dimensions")));
         }
         let pads = if let Padding::Explicit(pads) = &self.padding { pads.len() } else { 0 };
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn lists_of_another_rank_and_wild_numbers_are_refused() {
         let frame = Frame { strides: vec![1, 1], ..Frame::default() };
-        assert!(frame.check(2).is_ok());
-        assert!(frame.check(1).is_err());
-        assert!(matches!(Frame::default().check(3), Err(OpError::Unsupported(_))));
+        assert!(frame.check(2, 2).is_ok());
+        assert!(frame.check(1, 2).is_err());
+        assert!(matches!(Frame::default().check(3, 2), Err(OpError::Unsupported(_))));
         assert!(sizes("a stride", 1, &[0]).is_err());
         assert!(sizes("a stride", 1, &[i64::MAX]).is_err());
         assert!(matches!(Padding::explicit(&[-1, 0]), Err(OpError::Unsupported(_))));

@@ -133,7 +133,7 @@ impl IntegerConvolution {
         };
         if !self.requantised {
             let mut result = cpu.allocate(DType::I32, &shape)?;
-            layout.from_channels_last(&results, result.slice_mut::<i32>(), convolve)?;
+            layout.write_channels_last(&results, result.slice_mut::<i32>(), convolve)?;
             return Ok(result.freeze());
         }
         let count = elements(&shape).ok_or_else(|| OpError::new("the result is beyond any memory"))?;
@@ -168,7 +168,7 @@ impl IntegerConvolution {
         let zero_point = single("zero points of the result", &zeros(Some(zero))?)?;
         let mut out = cpu.allocate(zero.dtype(), shape)?;
         if !sums.is_empty() {
-            layout.from_channels_last(&layout.split(shape)?, out.bytes_mut(), |out| {
+            layout.write_channels_last(&layout.split(shape)?, out.bytes_mut(), |out| {
                 Ok(cpu.processor().requantise(range, &scales, zero_point, sums, out)?)
             })?;
         }

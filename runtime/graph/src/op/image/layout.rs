@@ -59,7 +59,7 @@ impl Layout {
     }
 
     /// Has `write` fill `out` channels last, and turns that into this layout.
-    pub(super) fn from_channels_last<T: Element>(
+    pub(super) fn write_channels_last<T: Element>(
         self,
         images: &Images<usize>,
         out: &mut [T],
@@ -116,7 +116,7 @@ mod tests {
             out.copy_from_slice(&last);
             Ok(())
         };
-        Layout::ChannelsFirst.from_channels_last(&images, &mut back, copy).unwrap();
+        Layout::ChannelsFirst.write_channels_last(&images, &mut back, copy).unwrap();
         assert_eq!(back, values);
     }
 }

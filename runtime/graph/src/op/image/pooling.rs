@@ -1,7 +1,7 @@
 //! Pooling under sliding windows.
 
 use poai_numerics::step::{element, greater, stored};
-use poai_numerics::{Axis, Binary, Pooling, Strided, Unary, Window};
+use poai_numerics::{Axis, Binary, Pooling, Strided, Unary};
 
 use super::frame::{Frame, Padding, span, window};
 use super::layout::{Images, Layout};
@@ -134,7 +134,7 @@ impl Pool {
     }
 
     fn results(&self, images: &Images<Dim>) -> Result<Images<Dim>, OpError> {
-        self.frame.check(images.sides.len())?;
+        self.frame.check(images.sides.len(), 3)?;
         let places = images.sides.iter().enumerate().map(|(side, dim)| match dim {
             Dim::Size(input) => Ok(Dim::Size(self.side(side, *input)?.1)),
             _ => Ok(Dim::Unknown),
@@ -179,13 +179,16 @@ impl Operation for Pool {
         let sides = images.sides.iter().enumerate().map(|(side, &input)| self.side(side, input));
         let (axes, places): (Vec<Axis>, Vec<usize>) = sides.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let results = Images { sides: places, ..images.clone() };
-        let sliding = Sliding { window: window(&images, &axes), layout: self.layout, images, results };
+        let sliding = Sliding { axes, layout: self.layout, images, results };
         match self.kind {
-            PoolKind::Max if float_type(input.dtype()).is_ok() => Ok(vec![sliding.pool(cpu, Pooling::Max, input)?]),
-            PoolKind::Average { with_padding } => {
+            PoolKind::Max if sliding.is_flat() && float_type(input.dtype()).is_ok() => {
+                Ok(vec![sliding.pool(cpu, Pooling::Max, input)?])
+            }
+            PoolKind::Average { with_padding } if sliding.is_flat() => {
                 let pooling = if with_padding { Pooling::AverageWithPadding } else { Pooling::Average };
                 Ok(vec![sliding.pool(cpu, pooling, input)?])
             }
+            PoolKind::Average { with_padding } => Ok(vec![sliding.average(cpu, with_padding, input)?]),
             PoolKind::Max => Ok(sliding.greatest(cpu, input, false)?.into_iter().take(1).collect()),
             PoolKind::MaxWithPlaces { column_major } => sliding.greatest(cpu, input, column_major),
             PoolKind::Norm(power) => Ok(vec![sliding.norm(cpu, power, input)?]),
@@ -195,14 +198,16 @@ impl Operation for Pool {
 
 /// A window over images of known sizes.
 struct Sliding {
-    window: Window,
+    /// One for each side.
+    axes: Vec<Axis>,
     layout: Layout,
     images: Images<usize>,
     results: Images<usize>,
 }
 
-/// A place of the result: its element, and the elements under the window there, `first + pixel · step` for each pixel.
+/// A place of the result, its element there, and the elements under the window there, `first + pixel · step` for each pixel.
 struct Under<'a> {
+    place: usize,
     element: usize,
     first: usize,
     step: usize,
@@ -223,29 +228,29 @@ impl Sliding {
     }
 
     fn pool(&self, cpu: &Cpu, pooling: Pooling, input: &Tensor) -> Result<Tensor, OpError> {
+        let window = window(&self.images, &self.axes);
         let values = self.layout.to_channels_last(&self.images, floats(input)?);
         float_result(cpu, input.dtype(), &self.shape(), |out| {
-            self.layout.from_channels_last(&self.results, out, |out| {
-                Ok(cpu.processor().pool_images(pooling, &self.window, self.places(), &values, out)?)
+            self.layout.write_channels_last(&self.results, out, |out| {
+                Ok(cpu.processor().pool_images(pooling, &window, self.places(), &values, out)?)
             })
         })
     }
 
+    /// One or two sides, which numerics pools.
+    fn is_flat(&self) -> bool {
+        self.axes.len() <= 2
+    }
+
     /// Calls `visit` with each element of the result, in the order of places.
     fn each(&self, mut visit: impl FnMut(Under<'_>)) {
-        let ([height, width], channels) = (self.places(), self.images.channels);
-        let (source, target) = (self.images.pixels(), self.results.pixels());
-        let (down, across) = (&self.window.height, &self.window.width);
+        let channels = self.images.channels;
         if self.images.count == 0 || channels == 0 {
             return;
         }
-        let mut pixels = Vec::new();
-        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            pixels.clear();
-            for row in (0..down.kernel).filter_map(|tap| down.gathered(y, tap)) {
-                pixels.extend((0..across.kernel).filter_map(|tap| Some(row * across.input + across.gathered(x, tap)?)));
-            }
-            let place = y * width + x;
+        let (source, target) = (self.images.pixels(), self.results.pixels());
+        for place in 0..target {
+            let pixels = self.pixels_under(place);
             for (image, channel) in (0..self.images.count).flat_map(|i| (0..channels).map(move |c| (i, c))) {
                 let plane = image * channels + channel;
                 let (element, first, step) = match self.layout {
@@ -254,9 +259,54 @@ impl Sliding {
                         ((image * target + place) * channels + channel, image * source * channels + channel, channels)
                     }
                 };
-                visit(Under { element, first, step, pixels: &pixels });
+                visit(Under { place, element, first, step, pixels: &pixels });
             }
         }
+    }
+
+    /// The place along each side.
+    fn along(&self, mut place: usize) -> Vec<usize> {
+        let mut along = vec![0; self.axes.len()];
+        for (along, size) in along.iter_mut().zip(&self.results.sides).rev() {
+            (*along, place) = (place % size, place / size);
+        }
+        along
+    }
+
+    /// The pixels under the window at a place, in the order of its taps.
+    fn pixels_under(&self, place: usize) -> Vec<usize> {
+        let mut pixels = vec![0];
+        for (axis, along) in self.axes.iter().zip(self.along(place)) {
+            let indices: Vec<usize> = (0..axis.kernel).filter_map(|tap| axis.gathered(along, tap)).collect();
+            pixels = pixels
+                .into_iter()
+                .flat_map(|pixel| indices.iter().map(move |index| pixel * axis.input + index))
+                .collect();
+        }
+        pixels
+    }
+
+    /// The mean, in the order of the taps, of any number of sides.
+    fn average(&self, cpu: &Cpu, with_padding: bool, input: &Tensor) -> Result<Tensor, OpError> {
+        let values = floats(input)?;
+        float_result(cpu, input.dtype(), &self.shape(), |out| {
+            self.each(|under| {
+                let terms = under.pixels.iter().map(|pixel| element(values[under.first + pixel * under.step]));
+                let sum = terms.fold(0.0, |sum, term| sum + term);
+                let count = if with_padding { self.taps_on_padded(under.place) } else { under.pixels.len() };
+                out[under.element] = stored(sum / count as f32);
+            });
+            Ok(())
+        })
+    }
+
+    /// Taps at a place that lie on the image or its padding.
+    fn taps_on_padded(&self, place: usize) -> usize {
+        let on = |(axis, along): (&Axis, usize)| {
+            let padded = axis.before + axis.input + axis.behind;
+            (0..axis.kernel).filter(|tap| along * axis.stride + tap * axis.dilation < padded).count()
+        };
+        self.axes.iter().zip(self.along(place)).map(on).product()
     }
 
     /// The greatest elements, and their places.
@@ -310,7 +360,7 @@ impl Sliding {
     ) -> Result<Tensor, OpError> {
         let mut places = cpu.allocate(DType::I64, &self.shape())?;
         let to = places.slice_mut::<i64>();
-        let (width, height) = (self.window.width.input, self.window.height.input);
+        let (sides, columns) = (&self.images.sides, column_steps(&self.images.sides));
         self.each(|under| {
             let (mut best, mut place) = (least, None);
             for &pixel in under.pixels {
@@ -321,7 +371,7 @@ impl Sliding {
                 best = next;
             }
             out[under.element] = best;
-            let counted = |pixel: usize| if column_major { pixel % width * height + pixel / width } else { pixel };
+            let counted = |pixel| if column_major { by_columns(pixel, sides, &columns) } else { pixel };
             to[under.element] = place.map_or(-1, |pixel| (self.plane(&under) + counted(pixel)) as i64);
         });
         Ok(places.freeze())
@@ -349,6 +399,21 @@ impl Sliding {
             power.take_root(cpu, out)
         })
     }
+}
+
+/// Steps between neighbours along each side, the first side contiguous.
+fn column_steps(sides: &[usize]) -> Vec<usize> {
+    sides.iter().scan(1, |step, &size| Some(std::mem::replace(step, *step * size))).collect()
+}
+
+/// A pixel's place where the first side is contiguous.
+fn by_columns(mut pixel: usize, sides: &[usize], steps: &[usize]) -> usize {
+    let mut place = 0;
+    for (size, step) in sides.iter().zip(steps).rev() {
+        place += pixel % size * step;
+        pixel /= size;
+    }
+    place
 }
 
 #[cfg(test)]
@@ -440,10 +505,27 @@ mod tests {
         }
     }
 
+    /// A third side of one element changes nothing, and four sides are too many.
     #[test]
-    fn three_dimensions_are_unsupported() {
-        let fact = Fact::new(DType::F32, [1, 1, 2, 2, 2]);
-        let found = pool(PoolKind::Max, &[2, 2, 2], &[]).infer(&[Some(&fact)]);
+    fn a_third_side_is_pooled_alike() {
+        let values: Vec<f32> = (0..2 * 5 * 4).map(|i| ((i * 37) % 61) as f32 - 30.0).collect();
+        let flat = Tensor::new(&[1, 2, 5, 4], &values);
+        let deep = flat.reshaped(&[1, 2, 1, 5, 4]).unwrap();
+        for kind in [
+            PoolKind::Max,
+            PoolKind::MaxWithPlaces { column_major: true },
+            PoolKind::Average { with_padding: false },
+            PoolKind::Average { with_padding: true },
+            PoolKind::Norm(Power(2.0)),
+        ] {
+            let expected = results(&pool(kind.clone(), &[3, 2], &[[1, 0], [1, 1]]), &[&flat]).unwrap();
+            let found = results(&pool(kind, &[1, 3, 2], &[[0, 0], [1, 0], [1, 1]]), &[&deep]).unwrap();
+            for (found, expected) in found.iter().zip(expected) {
+                assert_eq!(found.reshaped(expected.shape()), Ok(expected));
+            }
+        }
+        let fact = Fact::new(DType::F32, [1, 1, 2, 2, 2, 2]);
+        let found = pool(PoolKind::Max, &[2, 2, 2, 2], &[]).infer(&[Some(&fact)]);
         assert!(matches!(found, Err(OpError::Unsupported(_))));
     }
 }

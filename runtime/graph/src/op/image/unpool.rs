@@ -31,7 +31,7 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Image, OpError> {
 impl MaxUnpool {
     /// What was pooled, as far as places speak of it.
     fn natural(&self, images: &Images<Dim>) -> Result<Images<Dim>, OpError> {
-        self.frame.check(images.sides.len())?;
+        self.frame.check(images.sides.len(), 3)?;
         let side = |(side, dim): (usize, &Dim)| {
             let Dim::Size(input) = dim else { return Ok(Dim::Unknown) };
             let axis = self.frame.axis(side, *input, self.frame.kernel[side])?;
