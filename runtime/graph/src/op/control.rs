@@ -181,16 +181,6 @@ fn either(one: Fact, other: Fact) -> Result<Fact, OpError> {
     Ok(Fact { dtype: one.dtype, shape, value: None })
 }
 
-/// What is known of a branch's result. Where that of one body is unknown, which may be one that never runs, the other's
-/// type is all that is known.
-fn branched(then_body: &Graph, else_body: &Graph, place: usize) -> Result<Fact, OpError> {
-    match (result(then_body, place), result(else_body, place)) {
-        (Ok(one), Ok(other)) => either(one, other),
-        (Ok(known), Err(_)) | (Err(_), Ok(known)) => Ok(Fact::of_type(known.dtype)),
-        (Err(unknown), Err(_)) => Err(unknown),
-    }
-}
-
 /// What is known of a value that goes from turn to turn: its type, and its shape if the body keeps it.
 fn carried(initial: &Fact, after: Fact) -> Result<Fact, OpError> {
     either(Fact { value: None, ..initial.clone() }, after)
@@ -219,7 +209,9 @@ impl Operation for Control {
                     return Err(OpError::new(format!("its condition is {}, not bool", condition.dtype)));
                 }
                 let places = 0..branch.then_body.outputs.len();
-                places.map(|place| branched(&branch.then_body, &branch.else_body, place)).collect()
+                places
+                    .map(|place| either(result(&branch.then_body, place)?, result(&branch.else_body, place)?))
+                    .collect()
             }
             Self::Loop(repeat) => {
                 let number = repeat.carried();

@@ -6,7 +6,8 @@ use crate::graph::{Node, ValueId};
 use crate::onnx::Source;
 use crate::onnx::declared::refine;
 use crate::onnx::proto::NodeProto;
-use crate::{ModelError, Op, OpError};
+use crate::op::Operation;
+use crate::{Fact, ModelError, Op, OpError};
 
 /// Versions of ONNX's own operators whose meaning is known.
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=28;
@@ -91,26 +92,18 @@ impl Importer<'_> {
         names.iter().map(operand).collect()
     }
 
-    /// Adds a node whose results' types and shapes follow from its operands', as far as those are known. In a body it may
-    /// be one that never runs, so that it may make no sense: branches ask for ranks and sizes, and fit only some.
+    /// Adds a node whose results' types and shapes follow from its operands', as far as those are known.
     fn push(&mut self, node: Node) -> Result<(), OpError> {
         let in_body = self.scopes.len() > 1;
         let scope = self.scope();
         let graph = &scope.body.graph;
         let known = node.inputs.iter().flatten().all(|&id| graph.value(id).fact.is_some());
         let facts: Vec<_> = node.inputs.iter().map(|id| id.and_then(|id| graph.value(id).fact.as_ref())).collect();
-        let inferred = known.then(|| node.op.operation().infer(&facts));
-        let inferred = match inferred {
-            Some(Err(OpError::Wrong(_))) if in_body => None,
-            inferred => inferred.transpose()?,
-        };
-        if let Some(inferred) = &inferred
-            && inferred.len() < node.outputs.len()
-        {
+        let inferred = if known { inferred(node.op.operation(), &facts, in_body)? } else { Vec::new() };
+        if known && inferred.len() < node.outputs.len() {
             let (made, asked) = (inferred.len(), node.outputs.len());
             return Err(OpError::new(format!("{asked} results are asked for, and it makes {made}")));
         }
-        let inferred = inferred.unwrap_or_default();
         for (index, id) in node.outputs.iter().enumerate() {
             let Some(id) = *id else { continue };
             let declared = scope.declared(&scope.body.graph.value(id).name);
@@ -126,4 +119,15 @@ impl Importer<'_> {
         scope.body.graph.nodes.push(node);
         Ok(())
     }
+}
+
+/// Types and shapes of results. A node of a body may be one that never runs: models ask for ranks and sizes and branch,
+/// and the other branch does not fit. So there it is enough that it makes sense for operands of such types.
+fn inferred(operation: &dyn Operation, facts: &[Option<&Fact>], in_body: bool) -> Result<Vec<Fact>, OpError> {
+    let inferred = operation.infer(facts);
+    if !in_body || !matches!(inferred, Err(OpError::Wrong(_))) {
+        return inferred;
+    }
+    let types: Vec<_> = facts.iter().map(|fact| fact.map(|fact| Fact::of_type(fact.dtype))).collect();
+    operation.infer(&types.iter().map(Option::as_ref).collect::<Vec<_>>())
 }
