@@ -110,7 +110,8 @@ impl Op {
     /// # Errors
     /// If no family does, or its attributes make no sense.
     pub(crate) fn import(source: &mut Source<'_>) -> Result<Self, ModelError> {
-        const FAMILIES: [fn(&mut Source<'_>) -> Result<Option<Op>, OpError>; 8] = [
+        type Import = fn(&mut Source<'_>) -> Result<Option<Op>, OpError>;
+        const FAMILIES: [Import; 8] = [
             elementwise::import,
             movement::import,
             product::import,

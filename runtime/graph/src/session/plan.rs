@@ -20,7 +20,7 @@ struct Step {
 
 enum Work {
     Kernel(Box<dyn Kernel>),
-    Bodies(Bodies),
+    Bodies(Box<Bodies>),
 }
 
 impl Plan {
@@ -32,7 +32,7 @@ impl Plan {
         let last_uses = last_uses(&graph);
         let steps = graph.nodes.iter().zip(last_uses).map(|(node, last_uses)| {
             let work = if let Op::Control(control) = &node.op {
-                Work::Bodies(Bodies::new(control, device)?)
+                Work::Bodies(Box::new(Bodies::new(control, device)?))
             } else {
                 let operands: Vec<_> =
                     node.inputs.iter().map(|id| id.and_then(|id| graph.constants.get(&id))).collect();
