@@ -64,6 +64,7 @@ fn cases(folder: &Path) -> Vec<Case> {
         case("hello", task("hello"), &["--param".into(), "name=Ada".into()], None),
         case("wordfreq", task("wordfreq"), &input("corpus", &text), None),
         case("wc", c_program(), &[&input("text", &text)[..], &["--".into(), "/in/text".into()]].concat(), None),
+        case("nn-check", task("nn-check"), &[], None),
         case("digits-train-1", task("digits"), &train, None),
         case("digits-train-2", task("digits"), &train, Some("digits-train-1")),
         case("digits-train-3", task("digits"), &train, Some("digits-train-2")),
@@ -157,6 +158,14 @@ fn surroundings_change_nothing() {
 fn code_that_was_not_optimised_does_the_same() {
     let quick = Home::new().with("POAI_HOST_OPTIMISE", "false");
     assert_pinned(&execute(&quick, |_| {}));
+}
+
+#[test]
+fn models_computed_in_software_come_to_the_same() {
+    let home = Home::new().with("POAI_NUMERICS_KERNELS", "scalar").with("POAI_NUMERICS_THREADS", "3");
+    let (exit, ran) = home.json(["run".as_ref(), task("nn-check").as_os_str()]);
+    assert_eq!(exit, 0, "{ran}");
+    assert_pinned(&Pins::from([("nn-check".to_owned(), pin_of(&ran))]));
 }
 
 #[test]

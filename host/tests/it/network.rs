@@ -50,6 +50,24 @@ fn a_run_goes_to_one_host_is_replayed_by_another_and_comes_back() {
     assert_eq!(std::fs::read_to_string(out).unwrap(), "Hello, Ada!\n");
 }
 
+/// The hosts fetch the program's models by their CIDs, and compute them by different kernels.
+#[test]
+fn models_are_fetched_and_computed_by_others_to_the_same_claim() {
+    let (author, first) = (alone(), Home::new());
+    let second = Home::new().with("POAI_NUMERICS_KERNELS", "scalar");
+    let (exit, published) = author.json(["publish".as_ref(), task("nn-check").as_os_str()]);
+    assert_eq!(exit, 0, "{published}");
+    let (one, two) = (first.daemon(["--accept", "any"]), second.daemon(["--accept", "any"]));
+    let peers = ["--peer", &one.address(), "--peer", &two.address()];
+    let mut arguments = vec!["run", "nn-check", "--on", "network", "--verify", "1"];
+    arguments.extend(peers);
+    let (exit, ran) = author.json(&arguments);
+    assert_eq!(exit, 0, "{ran}");
+    let verdict = &ran["verdicts"][0];
+    assert_eq!((verdict["verdict"].as_str(), &verdict["found"]), (Some("same"), &ran["claim"]), "{ran}");
+    assert_ne!(verdict["host"], ran["host"]);
+}
+
 #[test]
 fn another_host_is_tried_when_one_declines() {
     let (author, closed, open) = (alone(), Home::new(), Home::new());
