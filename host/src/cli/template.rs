@@ -22,7 +22,7 @@ macro_rules! sdk {
 }
 
 /// The SDK without its tests.
-const SDK: [(&str, &str); 12] = sdk![
+const SDK: [(&str, &str); 13] = sdk![
     "sdk/Cargo.toml",
     "sdk/macros/Cargo.toml",
     "sdk/macros/src/lib.rs",
@@ -31,6 +31,7 @@ const SDK: [(&str, &str); 12] = sdk![
     "sdk/src/input.rs",
     "sdk/src/job.rs",
     "sdk/src/lib.rs",
+    "sdk/src/nn.rs",
     "sdk/src/output.rs",
     "sdk/src/random.rs",
     "sdk/src/telemetry.rs",
