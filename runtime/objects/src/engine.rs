@@ -19,7 +19,7 @@ pub struct EngineName {
 
 impl EngineName {
     /// The engine that this program is. Raised whenever a pinned vector changes.
-    pub const CURRENT: Self = Self { major: 0, minor: 1 };
+    pub const CURRENT: Self = Self { major: 0, minor: 2 };
 }
 
 const PREFIX: &str = "poai-engine/";
