@@ -4,7 +4,7 @@
 
 mod expectations; // what was asked for, and what came
 
-#[expect(unsafe_code, reason = "generated from the interfaces")]
+#[cfg_attr(target_family = "wasm", expect(unsafe_code, reason = "generated from the interfaces"))]
 mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/deps/wasi-nn",
@@ -26,8 +26,10 @@ const SPREAD: &[u8] = include_bytes!("../models/spread.onnx");
 const TYPES: &[u8] = include_bytes!("../models/types.onnx");
 const FOREIGN: &[u8] = include_bytes!("../models/foreign.onnx");
 
+type Check = fn() -> Result<(), Unexpected>;
+
 fn main() -> ExitCode {
-    let checks: [(&str, fn() -> Result<(), Unexpected>); 8] = [
+    let checks: [(&str, Check); 8] = [
         ("tensors keep what they are given", tensors),
         ("a model is loaded by name", by_name),
         ("a model is loaded from bytes", from_bytes),
