@@ -100,6 +100,8 @@ impl Control {
 
 /// Reads a node, if its operator belongs here.
 pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
+    // Taking a body puts what it captures behind the operands that are there, or that a loop's body would take.
+    let given = source.input_count();
     let control = match source.qualified_operator().as_str() {
         "If" => Control::If(Box::new(branch(source)?)),
         "Loop" => Control::Loop(Box::new(Loop { body: repeated_body(source)? })),
@@ -107,6 +109,11 @@ pub(super) fn import(source: &mut Source<'_>) -> Result<Option<Op>, OpError> {
         "Scan" => Control::Scan(Box::new(scan(source)?)),
         _ => return Ok(None),
     };
+    let own = control.own_operands();
+    let branches = matches!(control, Control::If(_));
+    if given > own || branches && given < own {
+        return Err(OpError::new(format!("it has {given} operands, and takes {own}")));
+    }
     Ok(Some(control.into()))
 }
 
@@ -242,5 +249,35 @@ impl Operation for Control {
 
     fn run(&self, _cpu: &Cpu, _inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         Err(OpError::new("its bodies are run by a session, not by a device"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::{Attribute, Body};
+
+    /// A loop's node with so many operands, whose body takes one value of its own and captures one.
+    fn read(operands: usize) -> Result<Vec<Option<crate::ValueId>>, OpError> {
+        let mut around = Graph::default();
+        let ids: Vec<_> = (0..=operands).map(|place| around.add_value(format!("{place}"), None)).collect();
+        let mut body = Graph::default();
+        body.inputs = (0..3).map(|place| body.add_value(format!("{place}"), None)).collect();
+        body.outputs = body.inputs[1..].to_vec();
+        body.captured = vec![body.add_value("captured", None)];
+        let body = Attribute::Graph(Box::new(Body { graph: body, captures: vec![ids[operands]] }));
+        let mut source = Source::alone(&mut around, ("", "Loop", 16), &[("body", body)]);
+        source.inputs = ids[..operands].iter().copied().map(Some).collect();
+        import(&mut source)?;
+        Ok(source.inputs.clone())
+    }
+
+    #[test]
+    fn captured_values_stand_behind_all_operands_of_the_operator() {
+        let whole = read(3).unwrap();
+        assert!(whole.len() == 4 && whole.iter().all(Option::is_some));
+        let short = read(1).unwrap();
+        assert_eq!(short.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, true]);
+        assert!(read(4).is_err());
     }
 }
