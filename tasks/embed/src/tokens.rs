@@ -1,10 +1,11 @@
 //! From text to the numbers of its tokens, as BERT has them: WordPiece without case and accents.
 
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Tokenizer, TruncationParams};
+use tokenizers::{AddedToken, TokenizerImpl, TruncationParams};
 
 /// The model's vocabulary, a token in each line.
 const VOCABULARY: &[u8] = include_bytes!("../data/vocab.txt");
@@ -20,14 +21,17 @@ const MAX_TOKENS: usize = 256;
 #[error("the tokenizer: {0}")]
 pub(crate) struct TokenError(#[from] tokenizers::Error);
 
+/// The tokenizer of exactly these parts: what other models' need never becomes code of the component.
+type BertTokenizer = TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, WordPieceDecoder>;
+
 /// Finds tokens.
-pub(crate) struct Tokens(Tokenizer);
+pub(crate) struct Tokens(BertTokenizer);
 
 impl Tokens {
     /// # Errors
     /// If the vocabulary is not one.
     pub(crate) fn new() -> Result<Self, TokenError> {
-        let mut tokenizer = Tokenizer::new(WordPiece::builder().vocab(WordPiece::read_bytes(VOCABULARY)?).build()?);
+        let mut tokenizer = BertTokenizer::new(WordPiece::builder().vocab(WordPiece::read_bytes(VOCABULARY)?).build()?);
         let [before, behind] = AROUND.map(|(text, number)| (text.to_owned(), number));
         tokenizer
             .with_normalizer(Some(BertNormalizer::default()))
