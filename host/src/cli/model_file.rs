@@ -28,7 +28,7 @@ pub(super) fn bring(folder: &Path, name: &InputName, source: &ModelSource) -> Re
         std::fs::remove_dir_all(&whole).map_err(|error| Failure::file("remove", &whole, &error))?;
     }
     std::fs::create_dir_all(&whole).map_err(|error| Failure::file("create", &whole, &error))?;
-    let mut put = |name: &str, file: PathBuf| {
+    let put = |name: &str, file: PathBuf| {
         let place = whole.join(name);
         std::fs::copy(file, &place).map(drop).map_err(|error| Failure::file("write", &place, &error))
     };
