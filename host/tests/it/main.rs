@@ -13,6 +13,7 @@ mod kubo; // an IPFS node of the operator's
 #[path = "../../../registry/store/tests/it/kubo_server.rs"]
 mod kubo_server; // what stands for it
 mod model; // models by themselves
+mod model_tasks; // tasks with models, beside the models' own libraries
 mod network; // runs between daemons
 mod one_build; // both README commands share one build
 mod processes; // what the system says of those that run
