@@ -1,4 +1,5 @@
 //! Models from outside.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../examples/conformance/case.rs"]
 mod case; // a case of ONNX's, its model and its tensors
