@@ -69,6 +69,11 @@ fn cases(folder: &Path) -> Vec<Case> {
         case("digits-train-2", task("digits"), &train, Some("digits-train-1")),
         case("digits-train-3", task("digits"), &train, Some("digits-train-2")),
         case("digits-classify", task("digits"), &classify, Some("digits-train-3")),
+        // What pip brings the models of.
+        case("filetype", task("filetype"), &input("file", &task("ocr/data/page.png")), None),
+        case("vad", task("vad"), &input("audio", &task("vad/data/speech.wav")), None),
+        case("ocr", task("ocr"), &input("image", &task("ocr/data/page.png")), None),
+        case("embed", task("embed"), &input("sentences", &task("embed/data/sentences.txt")), None),
     ]
 }
 
