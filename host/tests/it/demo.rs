@@ -64,7 +64,7 @@ fn a_killed_demo_takes_all_its_processes_with_it() {
     // Every peer is there, and one has a worker: a run is under way, or just over.
     let started = || {
         let processes = descendants(demo.id());
-        peers_of(&places) >= 5 && processes.iter().any(|process| process.words.ends_with("worker"))
+        peers_of(&places) >= 5 && processes.iter().any(|process| process.words.contains(" worker "))
     };
     wait_until(started);
     let processes = descendants(demo.id());
