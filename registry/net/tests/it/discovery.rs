@@ -68,6 +68,12 @@ async fn peers_of_one_local_network_find_each_other() {
     happens(&mut events, |event| matches!(event, NetEvent::Discovered { peer, .. } if *peer == second.net.peer()))
         .await;
     // The discovery leads to a connection; over it goes what only one of them has.
+    soon(async {
+        while !first.net.peers().await.unwrap().iter().any(|info| info.peer == second.net.peer()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     let root = add_file(&second.store, 3, 1_000);
     let summary = soon(first.net.fetch(root, Sources::Anyone, |_| {})).await.unwrap();
     assert_eq!((summary.fetched_blocks, summary.by_peer[0].0), (4, second.net.peer()));
