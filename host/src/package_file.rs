@@ -45,11 +45,13 @@ pub(crate) struct DraftContributor {
     pub(crate) weight_bp: u16,
 }
 
-/// A model as a file, or as a folder if there are files beside it.
+/// A model's files: a folder of them is what a program has, if there is any beside the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DraftModel {
     /// Absolute.
     pub(crate) file: PathBuf,
+    /// By name; absolute.
+    pub(crate) beside: BTreeMap<String, PathBuf>,
     pub(crate) format: String,
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::invocation::Invocation;
 use super::{guest, model_file};
 use crate::errors::{Exit, Failure};
-use crate::package_file::MODEL_FILE;
 
 /// What to do with a component that has no folder.
 pub(super) const FILE_HINT: &str = "write a package.toml beside it, with `component = \"FILE.wasm\"` under [program]";
@@ -32,8 +31,7 @@ pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, 
     let (mut value, mut words) = described("component", &draft.component)?;
     let mut models = serde_json::Map::new();
     for (name, model) in &draft.models {
-        let file = if model.file.is_dir() { model.file.join(MODEL_FILE) } else { model.file.clone() };
-        let (value, line) = described("file", &file)?;
+        let (value, line) = described("file", &model.file)?;
         models.insert(name.to_string(), value);
         let _ = write!(words, "\nmodel {name}: {line}");
     }

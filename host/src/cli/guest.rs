@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::model_file;
 use crate::errors::{Failure, Kind, plain};
-use crate::package_file::{ComponentSource, Draft, DraftModel, PackageFile};
+use crate::package_file::{ComponentSource, Draft, PackageFile};
 
 /// What guests are built for.
 const TARGET: &str = "wasm32-wasip2";
@@ -27,8 +27,7 @@ pub(crate) fn build(folder: &Path) -> Result<Draft, Failure> {
     };
     let mut models = BTreeMap::new();
     for (name, source) in &file.models {
-        let file = model_file::bring(folder, name, source)?;
-        models.insert(name.clone(), DraftModel { file, format: source.format.clone() });
+        models.insert(name.clone(), model_file::bring(folder, name, source)?);
     }
     Ok(file.into_draft(component, models))
 }

@@ -9,34 +9,19 @@ use poai_objects::InputName;
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Failure, Kind, plain};
-use crate::package_file::{MODEL_FILE, ModelFile, ModelOrigin, ModelSource};
+use crate::package_file::{DraftModel, ModelFile, ModelOrigin, ModelSource};
 
 /// Where models from elsewhere are kept, in the task's folder, by their hashes.
 const KEPT: &str = "target/models";
 /// Bytes hashed at once.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A model's file, or a folder of it and the files beside it.
-pub(super) fn bring(folder: &Path, name: &InputName, source: &ModelSource) -> Result<PathBuf, Failure> {
+/// A model's files, each what package.toml says. No other build of the task ever changes them.
+pub(super) fn bring(folder: &Path, name: &InputName, source: &ModelSource) -> Result<DraftModel, Failure> {
     let file = bring_file(folder, name, &source.file)?;
-    if source.beside.is_empty() {
-        return Ok(file);
-    }
-    let whole = std::path::absolute(folder).map_err(|error| Failure::file("find", folder, &error))?.join(KEPT);
-    let whole = whole.join(format!("{name}.model"));
-    if whole.exists() {
-        std::fs::remove_dir_all(&whole).map_err(|error| Failure::file("remove", &whole, &error))?;
-    }
-    std::fs::create_dir_all(&whole).map_err(|error| Failure::file("create", &whole, &error))?;
-    let put = |name: &str, file: PathBuf| {
-        let place = whole.join(name);
-        std::fs::copy(file, &place).map(drop).map_err(|error| Failure::file("write", &place, &error))
-    };
-    put(MODEL_FILE, file)?;
-    for (beside, source) in &source.beside {
-        put(beside, bring_file(folder, name, source)?)?;
-    }
-    Ok(whole)
+    let beside = source.beside.iter();
+    let beside = beside.map(|(place, source)| Ok((place.clone(), bring_file(folder, name, source)?)));
+    Ok(DraftModel { file, beside: beside.collect::<Result<_, Failure>>()?, format: source.format.clone() })
 }
 
 /// A file, with the hash that it must have.
@@ -146,21 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_a_model_make_a_folder() {
+    fn files_beside_a_model_are_brought_by_name() {
         let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
         let file = |name: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, name).unwrap();
-            ModelFile { origin: ModelOrigin::File(path), sha256: None }
+            std::fs::write(place(name), name).unwrap();
+            ModelFile { origin: ModelOrigin::File(place(name)), sha256: None }
         };
         let beside = [("weights.bin".to_owned(), file("w"))].into();
         let source = ModelSource { file: file("graph"), beside, format: "onnx".into() };
-        for _ in 0..2 {
-            let whole = bring(folder.path(), &"net".parse().unwrap(), &source).unwrap();
-            assert_eq!(std::fs::read(whole.join(MODEL_FILE)).unwrap(), b"graph");
-            assert_eq!(std::fs::read(whole.join("weights.bin")).unwrap(), b"w");
-            assert_eq!(std::fs::read_dir(whole).unwrap().count(), 2);
-        }
+        let brought = bring(folder.path(), &"net".parse().unwrap(), &source).unwrap();
+        let expected = [("weights.bin".to_owned(), place("w"))].into();
+        assert_eq!(brought, DraftModel { file: place("graph"), beside: expected, format: "onnx".into() });
     }
 
     #[test]

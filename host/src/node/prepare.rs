@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cid::Cid;
 use poai_objects::{EngineName, Fuel, InputName, Link, Model, Object, Params, Program, Run, RunId, World};
+use poai_store::unixfs::FolderWriter;
 use poai_store::{InUse, RAW, Verified};
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +13,7 @@ use super::resolve::{Interface, Resolved};
 use crate::control::{RunRequest, Source, Target};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
-use crate::package_file::{Draft, DraftModel};
+use crate::package_file::{Draft, DraftModel, MODEL_FILE};
 use crate::program_file;
 use crate::shelf::Shelf;
 
@@ -103,12 +104,30 @@ impl Node {
             adapter,
         };
         for (name, model) in models {
-            let graph = self.take_in(&model.file, in_use, events).await?;
+            let graph = self.take_in_model(model, in_use, events).await?;
             program.models.insert(name.clone(), Model { graph, format: model.format.clone() });
         }
         let id = self.store.put_object(&program)?;
         in_use.hold_dag(id.cid());
         Ok((id, program))
+    }
+
+    /// A model's file, or a folder of it and the files beside it.
+    async fn take_in_model(
+        self: &Arc<Self>,
+        model: &DraftModel,
+        in_use: &InUse,
+        events: &Events,
+    ) -> Result<Link, Failure> {
+        if model.beside.is_empty() {
+            return self.take_in(&model.file, in_use, events).await;
+        }
+        let mut folder = FolderWriter::new();
+        folder.add(MODEL_FILE, self.take_in_content(&model.file, in_use, events).await?)?;
+        for (name, file) in &model.beside {
+            folder.add(name, self.take_in_content(file, in_use, events).await?)?;
+        }
+        Ok(Link::try_from(folder.finish(&self.store, in_use)?.cid)?)
     }
 
     /// The preview 1 adapter's code is metered with the module's, so it is content of the program.
