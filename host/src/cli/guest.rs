@@ -16,7 +16,7 @@ const TARGET: &str = "wasm32-wasip2";
 /// Variables that would change the bytes.
 const REMOVED: [&str; 3] = ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
 /// Groups of variables that would change the bytes.
-const REMOVED_GROUPS: [&str; 2] = ["CARGO_PROFILE_", "CARGO_BUILD_"];
+const REMOVED_GROUPS: [&str; 4] = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_RESOLVER_", "CARGO_UNSTABLE_"];
 
 /// Reads a task's folder, builds its component if it is a crate, and brings its models.
 pub(crate) fn build(folder: &Path) -> Result<Draft, Failure> {
