@@ -4,38 +4,51 @@ use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use poai_graph::onnx::Beside;
-use poai_graph::{ModelError, ModelLimits};
+use poai_graph::{Graph, Inspection, ModelError, ModelLimits, gguf, onnx};
 
 use crate::errors::{Failure, Kind};
 
-/// Bytes of a file of weights beside a model.
-const BESIDE_BYTES: u64 = 64 << 30;
-/// What a GGUF file begins with.
-const GGUF: &[u8] = b"GGUF";
+/// Bytes of a model in one file, or of a file of weights beside it.
+const FILE_BYTES: u64 = 64 << 30;
 
 /// A model, and the folder that it may read.
 #[derive(Debug)]
 pub(crate) struct ModelFile {
     path: PathBuf,
-    pub(crate) bytes: Bytes,
+    bytes: Bytes,
+    limits: ModelLimits,
 }
 
 impl ModelFile {
     /// Reads a model's file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = whole(path, ModelLimits::default().file_bytes as u64)?;
-        if bytes.starts_with(GGUF) {
-            let message = format!("{}: unsupported: models in the GGUF format", path.display());
-            return Err(Failure::new(Kind::BadInput, message).hint("export the model to ONNX"));
-        }
-        Ok(Self { path: path.to_owned(), bytes })
+        Ok(Self { path: path.to_owned(), bytes: whole(path, FILE_BYTES)?, limits: ModelLimits::default() })
+    }
+
+    /// The model as it can be computed.
+    pub(crate) fn graph(&self) -> Result<Graph, Failure> {
+        let bytes = self.bytes.clone();
+        let read = if self.is_gguf() { gguf::read(bytes, &self.limits) } else { onnx::read(bytes, self, &self.limits) };
+        read.map_err(|error| self.refused(&error))
+    }
+
+    /// What the model is.
+    pub(crate) fn inspection(&self) -> Result<Inspection, Failure> {
+        let bytes = self.bytes.clone();
+        let found =
+            if self.is_gguf() { gguf::inspect(bytes, &self.limits) } else { onnx::inspect(bytes, self, &self.limits) };
+        found.map_err(|error| self.refused(&error))
+    }
+
+    fn is_gguf(&self) -> bool {
+        self.bytes.starts_with(gguf::MAGIC)
     }
 
     /// Why it is no model that can be computed.
     pub(crate) fn refused(&self, error: &ModelError) -> Failure {
         let failure = Failure::new(Kind::BadInput, format!("{}: {error}", self.path.display()));
         match error {
-            ModelError::Malformed(_) => failure.hint("give a whole file in the ONNX format"),
+            ModelError::Malformed(_) => failure.hint("give a whole file in the ONNX or GGUF format"),
             ModelError::Unsupported { .. } => {
                 failure.hint(format!("`poai model inspect {}` lists all that is unsupported", self.path.display()))
             }
@@ -58,7 +71,7 @@ impl ModelFile {
 
 impl Beside for ModelFile {
     fn file(&self, location: &str) -> Option<Bytes> {
-        whole(&self.inside(location)?, BESIDE_BYTES).ok()
+        whole(&self.inside(location)?, FILE_BYTES).ok()
     }
 }
 
@@ -127,7 +140,5 @@ mod tests {
         assert_eq!(whole(&path, 4).unwrap(), "four");
         assert!(whole(&path, 3).unwrap_err().message.contains("more than the limit of 3"));
         assert!(whole(home.path(), 4).unwrap_err().message.contains("no ordinary file"));
-        fs::write(&path, "GGUF\x03").unwrap();
-        assert!(ModelFile::read(&path).unwrap_err().message.contains("unsupported"));
     }
 }

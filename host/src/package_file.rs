@@ -304,6 +304,9 @@ struct WrittenFile {
 impl WrittenModel {
     fn source(self, folder: &Path) -> Result<ModelSource, String> {
         let Self { file, pip, path, sha256, format, beside } = self;
+        if format == "gguf" && !beside.is_empty() {
+            return Err("a GGUF model is one file, and has none beside it".into());
+        }
         let file = WrittenFile { file, pip, path, sha256 }.source(folder)?;
         let beside = beside.into_iter().map(|(name, written)| {
             let is_name = matches!(Path::new(&name).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
@@ -463,6 +466,8 @@ weight_bp = 10000
             file.models["net"].beside,
             BTreeMap::from([("weights.bin".into(), ModelFile { origin, sha256: None })])
         );
+        let error = PackageFile::parse(&text.replacen("\"onnx\"", "\"gguf\"", 1), Path::new("/task")).unwrap_err();
+        assert!(error.starts_with("model net: a GGUF model is one file"), "{error}");
         for name in ["model.onnx", "../weights", "a/b", ""] {
             let error = PackageFile::parse(&text.replacen("weights.bin", name, 1), Path::new("/task")).unwrap_err();
             assert!(error.contains("cannot be the name of a file beside it"), "{error}");

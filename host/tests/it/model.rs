@@ -1,6 +1,7 @@
-//! `poai model`: a real ONNX file is looked at and computed, and what is wrong with files and flags is said.
+//! `poai model`: real ONNX and GGUF files are looked at and computed, and what is wrong with files and flags is said.
 //!
-//! tests/models/make.py has written the models; what it printed then are the outputs that NumPy gives.
+//! tests/models/make.py has written the ONNX models, and a script of tasks/nn-check the GGUF one; what they printed then
+//! are the outputs that NumPy gives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,14 @@ use crate::command::Home;
 const SCORES: &[u8] = include_bytes!("../models/scores.onnx");
 const BESIDE: &[u8] = include_bytes!("../models/beside.onnx");
 const WEIGHTS: &[u8] = include_bytes!("../models/weights.bin");
+const TINY: &[u8] = include_bytes!("../../../tasks/nn-check/models/tiny.gguf");
 
 const SCORES_SHA256: &str = "b5363784480498bad721bcac2b26da623cedebfcc72b8d52d0261c8221497bf9";
 const BEST_SHA256: &str = "1f6e031dd33eed75757df11b845fddc49b3e2f1604f9d7b19c9ae32be8d838c2";
+
+const LOGITS_SHA256: &str = "6322ef10564443230150c0721e51084ca7b284090feb6f4a4c1b483077273d31";
+const FIRST_KEY_SHA256: &str = "0514b06540a1c4d1c2bec43763664cb040dfaf7193eca3d76723d2728a1e4ed1";
+const VALUES_SHA256: &str = "4dd00bdf60cf46ae4ae7c4fec999ef6bf2fdc9f62e38c67ed6b0288ed218caef";
 
 /// A file as NumPy saves it, but for the spaces that it puts at the header's end.
 fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
@@ -124,6 +130,65 @@ fn a_model_gives_the_bits_of_numpy_by_all_code_and_threads() {
     assert_eq!(best[128..], [1_i64, 1, 1, 0].map(i64::to_le_bytes).concat());
 }
 
+#[test]
+fn a_language_model_is_shown_as_it_is() {
+    let home = Home::new();
+    let model = home.file("tiny.gguf", TINY);
+    let (exit, value) = home.json(["model", "inspect", model.to_str().unwrap()]);
+    let cache = json!({ "dtype": "f32", "shape": [1, 1, "past", 4] });
+    let expected = json!({
+        "tokens": { "dtype": "i64", "shape": [1, "tokens"] },
+        "position": { "dtype": "i64", "shape": [1] },
+        "past_key.0": cache,
+        "past_value.0": cache,
+    });
+    assert_eq!((exit, &value["inputs"]), (0, &expected));
+    assert_eq!(value["outputs"]["logits"]["dtype"], "f32");
+    // Of tensors the file has seven matrices, three norms and the tokens' embeddings, which are the output's weights, too; the
+    // angles of its 8 places are a table of cosines and one of sines.
+    assert_eq!(value["constants"], json!({ "count": 14, "bytes": (7 * 16 + 3 * 4 + 2 * 20 + 2 * 16) * 4 }));
+    assert_eq!(value["unsupported"], json!([]));
+    let foreign = home.file("foreign.gguf", &replaced(TINY, "llama\x11", "gemma\x11"));
+    let (exit, value) = home.json(["model", "inspect", foreign.to_str().unwrap()]);
+    assert_eq!((exit, &value["unsupported"][0]["operator"]), (0, &json!("GGUF")), "{value}");
+}
+
+/// A text in one computation, and in two, the second of which goes on from what the first has left.
+#[test]
+fn a_language_model_gives_the_bits_of_numpy() {
+    let bench = Bench::new();
+    let model = bench.home.file("tiny.gguf", TINY);
+    let input = |name: &str, shape: &str, values: &[i64]| {
+        let elements: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let place = values.first().copied().unwrap_or_default();
+        let file = bench.home.file(&format!("{name}-{place}.npy"), &npy("<i8", shape, &elements));
+        format!("{name}={}", file.display())
+    };
+    let nothing = bench.home.file("nothing.npy", &npy("<f4", "(1, 1, 0, 4)", &[]));
+    let past = |keys: &Path, values: &Path| {
+        [("past_key.0", keys), ("past_value.0", values)].map(|(name, file)| format!("{name}={}", file.display()))
+    };
+    let step = |tokens: &str, position: i64, past: &[String]| {
+        let position = input("position", "(1,)", &[position]);
+        let inputs = [&[tokens.to_owned(), position], past].concat();
+        let flags: Vec<_> = inputs.iter().flat_map(|input| ["--input", input]).collect();
+        let (exit, value) = bench.run(&model, &flags);
+        assert_eq!(exit, 0, "{value}");
+        value["outputs"].clone()
+    };
+    let at_once = step(&input("tokens", "(1, 3)", &[3, 1, 4]), 0, &past(&nothing, &nothing));
+    assert_eq!((&at_once["logits"]["sha256"], &at_once["logits"]["shape"]), (&json!(LOGITS_SHA256), &json!([1, 3, 5])));
+    assert_eq!(at_once["present_value.0"]["sha256"], json!(VALUES_SHA256));
+
+    let first = step(&input("tokens", "(1, 1)", &[3]), 0, &past(&nothing, &nothing));
+    assert_eq!(first["present_key.0"]["sha256"], json!(FIRST_KEY_SHA256));
+    let [keys, values] = ["present_key.0", "present_value.0"].map(|name| bench.out.join(format!("{name}.npy")));
+    let rest = step(&input("tokens", "(1, 2)", &[1, 4]), 1, &past(&keys, &values));
+    for name in ["present_key.0", "present_value.0"] {
+        assert_eq!(rest[name], at_once[name]);
+    }
+}
+
 /// What we write, we read; that it does not fit here is another matter.
 #[test]
 fn an_output_may_be_an_input() {
@@ -178,7 +243,8 @@ fn files_that_are_no_models_are_refused() {
     for (model, expected) in [
         (file("text.onnx", b"this is no model"), (1, "bad-input", "text.onnx")),
         (file("empty.onnx", b""), (1, "bad-input", "malformed")),
-        (file("model.gguf", b"GGUF\x03\0\0\0"), (1, "bad-input", "unsupported")),
+        (file("model.gguf", b"GGUF\x03\0\0\0"), (1, "bad-input", "malformed")),
+        (file("foreign.gguf", &replaced(TINY, "ffn_up", "ffn_Up")), (1, "bad-input", "ffn_up")),
         (file("foreign.onnx", &replaced(SCORES, "Gemm", "Gexm")), (1, "bad-input", "unsupported")),
         (bench.home.scratch().join("missing.onnx"), (1, "not-found", "missing.onnx")),
         (bench.home.scratch().to_owned(), (1, "bad-input", "no ordinary file")),

@@ -10,7 +10,7 @@ mod llama; // the graph of Llama's family
 
 use bytes::Bytes;
 
-use crate::{Graph, ModelError, ModelLimits};
+use crate::{Graph, Inspection, ModelError, ModelLimits, Unsupported};
 
 pub use file::{File, Metadata, Weight};
 
@@ -28,9 +28,25 @@ pub const MAGIC: &[u8; 4] = b"GGUF";
 /// See [`ModelError`].
 pub fn read(bytes: Bytes, limits: &ModelLimits) -> Result<Graph, ModelError> {
     let file = File::parse(bytes, limits)?;
-    match file.text("general.architecture")? {
+    let architecture = file.text("general.architecture")?;
+    limits.name(architecture)?;
+    match architecture {
         "llama" => llama::graph(file),
         other => Err(unsupported("general.architecture", format!("the architecture {other}"))),
+    }
+}
+
+/// What a model is: an architecture that is not supported is part of the answer, not an error.
+///
+/// # Errors
+/// See [`ModelError`].
+pub fn inspect(bytes: Bytes, limits: &ModelLimits) -> Result<Inspection, ModelError> {
+    match read(bytes, limits) {
+        Ok(graph) => Ok(Inspection::of(&graph)),
+        Err(ModelError::Unsupported { node, op, reason }) => {
+            Ok(Inspection { unsupported: vec![Unsupported { node, op, reason }], ..Inspection::default() })
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -42,8 +42,12 @@ pub struct Unsupported {
 }
 
 impl Inspection {
-    /// What a graph is, but for the operators as a file calls them.
+    /// What a graph is, its operators by their own names.
     pub(crate) fn of(graph: &Graph) -> Self {
+        let mut operators = BTreeMap::new();
+        for node in &graph.nodes {
+            *operators.entry(node.op.operation().name().to_owned()).or_default() += 1;
+        }
         let declared = |id: &_| {
             let value = graph.value(*id);
             Declared { name: value.name.clone(), fact: value.fact.clone() }
@@ -51,9 +55,10 @@ impl Inspection {
         Self {
             inputs: graph.inputs.iter().map(declared).collect(),
             outputs: graph.outputs.iter().map(declared).collect(),
+            operators,
             constants: graph.constants.len(),
             constant_bytes: graph.constants.values().map(|tensor| tensor.bytes().len() as u64).sum(),
-            ..Self::default()
+            unsupported: Vec::new(),
         }
     }
 }

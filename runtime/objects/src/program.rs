@@ -39,7 +39,7 @@ pub enum World {
 pub struct Model {
     /// The model's file.
     pub graph: Link,
-    /// Its format, by wasi-nn's name: `onnx`, `ggml`.
+    /// Its format: `onnx`, `gguf`. One that hosts do not read is found out when the program loads the model.
     pub format: String,
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
 use cid::Cid;
-use poai_graph::{Cpu, Device, Graph, ModelError, ModelLimits, Session, onnx};
+use poai_graph::{Cpu, Device, Graph, ModelError, ModelLimits, Session, gguf, onnx};
 use poai_numerics::{Kernels, NumericsError};
 use poai_objects::{Link, Model as Named};
 
@@ -44,7 +44,7 @@ pub(crate) struct Model {
     pub(crate) session: Session,
     /// What the trace calls it: a program's model by the link in the program, another by the CID of its bytes.
     pub(crate) id: Cid,
-    /// Bytes of its file, and of those beside it.
+    /// Bytes of its file and of those beside it; of its constants, if these are more.
     pub(crate) bytes: u64,
     /// Operators of its file.
     pub(crate) nodes: u64,
@@ -92,13 +92,23 @@ impl onnx::Beside for Beside {
     }
 }
 
-/// Reads a model's file, of a format by wasi-nn's name; none if models of such a format are not read.
+/// Reads a model's file, of a format by its name; none if models of such a format are not read.
 pub(crate) fn read(format: &str, bytes: Bytes, beside: &Beside) -> Option<Result<Graph, ModelError>> {
+    let limits = ModelLimits::default();
     match format {
-        ONNX => Some(onnx::read(bytes, beside, &ModelLimits::default())),
+        ONNX => Some(onnx::read(bytes, beside, &limits)),
+        GGUF if beside.0.is_empty() => Some(gguf::read(bytes, &limits)),
+        GGUF => Some(Err(ModelError::Malformed("a GGUF model is one file, and has none beside it".into()))),
         _ => None,
     }
 }
 
+/// Bytes of a model's constants: what a file of few bytes may ask for.
+pub(crate) fn constant_bytes(graph: &Graph) -> u64 {
+    graph.constants.values().fold(0, |bytes, tensor| bytes.saturating_add(tensor.bytes().len() as u64))
+}
+
 /// The format of ONNX files.
 pub(crate) const ONNX: &str = "onnx";
+/// The format of llama.cpp's files, which wasi-nn calls ggml.
+pub(crate) const GGUF: &str = "gguf";

@@ -24,15 +24,17 @@ const DENSE: &[u8] = include_bytes!("../models/dense.onnx");
 const PICK: &[u8] = include_bytes!("../models/pick.onnx");
 const SPREAD: &[u8] = include_bytes!("../models/spread.onnx");
 const TYPES: &[u8] = include_bytes!("../models/types.onnx");
+const TINY: &[u8] = include_bytes!("../models/tiny.gguf");
 const FOREIGN: &[u8] = include_bytes!("../models/foreign.onnx");
 
 type Check = fn() -> Result<(), Unexpected>;
 
 fn main() -> ExitCode {
-    let checks: [(&str, Check); 8] = [
+    let checks: [(&str, Check); 9] = [
         ("tensors keep what they are given", tensors),
         ("a model is loaded by name", by_name),
         ("a model is loaded from bytes", from_bytes),
+        ("a language model is loaded by name and from bytes", language),
         ("results are inputs of the next computation", again),
         ("every type goes through a model unchanged", types),
         ("what is no model is refused", unloadable),
@@ -92,6 +94,32 @@ fn from_bytes() -> Result<(), Unexpected> {
     equal("data", &rows.data(), &floats(&[], &[5.0, 6.0, 1.0, 2.0]).data())
 }
 
+/// Three tokens of a text, with nothing before them; scripts/make-language-model.py tells what they come to.
+fn check_language(graph: &Graph) -> Result<(), Unexpected> {
+    let nothing = || floats(&[1, 1, 0, 4], &[]);
+    let inputs = vec![
+        ("tokens", integers(&[1, 3], &[3, 1, 4])),
+        ("position", integers(&[1], &[0])),
+        ("past_key.0", nothing()),
+        ("past_value.0", nothing()),
+    ];
+    let [logits, keys, values] = compute(graph, inputs, ["logits", "present_key.0", "present_value.0"])?;
+    equal("dimensions", &logits.dimensions(), &vec![1, 3, 5])?;
+    equal("dimensions", &keys.dimensions(), &vec![1, 1, 3, 4])?;
+    let expected = [0, 0, -4, 8, 4, 0, 8, -4, 0, 4, 4, 4, 0, 4, 8];
+    equal("logits", &logits.data(), &floats(&[], &expected.map(|logit: i8| logit.into())).data())?;
+    let expected = [-12, -5, 2, -4, -6, -9, 14, -2, -4, 15, 20, -2];
+    equal("values", &values.data(), &floats(&[], &expected.map(|value: i8| value.into())).data())
+}
+
+fn language() -> Result<(), Unexpected> {
+    check_language(&load_by_name("tiny")?)?;
+    for encoding in [GraphEncoding::Ggml, GraphEncoding::Autodetect] {
+        check_language(&load(&[TINY.to_vec()], encoding, ExecutionTarget::Cpu)?)?;
+    }
+    Ok(())
+}
+
 fn again() -> Result<(), Unexpected> {
     let spread = onnx(SPREAD)?;
     let [row] = compute(&spread, vec![("x", floats(&[1], &[0.5])), ("shape", integers(&[2], &[1, 3]))], ["y"])?;
@@ -122,6 +150,15 @@ fn types() -> Result<(), Unexpected> {
     Ok(())
 }
 
+/// The language model, for texts of 2³¹ tokens.
+fn wide_language_model() -> Vec<u8> {
+    let mut bytes = TINY.to_vec();
+    let name = b"llama.context_length";
+    let at = bytes.windows(name.len()).position(|window| window == name).map_or(0, |start| start + name.len() + 4);
+    bytes[at..at + 4].copy_from_slice(&(1_u32 << 31).to_le_bytes());
+    bytes
+}
+
 fn unloadable() -> Result<(), Unexpected> {
     let dense = || vec![DENSE.to_vec()];
     let cpu = ExecutionTarget::Cpu;
@@ -135,6 +172,12 @@ fn unloadable() -> Result<(), Unexpected> {
     {
         expect_error("another encoding", load(&dense(), encoding, cpu), ErrorCode::InvalidEncoding)?;
     }
+    expect_error("no GGUF file", load(&dense(), GraphEncoding::Ggml, cpu), ErrorCode::InvalidEncoding)?;
+    let half = [TINY[..TINY.len() / 2].to_vec()];
+    expect_error("half a GGUF file", load(&half, GraphEncoding::Ggml, cpu), ErrorCode::InvalidEncoding)?;
+    // In few bytes it asks for a table of 2 GiB.
+    let wide = [wide_language_model()];
+    expect_error("a long context", load(&wide, GraphEncoding::Ggml, cpu), ErrorCode::TooLarge)?;
     let tpu = load(&dense(), GraphEncoding::Onnx, ExecutionTarget::Tpu);
     expect_error("a TPU", tpu, ErrorCode::UnsupportedOperation)?;
     let foreign = load(&[FOREIGN.to_vec()], GraphEncoding::Onnx, cpu);

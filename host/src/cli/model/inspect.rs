@@ -1,7 +1,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use poai_graph::{Declared, Inspection, ModelLimits, onnx};
+use poai_graph::{Declared, Inspection};
 use serde_json::{Map, Value, json};
 
 use super::super::invocation::Invocation;
@@ -12,15 +12,13 @@ use crate::model_file::ModelFile;
 /// Show what a model takes and gives, its operators, and what of it is unsupported
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: an ONNX file
+    /// The model: an ONNX or GGUF file
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
-    let file = ModelFile::read(&args.file)?;
-    let inspection = onnx::inspect(file.bytes.clone(), &file, &ModelLimits::default());
-    let inspection = inspection.map_err(|error| file.refused(&error))?;
+    let inspection = ModelFile::read(&args.file)?.inspection()?;
     invocation.screen.value(&json(&inspection), &text(&inspection));
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use poai_graph::{Budget, Cpu, Graph, ModelLimits, RunError, Session, Tensor, onnx};
+use poai_graph::{Budget, Cpu, Graph, RunError, Session, Tensor};
 use poai_numerics::{Kernels, NumericsError, THREADS_LIMIT};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ const NAMED_INPUTS: usize = 8;
 /// Compute a model from `.npy` files, and write its outputs as such
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model: an ONNX file
+    /// The model: an ONNX or GGUF file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// An input of the model, from a file in NumPy's form
@@ -76,8 +76,7 @@ fn kernels(text: &str) -> Result<Kernels, String> {
 pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
     let cpu = processor(args)?;
     let file = ModelFile::read(&args.file)?;
-    let graph = onnx::read(file.bytes.clone(), &file, &ModelLimits::default());
-    let session = graph.and_then(|graph| Session::new(graph, Arc::new(cpu))).map_err(|error| file.refused(&error))?;
+    let session = Session::new(file.graph()?, Arc::new(cpu)).map_err(|error| file.refused(&error))?;
     let inputs: Vec<_> = inputs(&args.inputs)?.into_iter().collect();
     let mut budget = Budget { fuel: args.fuel, memory_bytes: args.memory_bytes };
     let tensors = session.run(&inputs, &mut budget).map_err(|error| stopped(&error, session.graph(), args))?;

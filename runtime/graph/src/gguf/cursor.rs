@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::ModelError;
+use crate::{ModelError, ModelLimits};
 
 /// What is left of a file.
 pub(super) struct Cursor {
@@ -45,5 +45,12 @@ impl Cursor {
         let length = self.count("bytes of a text", limit)?;
         let bytes = self.take(length)?.to_vec();
         String::from_utf8(bytes).map_err(|_| ModelError::Malformed(format!("the text before {} is no UTF-8", self.at)))
+    }
+
+    /// Takes a name, which errors may show to people.
+    pub(super) fn name(&mut self, limits: &ModelLimits) -> Result<String, ModelError> {
+        let name = self.text(limits.name_bytes)?;
+        limits.name(&name)?;
+        Ok(name)
     }
 }

@@ -79,7 +79,7 @@ impl File {
         let mut file = Self::default();
         let mut values = limits.fields;
         for _ in 0..entries {
-            let name = cursor.text(limits.name_bytes)?;
+            let name = cursor.name(limits)?;
             let kind = cursor.u32()?;
             let value = metadata(&mut cursor, kind, LISTS, &mut values)?;
             if file.metadata.insert(name.clone(), value).is_some() {
@@ -90,7 +90,7 @@ impl File {
         let alignment = match file.metadata.get("general.alignment") {
             None => ALIGNMENT,
             Some(Metadata::Unsigned(alignment)) if alignment.is_power_of_two() => *alignment,
-            Some(other) => return Err(ModelError::Malformed(format!("its alignment is {other:?}"))),
+            Some(_) => return Err(ModelError::Malformed("its alignment is no power of two".into())),
         };
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).and_then(|data| usize::try_from(data).ok());
         let data = data.ok_or_else(|| ModelError::Malformed(format!("its alignment is {alignment}")))?;
@@ -160,7 +160,7 @@ fn metadata(cursor: &mut Cursor, kind: u32, lists: usize, left: &mut usize) -> R
 }
 
 fn placed(cursor: &mut Cursor, limits: &ModelLimits) -> Result<Placed, ModelError> {
-    let name = cursor.text(limits.name_bytes)?;
+    let name = cursor.name(limits)?;
     let rank = cursor.u32()? as usize;
     if rank > limits.rank {
         return Err(ModelError::TooLarge { what: "dimensions of a tensor", found: rank, limit: limits.rank });
@@ -317,6 +317,7 @@ pub(super) mod tests {
             ("a tensor beyond the file", Writer::default().tensor("t", &[64], 0, &[0; 4])),
             ("a size that overflows", Writer::default().tensor("t", &[u64::MAX, u64::MAX], 0, &[0; 4])),
             ("part of a block", Writer::default().tensor("t", &[33], 8, &[0; 68])),
+            ("a name that steers a terminal", Writer::default().size("a\u{1b}b", 1)),
             ("an alignment of 3", Writer::default().size("general.alignment", 3)),
             ("an unknown type of tensor", Writer::default().tensor("t", &[1], 99, &[0; 4])),
         ] {

@@ -86,7 +86,7 @@ impl Sizes {
         if let Some(Metadata::Text(kind)) = file.metadata.get("llama.rope.scaling.type")
             && kind != "none"
         {
-            return Err(unsupported("llama.rope.scaling.type", format!("angles scaled by {kind}")));
+            return Err(unsupported("llama.rope.scaling.type", format!("angles scaled by {kind:?}")));
         }
         Ok(sizes)
     }

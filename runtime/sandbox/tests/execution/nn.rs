@@ -16,13 +16,14 @@ fn check() -> Case {
         .with(|run| run.limits = Limits { fuel: Fuel(10_000_000_000), memory_bytes: 1 << 30, ..run.limits })
         .model("dense", "onnx", &model("dense.onnx"))
         .model_of_files("split", "onnx", &[("model.onnx", model("split.onnx")), ("weights.bin", model("weights.bin"))])
+        .model("tiny", "gguf", &model("tiny.gguf"))
         .model("broken", "onnx", &model("broken.onnx"))
         .model("elsewhere", "openvino", &model("dense.onnx"))
 }
 
 fn ended_well(ended: &Ended) {
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
-    assert_eq!(ended.output("stdout").lines().count(), 8);
+    assert_eq!(ended.output("stdout").lines().count(), 9);
 }
 
 #[test]
@@ -55,9 +56,9 @@ fn kernels_threads_and_models_that_are_ready_change_nothing() {
 fn every_computation_is_an_effect() {
     let ended = check().run();
     let effects = &ended.kept.effects;
-    // Three by name, three from bytes, two in a row, one of all types; four of which the model says that they do not fit,
+    // Three by name, three from bytes, three of a language model, two in a row, one of all types; four of which the model says that they do not fit,
     // and one after them; two that fail.
-    assert_eq!(effects.len(), 16);
+    assert_eq!(effects.len(), 19);
     let mut writer = TraceWriter::default();
     for (effect, arguments, results) in effects {
         assert_eq!(effect.function, "wasi:nn/inference@0.2.0-rc-2024-10-28#[method]graph-execution-context.compute");
@@ -67,7 +68,7 @@ fn every_computation_is_an_effect() {
     assert_eq!(writer.finish().0, ended.finished.trace);
     assert!(effects.is_sorted_by_key(|(effect, ..)| effect.fuel));
     assert_eq!(effects[0].0.arguments, effects[1].0.arguments, "the same computation");
-    assert!(effects[15].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
+    assert!(effects[18].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn check() -> (Case, Vec<u8>) {
     let case = Case::of_world(World::Command, &component)
         .with_model("dense", "onnx", &model("dense.onnx"))
         .with_model("split", "onnx", &model("dense.onnx"))
+        .with_model("tiny", "gguf", &model("tiny.gguf"))
         .with_model("broken", "onnx", &model("broken.onnx"))
         .with_model("elsewhere", "openvino", &model("dense.onnx"));
     (case, component)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
-use poai_graph::{Graph, Session};
+use poai_graph::{Graph, Session, gguf};
 use poai_objects::Link;
 use poai_objects::codec::{RAW, cid_of};
 use wasmtime::component::Resource;
@@ -22,7 +22,7 @@ use super::super::stop::Stop;
 use super::NAMED_TENSORS;
 use super::computing::NnContext;
 use super::errors::{Failure, NnError};
-use crate::models::{self, Beside, Model, ONNX};
+use crate::models::{self, Beside, GGUF, Model, ONNX};
 use crate::{Fault, FileLayout, Node};
 
 /// Bytes of a model that a guest brings itself. A larger one is a model of the program, which is never in its memory.
@@ -60,12 +60,15 @@ impl Guest {
         if target == ExecutionTarget::Tpu {
             return Err(Failure::refused(ErrorCode::UnsupportedOperation, "no model runs on a TPU"));
         }
-        let format = match encoding {
-            GraphEncoding::Onnx | GraphEncoding::Autodetect => ONNX,
-            other => return Err(unknown_encoding(&format!("{other:?}"))),
+        let one_file = <[Vec<u8>; 1]>::try_from(builder);
+        let format = match (encoding, &one_file) {
+            (GraphEncoding::Autodetect, Ok([file])) if file.starts_with(gguf::MAGIC) => GGUF,
+            (GraphEncoding::Onnx | GraphEncoding::Autodetect, _) => ONNX,
+            (GraphEncoding::Ggml, _) => GGUF,
+            (other, _) => return Err(unknown_encoding(&format!("{other:?}"))),
         };
-        let Ok([file]) = <[Vec<u8>; 1]>::try_from(builder) else {
-            return Err(Failure::refused(ErrorCode::InvalidArgument, "an ONNX model is one file"));
+        let Ok([file]) = one_file else {
+            return Err(Failure::refused(ErrorCode::InvalidArgument, "a model is one file"));
         };
         if file.len() > LOADED_BYTES {
             let reason = format!("a model of {} bytes, and {LOADED_BYTES} are allowed", file.len());
@@ -75,10 +78,11 @@ impl Guest {
         self.meter.charge(cost::MODEL_BYTE.saturating_mul(bytes))?;
         let for_bytes = self.reserve(bytes.saturating_mul(KEPT_FOR_BYTE).saturating_add(KEPT_FOR_MODEL))?;
         let id = cid_of(RAW, &file);
-        let graph = self.read_graph(format, file.into(), &Beside::default())?;
-        let for_nodes = self.reserve(KEPT_FOR_NODE.saturating_mul(graph.nodes.len() as u64))?;
+        let (graph, grown) = self.read_graph(format, file.into(), &Beside::default(), bytes)?;
+        let for_nodes = KEPT_FOR_NODE.saturating_mul(graph.nodes.len() as u64);
+        let for_graph = self.reserve(KEPT_FOR_BYTE.saturating_mul(grown).saturating_add(for_nodes))?;
         let model = self.make_ready(graph, id, bytes)?;
-        Ok(NnGraph { model: Arc::new(model), _reserved: Some(Rc::new([for_bytes, for_nodes])) })
+        Ok(NnGraph { model: Arc::new(model), _reserved: Some(Rc::new([for_bytes, for_graph])) })
     }
 
     /// Loads a model of the program. What it costs does not tell whether an earlier run has left it ready.
@@ -102,8 +106,8 @@ impl Guest {
         let file = read_whole(&self.host, &file)?;
         let beside = files.into_iter().map(|(name, layout)| Ok((name, read_whole(&self.host, &layout)?)));
         let beside = Beside(beside.collect::<Result<_, Stop>>()?);
-        let graph = self.read_graph(&found.format, file, &beside)?;
-        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), bytes)?);
+        let (graph, grown) = self.read_graph(&found.format, file, &beside, bytes)?;
+        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), bytes.saturating_add(grown))?);
         self.nn.models.keep(found, &model);
         Ok(NnGraph { model, _reserved: None })
     }
@@ -129,8 +133,12 @@ impl Guest {
         })
     }
 
-    fn read_graph(&mut self, format: &str, file: Bytes, beside: &Beside) -> Result<Graph, Failure> {
+    /// Reads a model of so many bytes, which are paid, and tells by how many its constants are more: a file may say in
+    /// few words what takes much.
+    fn read_graph(&mut self, format: &str, file: Bytes, beside: &Beside, bytes: u64) -> Result<(Graph, u64), Failure> {
         let graph = models::read(format, file, beside).ok_or_else(|| unknown_encoding(format))??;
+        let grown = models::constant_bytes(&graph).saturating_sub(bytes);
+        self.meter.charge(cost::MODEL_BYTE.saturating_mul(grown))?;
         self.meter.charge(cost::MODEL_NODE.saturating_mul(graph.nodes.len() as u64))?;
         for (tensors, what) in [(&graph.inputs, "inputs"), (&graph.outputs, "outputs")] {
             if tensors.len() > NAMED_TENSORS {
@@ -138,7 +146,7 @@ impl Guest {
                 return Err(Failure::refused(ErrorCode::TooLarge, reason));
             }
         }
-        Ok(graph)
+        Ok((graph, grown))
     }
 
     fn make_ready(&self, graph: Graph, id: Cid, bytes: u64) -> Result<Model, Failure> {
