@@ -17,6 +17,18 @@ const RENEW: &str = "POAI_RENEW_CLAIMS";
 /// How often the smallest run is repeated in one daemon.
 const REPETITIONS: usize = 100;
 
+/// What is said to the language model; with a temperature, so that the draw is pinned, too.
+const CHAT: [&str; 8] = [
+    "--param",
+    "prompt=Name three primary colors.",
+    "--param",
+    "max_tokens=16",
+    "--param",
+    "temperature=0.7",
+    "--seed",
+    "1",
+];
+
 /// One pinned run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pin {
@@ -74,6 +86,7 @@ fn cases(folder: &Path) -> Vec<Case> {
         case("vad", task("vad"), &input("audio", &task("vad/data/speech.wav")), None),
         case("ocr", task("ocr"), &input("image", &task("ocr/data/page.png")), None),
         case("embed", task("embed"), &input("sentences", &task("embed/data/sentences.txt")), None),
+        case("chat", task("chat"), &CHAT.map(String::from), None),
     ]
 }
 

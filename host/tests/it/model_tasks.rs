@@ -140,6 +140,82 @@ fn embed_places_sentences_where_minilm_does() {
     assert!((alike(0, 2) + 0.0607).abs() < 1e-3, "{similarities}");
 }
 
+/// Runs chat, and gives how it ended and the folder of its outputs.
+fn chat(home: &Home, words: &[&str]) -> (Value, PathBuf) {
+    let out = tempfile::tempdir_in(home.scratch()).unwrap().keep().join("out");
+    let folder = task("chat");
+    let start = ["run", folder.to_str().unwrap(), "--output", out.to_str().unwrap()];
+    let (_, ran) = home.json(start.iter().chain(words));
+    (ran, out)
+}
+
+/// What llama.cpp answers: tasks/chat/scripts/reference.py printed it. Of these answers' tokens none is so near to another
+/// one that its rounding, which is not ours, decides.
+#[test]
+fn chat_says_what_llama_cpp_says() {
+    let home = Home::new();
+    for (prompt, text, tokens) in [
+        (
+            "Name three primary colors.",
+            "The primary colors are:\n\nRed (R)\nBlue (B)\nYellow (Y)",
+            &[
+                504, 3003, 4683, 359, 42, 198, 198, 12869, 365, 66, 25, 198, 23390, 365, 50, 25, 198, 36086, 365, 73,
+                25, 2,
+            ][..],
+        ),
+        (
+            "Why is the sky blue?",
+            "The answer to this question lies in the intricate dance of light and color. The sky appears blue because of a \
+             phenomenon known",
+            &[
+                504, 2988, 288, 451, 1962, 5721, 281, 260, 7564, 7180, 282, 1420, 284, 2380, 30, 378, 6376, 4541, 4461,
+                975, 282, 253, 7613, 1343,
+            ],
+        ),
+    ] {
+        let (ran, out) = chat(&home, &["--param", &format!("prompt={prompt}"), "--param", "max_tokens=24"]);
+        assert_eq!(ran["outcome"]["kind"], "ok", "chat, which pip brings the model of: {ran}");
+        assert_eq!(std::fs::read_to_string(out.join("text")).unwrap(), text);
+        assert_eq!(json(&out.join("tokens"))["generated"], serde_json::json!(tokens));
+    }
+}
+
+/// A check computes all of an answer at once, and comes to the same bits, or says where they part.
+#[test]
+fn chat_checks_answers() {
+    let home = Home::new();
+    for drawn in [&[][..], &["--seed", "3", "--param", "temperature=1.2"]] {
+        let run = |more: &[&str]| chat(&home, &[&["--param", "prompt=Hello!"], drawn, more].concat());
+        let (made, out) = run(&["--param", "max_tokens=9"]);
+        assert_eq!(made["outcome"]["kind"], "ok", "{made}");
+        let [tokens, logits] = ["tokens", "logits"].map(|name| std::fs::read_to_string(out.join(name)).unwrap());
+        let check = |tokens: &str, logits: &str, most: &str| {
+            let [tokens, logits] = [("tokens", tokens), ("logits", logits)].map(|(name, content)| {
+                format!("{name}={}", home.file(&format!("{name}-given"), content.as_bytes()).display())
+            });
+            run(&["--param", "mode=check", "--param", most, "--input", &tokens, "--input", &logits]).0
+        };
+        let checked = check(&tokens, &logits, "max_tokens=9");
+        assert_eq!((&checked["outcome"], &checked["outputs"]), (&made["outcome"], &made["outputs"]), "{checked}");
+        assert_ne!(checked["run"], made["run"]);
+
+        let fourth = json(&out.join("tokens"))["generated"][3].as_u64().unwrap();
+        let place = tokens.rfind(&format!(",{fourth},")).unwrap();
+        let mut changed = tokens.clone();
+        changed.replace_range(place + 1..place + 1 + fourth.to_string().len(), "504");
+        let other = logits.replacen(|digit: char| digit != '0', "0", 1);
+        for (tokens, logits, most, reason) in [
+            (&changed, &logits, "max_tokens=9", "token 3 is 504"),
+            (&tokens, &other, "max_tokens=9", "another digest"),
+            (&tokens, &logits, "max_tokens=10", "breaks off behind 9 tokens"),
+        ] {
+            let found = check(tokens, logits, most);
+            assert_eq!(found["outcome"]["kind"], "failed", "{found}");
+            assert!(found["outcome"]["message"].as_str().unwrap().contains(reason), "{reason}: {found}");
+        }
+    }
+}
+
 fn cosine(one: &[f32], other: &[f32]) -> f64 {
     let product =
         |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
