@@ -1,7 +1,9 @@
-//! The answer as it comes, for whoever watches: lines of log, and the line that is being written as progress.
+//! The answer as it comes, for whoever watches: lines of log, and the end of the line that is being written as progress.
 
 /// Bytes of a line, beyond which it is broken where it has a space.
 const LINE_BYTES: usize = 96;
+/// Characters that stand behind a bar of progress.
+const SHOWN: usize = 32;
 
 /// What was not shown as a line yet.
 pub(crate) struct Screen {
@@ -20,7 +22,7 @@ impl Screen {
     /// Shows the bytes of one more token, with which there are `done`.
     pub(crate) fn show(&mut self, bytes: &[u8], done: usize) {
         self.lines(bytes).iter().for_each(|line| poai_task::info!("{line}"));
-        poai_task::progress(done as u64, self.total as u64, &self.line);
+        poai_task::progress(done as u64, self.total as u64, last(&self.line));
     }
 
     /// Shows what is left.
@@ -54,6 +56,12 @@ impl Screen {
     }
 }
 
+/// What is shown of a line: its end, which is what is new.
+fn last(line: &str) -> &str {
+    let start = line.char_indices().rev().nth(SHOWN - 1).map_or(0, |(place, _)| place);
+    &line[start..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +89,11 @@ mod tests {
         assert!(lines.iter().all(|line| line.len() <= LINE_BYTES && line.ends_with("12345678")), "{lines:?}");
         let mut screen = Screen::new(9);
         assert_eq!(screen.lines(&[b'x'; 500]).len(), 5, "a word without end is broken anywhere");
+    }
+
+    #[test]
+    fn the_end_of_a_line_is_shown() {
+        assert_eq!(last("Café"), "Café");
+        assert_eq!(last(&format!("gone{}", "é".repeat(SHOWN))), "é".repeat(SHOWN));
     }
 }
