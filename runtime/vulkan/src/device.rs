@@ -1,0 +1,60 @@
+//! Devices that run compute shaders.
+//!
+//! [`Compute`] is the whole contract; [`VulkanDevice`] implements it over vulkano, which can be replaced behind it.
+//! Buffers are 32-bit words and start as zeros. Every call waits for the device, no longer than its patience; what a
+//! driver reports is a [`DeviceError`] of its own kind, never a panic.
+
+mod description; // what a device is
+mod error; // what can go wrong with it
+mod list; // which devices there are
+mod unchecked; // what vulkano cannot check
+mod vulkan; // the contract over vulkano
+
+pub use description::{Description, Driver, Features, Kind};
+pub use error::DeviceError;
+pub use list::{Candidate, list};
+pub use vulkan::{Kernel, PATIENCE, VulkanDevice, Words};
+
+use crate::spirv::Shader;
+
+/// A device that runs compute shaders, a dispatch at a time.
+pub trait Compute {
+    /// Words in the device's memory.
+    type Buffer;
+    /// A shader, compiled for the device.
+    type Kernel;
+
+    /// What the device is.
+    fn description(&self) -> &Description;
+
+    /// So many 32-bit words of zeros.
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`]; [`DeviceError::TooLarge`] beyond what one binding may have; a lost device.
+    fn buffer(&self, words: usize) -> Result<Self::Buffer, DeviceError>;
+
+    /// Writes words from the buffer's beginning.
+    ///
+    /// # Errors
+    /// [`DeviceError::TooLarge`] if the buffer has fewer; a lost device.
+    fn write(&self, buffer: &Self::Buffer, words: &[u32]) -> Result<(), DeviceError>;
+
+    /// Every word of a buffer.
+    ///
+    /// # Errors
+    /// A lost device, or one without memory to pass them through.
+    fn read(&self, buffer: &Self::Buffer) -> Result<Vec<u32>, DeviceError>;
+
+    /// Compiles a shader.
+    ///
+    /// # Errors
+    /// [`DeviceError::Refused`] if the driver does not take it; a lost device.
+    fn kernel(&self, shader: &Shader) -> Result<Self::Kernel, DeviceError>;
+
+    /// Runs `groups` workgroups over the shader's bindings 0, 1, … and waits for the end.
+    ///
+    /// # Errors
+    /// [`DeviceError::Refused`] for another number of buffers than the shader binds, or too many groups;
+    /// [`DeviceError::TimedOut`], after which the device serves nothing more; a lost device.
+    fn run(&self, kernel: &Self::Kernel, buffers: &[&Self::Buffer], groups: [u32; 3]) -> Result<(), DeviceError>;
+}

@@ -1,0 +1,223 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{mem, thread};
+
+use vulkano::Version;
+use vulkano::buffer::{Buffer, BufferCreateInfo, BufferUsage, Subbuffer};
+use vulkano::command_buffer::allocator::StandardCommandBufferAllocator;
+use vulkano::command_buffer::{
+    AutoCommandBufferBuilder, CommandBufferUsage, CopyBufferInfo, PrimaryAutoCommandBuffer,
+    PrimaryCommandBufferAbstract,
+};
+use vulkano::descriptor_set::allocator::StandardDescriptorSetAllocator;
+use vulkano::descriptor_set::layout::{
+    DescriptorSetLayout, DescriptorSetLayoutBinding, DescriptorSetLayoutCreateInfo, DescriptorType,
+};
+use vulkano::descriptor_set::{DescriptorSet, WriteDescriptorSet};
+use vulkano::device::{Device, DeviceCreateInfo, DeviceFeatures, Queue, QueueCreateInfo, QueueFlags};
+use vulkano::memory::allocator::{AllocationCreateInfo, MemoryTypeFilter, StandardMemoryAllocator};
+use vulkano::pipeline::compute::ComputePipelineCreateInfo;
+use vulkano::pipeline::layout::PipelineLayoutCreateInfo;
+use vulkano::pipeline::{ComputePipeline, Pipeline, PipelineBindPoint, PipelineLayout, PipelineShaderStageCreateInfo};
+use vulkano::shader::ShaderStages;
+use vulkano::sync::GpuFuture;
+
+use super::{Candidate, Compute, Description, DeviceError, unchecked};
+use crate::spirv::Shader;
+
+/// How long one call waits for a device.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest pause between two questions whether a device is done.
+const POLL: Duration = Duration::from_millis(2);
+
+/// A device over vulkano. It serves one caller at a time, and nothing after it was lost or given up.
+pub struct VulkanDevice {
+    description: Description,
+    device: Arc<Device>,
+    queue: Arc<Queue>,
+    memory: Arc<StandardMemoryAllocator>,
+    commands: Arc<StandardCommandBufferAllocator>,
+    sets: Arc<StandardDescriptorSetAllocator>,
+    patience: Duration,
+    lost: AtomicBool,
+}
+
+/// Words in a device's memory.
+pub struct Words {
+    memory: Subbuffer<[u32]>,
+    words: usize,
+}
+
+/// A shader, compiled for a device.
+pub struct Kernel {
+    pipeline: Arc<ComputePipeline>,
+    set: Arc<DescriptorSetLayout>,
+}
+
+impl VulkanDevice {
+    /// Opens a device, whose calls wait no longer than `patience`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unsuitable`] without Vulkan 1.2 or a queue for compute; a driver that does not start.
+    pub fn open(candidate: &Candidate, patience: Duration) -> Result<Self, DeviceError> {
+        let physical = &candidate.physical;
+        if physical.api_version() < Version::V1_2 {
+            return Err(DeviceError::Unsuitable(format!("it has Vulkan {}, not 1.2", physical.api_version())));
+        }
+        let family = (0..)
+            .zip(physical.queue_family_properties())
+            .find(|(_, family)| family.queue_flags.intersects(QueueFlags::COMPUTE))
+            .map(|(index, _)| index)
+            .ok_or_else(|| DeviceError::Unsuitable("it has no queue for compute".to_owned()))?;
+        let robust = physical.supported_features().robust_buffer_access;
+        let create = DeviceCreateInfo {
+            queue_create_infos: vec![QueueCreateInfo { queue_family_index: family, ..QueueCreateInfo::default() }],
+            enabled_features: DeviceFeatures { robust_buffer_access: robust, ..DeviceFeatures::empty() },
+            ..DeviceCreateInfo::default()
+        };
+        let (device, mut queues) = Device::new(Arc::clone(physical), create)?;
+        Ok(Self {
+            description: candidate.description().clone(),
+            queue: queues.next().expect("one queue was asked for"),
+            memory: Arc::new(StandardMemoryAllocator::new_default(Arc::clone(&device))),
+            commands: Arc::new(StandardCommandBufferAllocator::new(Arc::clone(&device), Default::default())),
+            sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
+            device,
+            patience,
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    fn allocate(
+        &self,
+        words: usize,
+        usage: BufferUsage,
+        place: MemoryTypeFilter,
+    ) -> Result<Subbuffer<[u32]>, DeviceError> {
+        let create = BufferCreateInfo { usage, ..BufferCreateInfo::default() };
+        let allocation = AllocationCreateInfo { memory_type_filter: place, ..AllocationCreateInfo::default() };
+        // Vulkan has no buffer of nothing.
+        let length = u64::try_from(words.max(1)).expect("a length fits 64 bits");
+        Ok(Buffer::new_slice(Arc::clone(&self.memory) as _, create, allocation, length)?)
+    }
+
+    /// Records commands, submits them and waits for their end.
+    fn submit(
+        &self,
+        record: impl FnOnce(&mut AutoCommandBufferBuilder<PrimaryAutoCommandBuffer>) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(DeviceError::Lost);
+        }
+        let family = self.queue.queue_family_index();
+        let usage = CommandBufferUsage::OneTimeSubmit;
+        let mut commands = AutoCommandBufferBuilder::primary(Arc::clone(&self.commands) as _, family, usage)?;
+        record(&mut commands)?;
+        let submitted = commands.build()?.execute(Arc::clone(&self.queue))?.then_signal_fence_and_flush()?;
+
+        // `wait` with a time-out panics when it passes, and dropping a future waits for ever: so the fence is asked,
+        // and the future of a device that is given up is never dropped.
+        let begun = Instant::now();
+        let mut pause = Duration::from_micros(10);
+        let outcome = loop {
+            match submitted.is_signaled() {
+                Ok(true) => break Ok(()),
+                Ok(false) if begun.elapsed() < self.patience => {}
+                Ok(false) => break Err(DeviceError::TimedOut { seconds: self.patience.as_secs() }),
+                Err(error) => break Err(error.into()),
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(POLL);
+        };
+        match outcome {
+            Ok(()) => Ok(submitted.wait(None)?),
+            Err(error) => {
+                self.lost.store(true, Ordering::Relaxed);
+                mem::forget(submitted);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Compute for VulkanDevice {
+    type Buffer = Words;
+    type Kernel = Kernel;
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
+        let range = self.device.physical_device().properties().max_storage_buffer_range;
+        let limit = usize::try_from(range / 4).unwrap_or(usize::MAX);
+        if words > limit {
+            return Err(DeviceError::TooLarge { words, limit });
+        }
+        let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
+        let memory = self.allocate(words, usage, MemoryTypeFilter::PREFER_DEVICE)?;
+        self.submit(|commands| {
+            commands.fill_buffer(memory.clone(), 0)?;
+            Ok(())
+        })?;
+        Ok(Words { memory, words })
+    }
+
+    fn write(&self, buffer: &Words, words: &[u32]) -> Result<(), DeviceError> {
+        if words.len() > buffer.words {
+            return Err(DeviceError::TooLarge { words: words.len(), limit: buffer.words });
+        }
+        if words.is_empty() {
+            return Ok(());
+        }
+        let place = MemoryTypeFilter::PREFER_HOST | MemoryTypeFilter::HOST_SEQUENTIAL_WRITE;
+        let staging = self.allocate(words.len(), BufferUsage::TRANSFER_SRC, place)?;
+        staging.write().expect("nobody else has the staging buffer").copy_from_slice(words);
+        self.submit(|commands| {
+            commands.copy_buffer(CopyBufferInfo::buffers(staging, buffer.memory.clone()))?;
+            Ok(())
+        })
+    }
+
+    fn read(&self, buffer: &Words) -> Result<Vec<u32>, DeviceError> {
+        let place = MemoryTypeFilter::PREFER_HOST | MemoryTypeFilter::HOST_RANDOM_ACCESS;
+        let staging = self.allocate(buffer.words, BufferUsage::TRANSFER_DST, place)?;
+        self.submit(|commands| {
+            commands.copy_buffer(CopyBufferInfo::buffers(buffer.memory.clone(), staging.clone()))?;
+            Ok(())
+        })?;
+        let words = staging.read().expect("the device is done with the staging buffer");
+        Ok(words[..buffer.words].to_vec())
+    }
+
+    fn kernel(&self, shader: &Shader) -> Result<Kernel, DeviceError> {
+        let module = unchecked::module(&self.device, shader)?;
+        let entry =
+            module.entry_point(shader.entry()).ok_or_else(|| DeviceError::Refused("the entry point".to_owned()))?;
+        let storage = DescriptorSetLayoutBinding {
+            stages: ShaderStages::COMPUTE,
+            ..DescriptorSetLayoutBinding::descriptor_type(DescriptorType::StorageBuffer)
+        };
+        let bindings = (0..shader.bindings()).map(|binding| (binding, storage.clone())).collect();
+        let create = DescriptorSetLayoutCreateInfo { bindings, ..DescriptorSetLayoutCreateInfo::default() };
+        let set = DescriptorSetLayout::new(Arc::clone(&self.device), create)?;
+        let create =
+            PipelineLayoutCreateInfo { set_layouts: vec![Arc::clone(&set)], ..PipelineLayoutCreateInfo::default() };
+        let layout = PipelineLayout::new(Arc::clone(&self.device), create)?;
+        let create = ComputePipelineCreateInfo::stage_layout(PipelineShaderStageCreateInfo::new(entry), layout);
+        Ok(Kernel { pipeline: ComputePipeline::new(Arc::clone(&self.device), None, create)?, set })
+    }
+
+    fn run(&self, kernel: &Kernel, buffers: &[&Words], groups: [u32; 3]) -> Result<(), DeviceError> {
+        let writes =
+            (0..).zip(buffers).map(|(binding, buffer)| WriteDescriptorSet::buffer(binding, buffer.memory.clone()));
+        let set = DescriptorSet::new(Arc::clone(&self.sets) as _, Arc::clone(&kernel.set), writes, [])?;
+        self.submit(|commands| {
+            commands.bind_pipeline_compute(Arc::clone(&kernel.pipeline))?;
+            let layout = Arc::clone(kernel.pipeline.layout());
+            commands.bind_descriptor_sets(PipelineBindPoint::Compute, layout, 0, set)?;
+            unchecked::dispatch(commands, groups)
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
+
+use serde::{Deserialize, Serialize};
+
+/// How a device computes the fused step; both give the same bits.
+///
+/// A third, `OpFmaKHR` of `VK_KHR_shader_fma`, is promised to be fused by its specification; vulkano 0.35 knows
+/// neither the extension nor the instruction, so that it is not built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// GLSL's `fma`, which promises nothing: only where the proof has seen it round once.
+    Fma,
+    /// Additions and multiplications, exact everywhere.
+    Emulated,
+}
+
+impl Step {
+    /// Every lowering, the fastest first.
+    pub const ALL: [Self; 2] = [Self::Fma, Self::Emulated];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fma => "fma",
+            Self::Emulated => "emulated",
+        }
+    }
+
+    /// WGSL of `step`, `checked_step` and `STEP_IS_TOTAL`.
+    pub(crate) fn source(self) -> &'static str {
+        match self {
+            Self::Fma => include_str!("kernels/step_fma.wgsl"),
+            Self::Emulated => include_str!("kernels/step_emulated.wgsl"),
+        }
+    }
+}
+
+/// WGSL with the rules and a step in front of it.
+pub(crate) fn with_rules(step: &str, body: &str) -> String {
+    format!("{}\n{step}\n{body}", include_str!("kernels/rules.wgsl"))
+}
+
+/// The product of two matrices, before the step is in front of it.
+pub(crate) const MATMUL: &str = include_str!("kernels/matmul.wgsl");
+
+/// The product of two matrices: bindings left, right, shape (m, k, n) and result; a workgroup a tile, x across.
+#[must_use]
+pub fn matmul(step: Step) -> String {
+    with_rules(step.source(), MATMUL)
+}
+
+/// Workgroups for a product of m rows and n columns.
+#[must_use]
+pub fn matmul_groups(m: u32, n: u32) -> [u32; 3] {
+    [n.div_ceil(16), m.div_ceil(16), 1]
+}
+
+/// An element-wise operation of one or two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a · b
+    Mul,
+    /// The greater by integer keys.
+    Max,
+    /// The lesser by integer keys.
+    Min,
+    /// a, as any operation stores it.
+    Identity,
+    /// -a
+    Neg,
+    /// |a|
+    Abs,
+    /// max(a, 0)
+    Relu,
+}
+
+/// The operation as a kernel: bindings left, right (ignored by those of one operand) and result; 64 elements a group.
+#[must_use]
+pub fn elementwise(operation: Operation) -> String {
+    let formula = match operation {
+        Operation::Add => "a + b",
+        Operation::Sub => "a - b",
+        Operation::Mul => "a * b",
+        Operation::Max => "greater(a, b)",
+        Operation::Min => "lesser(a, b)",
+        Operation::Identity => "a",
+        Operation::Neg => "bitcast<f32>(bitcast<u32>(a) ^ 0x80000000u)",
+        Operation::Abs => "bitcast<f32>(size(a))",
+        Operation::Relu => "greater(a, 0.0)",
+    };
+    let body = include_str!("kernels/elementwise.wgsl");
+    with_rules("", &format!("{body}\nfn operation(a: f32, b: f32) -> f32 {{\n    return {formula};\n}}\n"))
+}

@@ -1,0 +1,11 @@
+//! Vulkan compute that gives the bits of `poai-numerics`, on any vendor's device.
+//!
+//! [`spirv`] turns WGSL into SPIR-V that leaves a driver no choice of arithmetic; [`device`] runs it;
+//! [`kernels`] are operations of numerics in WGSL.
+//!
+//! Nothing here links Vulkan: the loader is opened when a device is asked for, so that everything builds and runs on
+//! a machine without one. Graphs and tensors belong to `poai-graph`.
+
+pub mod device; // buffers, kernels, dispatch
+pub mod kernels; // the operations of numerics in WGSL
+pub mod spirv; // from WGSL to words

@@ -1,0 +1,84 @@
+//! Kernels against `poai-numerics`, bit for bit.
+
+use poai_numerics::{Binary, Epilogue, Matrices, Unary, oracle};
+use poai_vulkan::device::{Compute, VulkanDevice};
+use poai_vulkan::kernels::{self, Operation, Step, matmul_groups};
+use poai_vulkan::spirv::Shader;
+
+use crate::drivers;
+
+/// Every kind of bit pattern: a walk through all words by a large odd stride.
+fn patterns(count: usize, seed: u32) -> Vec<u32> {
+    (0..count as u32).map(|i| i.wrapping_mul(2_654_435_761).wrapping_add(seed)).collect()
+}
+
+/// Numbers between -2 and 2, of all fractions.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    patterns(count, seed).into_iter().map(|word| word.cast_signed() as f32 / (1u32 << 30) as f32).collect()
+}
+
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}
+
+/// The last of the kernel's bindings, after it ran over the others.
+fn run(device: &VulkanDevice, source: &str, inputs: &[Vec<u32>], length: usize, groups: [u32; 3]) -> Vec<u32> {
+    let shader = Shader::new(source, device.description().features.controls()).unwrap();
+    let kernel = device.kernel(&shader).unwrap();
+    let mut buffers: Vec<_> = inputs
+        .iter()
+        .map(|input| {
+            let buffer = device.buffer(input.len()).unwrap();
+            device.write(&buffer, input).unwrap();
+            buffer
+        })
+        .collect();
+    buffers.push(device.buffer(length).unwrap());
+    device.run(&kernel, &buffers.iter().collect::<Vec<_>>(), groups).unwrap();
+    device.read(buffers.last().unwrap()).unwrap()
+}
+
+#[test]
+fn elementwise_operations_are_those_of_numerics() {
+    drivers::on_each("kernels::elementwise_operations_are_those_of_numerics", |driver, device| {
+        const COUNT: usize = 1 << 17;
+        let (left, right) = (patterns(COUNT, 1), patterns(COUNT, 0x9e37_79b9).into_iter().rev().collect::<Vec<_>>());
+        type Answer = Box<dyn Fn(f32, f32) -> f32>;
+        let binary = |operation: Binary| -> Answer { Box::new(move |a, b| operation.of(a, b)) };
+        let unary = |operation: Unary| -> Answer { Box::new(move |a, _| operation.of(a)) };
+        for (operation, answer) in [
+            (Operation::Add, binary(Binary::Add)),
+            (Operation::Sub, binary(Binary::Sub)),
+            (Operation::Mul, binary(Binary::Mul)),
+            (Operation::Max, binary(Binary::Max)),
+            (Operation::Min, binary(Binary::Min)),
+            (Operation::Identity, unary(Unary::Identity)),
+            (Operation::Neg, unary(Unary::Neg)),
+            (Operation::Abs, unary(Unary::Abs)),
+            (Operation::Relu, unary(Unary::Relu)),
+        ] {
+            let source = kernels::elementwise(operation);
+            let found = run(device, &source, &[left.clone(), right.clone()], COUNT, [(COUNT / 64) as u32, 1, 1]);
+            for (i, found) in found.into_iter().enumerate() {
+                let due = answer(f32::from_bits(left[i]), f32::from_bits(right[i])).to_bits();
+                assert_eq!(found, due, "{driver}: {operation:?} of {:08x} and {:08x}", left[i], right[i]);
+            }
+        }
+    });
+}
+
+#[test]
+fn products_of_matrices_are_those_of_numerics() {
+    drivers::on_each("kernels::products_of_matrices_are_those_of_numerics", |driver, device| {
+        for [m, k, n] in [[1, 1, 1], [16, 16, 16], [17, 0, 3], [1, 300, 33], [50, 65, 47], [64, 128, 64]] {
+            let (left, right) = (numbers(m * k, 5), numbers(k * n, 77));
+            let due =
+                oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
+            let shape = [m, k, n].map(|length| length as u32);
+            let inputs = [bits(&left), bits(&right), shape.to_vec()];
+            let source = kernels::matmul(Step::Emulated);
+            let found = run(device, &source, &inputs, m * n, matmul_groups(shape[0], shape[2]));
+            assert_eq!(found, bits(&due), "{driver}: {m} × {k} × {n}");
+        }
+    });
+}
