@@ -96,9 +96,9 @@ async fn measure(host: &Host, store: Store, run: &Run) -> Result<Vec<Line>, Fail
 
 /// Seconds of the whole demo, between the build of its task and the table at its end. It counts itself.
 fn demo_s(scratch: &Path) -> Result<f64, Failure> {
-    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tasks/digits");
+    let tasks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tasks");
     let mut demo = Command::new(env!("CARGO_BIN_EXE_poai"));
-    demo.args(["--json", "--quiet", "--home"]).arg(scratch.join("demo")).args(["demo", "--task"]).arg(task);
+    demo.args(["--json", "--quiet", "--home"]).arg(scratch.join("demo")).args(["demo", "--tasks"]).arg(tasks);
     let ended = demo.stderr(Stdio::inherit()).output()?;
     let report: serde_json::Value = serde_json::from_slice(&ended.stdout)?;
     Ok(report["took_ms"].as_f64().ok_or_else(|| format!("the demo failed: {report}"))? / 1e3)

@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Runs that execute at once
     #[arg(long, value_name = "N")]
     slots: Option<u32>,
+    /// Which code computes models; all give the same bits (default: the fastest that the processor has)
+    #[arg(long, value_name = "auto|scalar|avx2|avx512|amx|neon")]
+    kernels: Option<String>,
     /// Do not look for peers in the local network
     #[arg(long)]
     no_mdns: bool,
@@ -60,6 +63,9 @@ pub(super) async fn run_with(
     }
     if let Some(address) = args.gateway {
         layers.add_flag("--gateway", "gateway.listen", address)?;
+    }
+    if let Some(kernels) = args.kernels {
+        layers.add_flag("--kernels", "numerics.kernels", kernels)?;
     }
     if args.no_mdns {
         layers.add_flag("--no-mdns", "network.mdns", false)?;

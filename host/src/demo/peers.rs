@@ -29,6 +29,19 @@ pub(super) enum Conduct {
     Cheating,
 }
 
+/// Who is to be started, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) name: &'static str,
+    pub(super) conduct: Conduct,
+    /// The code that computes its models: a name of `poai host --kernels`.
+    pub(super) kernels: &'a str,
+    /// Whose runs it takes.
+    pub(super) accept: &'a [String],
+    /// The peers that it knows.
+    pub(super) peers: &'a [String],
+}
+
 /// A daemon in a process of its own.
 pub(super) struct Peer {
     pub(super) name: &'static str,
@@ -49,15 +62,9 @@ struct Ready {
 }
 
 impl Peer {
-    /// Starts a daemon that takes runs by these rules and knows these peers, and waits until it is ready.
-    pub(super) async fn start(
-        program: &Program,
-        stage: &Stage,
-        name: &'static str,
-        conduct: Conduct,
-        accept: &[String],
-        peers: &[String],
-    ) -> Result<Self, Failure> {
+    /// Starts a daemon, and waits until it is ready.
+    pub(super) async fn start(program: &Program, stage: &Stage, part: Part<'_>) -> Result<Self, Failure> {
+        let Part { name, conduct, kernels, accept, peers } = part;
         let home = stage.home(name);
         let log_path = stage.log(name);
         let log = File::create(&log_path).map_err(|error| Failure::file("write", &log_path, &error))?;
@@ -66,7 +73,7 @@ impl Peer {
             Conduct::Honest => command.arg("host"),
             Conduct::Cheating => command.args(["demo", "cheating-host"]),
         };
-        command.args(["--listen", LOOPBACK, "--no-mdns"]).stderr(Stdio::from(log));
+        command.args(["--listen", LOOPBACK, "--no-mdns", "--kernels", kernels]).stderr(Stdio::from(log));
         for (flag, values) in [("--accept", accept), ("--peer", peers)] {
             command.args(values.iter().flat_map(|value| [flag, value]));
         }

@@ -1,5 +1,8 @@
 //! Who does what, as data.
 
+/// The task, a folder of poai's own.
+pub(super) const TASK: &str = "digits";
+
 /// Who publishes the task and asks for its runs.
 pub(super) const AUTHOR: &str = "author";
 /// Who replays what the hosts say.
@@ -9,6 +12,9 @@ pub(super) const CHEAT: &str = "host-3";
 
 /// The hosts that take runs.
 pub(super) const HOSTS: [&str; 3] = ["host-1", "host-2", CHEAT];
+
+/// Kernels as a machine chooses them.
+pub(super) const AUTO: &str = "auto";
 
 /// Whichever host offers: the one that the author's own node chooses.
 pub(super) const NETWORK: &str = "network";

@@ -19,6 +19,34 @@ pub(crate) struct DemoReport {
     pub(crate) program: String,
 }
 
+/// What came of a demo with models.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ModelsReport {
+    pub(crate) peers: Vec<PeerRow>,
+    /// Every task that was run, in order.
+    pub(crate) tasks: Vec<TaskRow>,
+    /// Time from the first peer's start to the last verdict, without builds.
+    pub(crate) took_ms: u64,
+    /// Where the peers' homes are, if they were kept.
+    pub(crate) kept: Option<String>,
+    /// This program, for whoever wants to go on.
+    pub(crate) program: String,
+}
+
+/// One task with a model, what it was asked, and what it answered.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TaskRow {
+    pub(crate) task: PublishAnswer,
+    #[serde(flatten)]
+    pub(crate) row: RunRow,
+    /// The code that computed the model on the host, and on the verifier.
+    pub(crate) kernels: String,
+    pub(crate) verifier_kernels: String,
+    pub(crate) question: String,
+    /// The answer, a line each.
+    pub(crate) answer: Vec<String>,
+}
+
 /// One peer of the story.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PeerRow {
@@ -26,6 +54,8 @@ pub(crate) struct PeerRow {
     pub(crate) peer: String,
     pub(crate) addresses: Vec<String>,
     pub(crate) home: String,
+    /// The code that computes its models.
+    pub(crate) kernels: String,
     /// Bytes that came to it from the others.
     pub(crate) received_bytes: u64,
 }

@@ -40,7 +40,12 @@ impl Stage {
 
     /// A peer's log.
     pub(super) fn log(&self, peer: &str) -> PathBuf {
-        self.root.join(format!("{peer}.log"))
+        self.file(&format!("{peer}.log"))
+    }
+
+    /// A file beside the homes.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// The folder, if it stays.

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use crate::command::{Home, finish, wait_until};
 use crate::processes::{Process, descendants};
-use crate::programs::task;
+use crate::programs::tasks;
 
 #[test]
 fn the_demo_tells_the_whole_story_and_cleans_up() {
     let home = Home::new();
     let places = home.scratch().join("tmp");
     std::fs::create_dir(&places).unwrap();
-    let mut command = home.command(["--json", "demo", "--task"]);
-    command.arg(task("digits")).env("TMPDIR", &places);
+    let mut command = home.command(["--json", "demo", "--tasks"]);
+    command.arg(tasks()).env("TMPDIR", &places);
     let ended = finish(command, home.scratch());
     let report = ended.json();
     assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
@@ -38,13 +38,48 @@ fn the_demo_tells_the_whole_story_and_cleans_up() {
     assert_eq!(std::fs::read_dir(&places).unwrap().count(), 0, "the peers' homes are gone");
 }
 
+/// `poai build` brings the models by pip; without it, or without an index of packages, this fails and says so.
+#[test]
+fn models_are_computed_by_one_code_and_verified_by_another() {
+    let home = Home::new();
+    let mut command = home.command(["--json", "demo", "--models", "--tasks"]);
+    command.arg(tasks()).env("TMPDIR", home.scratch());
+    let ended = finish(command, home.scratch());
+    let report = ended.json();
+    assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
+    let rows = report["tasks"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| (text(&row["name"]), text(&row["host"]))).collect();
+    assert_eq!(names, [("filetype", "host"), ("embed", "host")]);
+    let kernels = |peer: &str| {
+        let peers = report["peers"].as_array().unwrap();
+        text(&peers.iter().find(|row| row["name"] == peer).unwrap()["kernels"]).to_owned()
+    };
+    assert_eq!(kernels("verifier"), "scalar");
+    // The claim of each task says nothing of the code that computed its model.
+    for row in rows {
+        assert_eq!((text(&row["kernels"]), text(&row["verifier_kernels"])), (&*kernels("host"), "scalar"), "{row}");
+        assert_eq!(row["replay"]["verdict"], "same", "{row}");
+        assert_eq!(row["replay"]["found"], row["run"]["claim"], "{row}");
+    }
+    // Magika's label of Rust, and MiniLM's cosines of tasks/embed's own sentences.
+    assert!(text(&rows[0]["answer"][0]).starts_with("rust ("), "{report}");
+    let cosines: Vec<f64> = rows[1]["answer"].as_array().unwrap().iter().map(cosine).collect();
+    assert_eq!(cosines.len(), 3);
+    assert!((cosines[0] - 0.5462).abs() < 1e-3 && (cosines[1] + 0.0607).abs() < 1e-3, "{report}");
+}
+
+/// The number that a line of embed's answer begins with.
+fn cosine(line: &Value) -> f64 {
+    text(line).split_whitespace().next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let home = Home::new();
     let places = home.scratch().join("tmp");
     std::fs::create_dir(&places).unwrap();
-    let mut command = home.command(["demo", "--task"]);
-    command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = home.command(["demo", "--tasks"]);
+    command.arg(tasks()).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
     let mut demo = command.spawn().unwrap();
     wait_until(|| peers_of(&places) >= 5);
     rustix::process::kill_process(rustix::process::Pid::from_child(&demo), rustix::process::Signal::INT).unwrap();
@@ -58,8 +93,8 @@ fn a_killed_demo_takes_all_its_processes_with_it() {
     let home = Home::new();
     let places = home.scratch().join("tmp");
     std::fs::create_dir(&places).unwrap();
-    let mut command = home.command(["demo", "--task"]);
-    command.arg(task("digits")).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = home.command(["demo", "--tasks"]);
+    command.arg(tasks()).env("TMPDIR", &places).stdout(Stdio::null()).stderr(Stdio::null());
     let mut demo = command.spawn().unwrap();
     // Every peer is there, and one has a worker: a run is under way, or just over.
     let started = || {

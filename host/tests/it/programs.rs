@@ -15,9 +15,14 @@ pub(crate) fn good_task() -> Vec<u8> {
     wat::parse_str(format!("(component {ENTRY})")).unwrap()
 }
 
-/// A folder of `tasks/` in this clone.
+/// The folder `tasks/` of this clone.
+pub(crate) fn tasks() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tasks")
+}
+
+/// One of them.
 pub(crate) fn task(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tasks").join(name)
+    tasks().join(name)
 }
 
 /// Builds a task by `poai build`, and gives its component.
