@@ -162,7 +162,7 @@ async fn dispatch(line: CommandLine, screen: &mut Screen) -> Result<Exit, Failur
     match line.command {
         Command::New(args) => new::run(&args, invocation),
         Command::Build(args) => build::run(&args, invocation),
-        Command::Model(args) => model::run(&args, invocation),
+        Command::Model(args) => model::run(args, invocation).await,
         Command::Publish(args) => publish::run(&args, invocation).await,
         Command::Run(args) => run::run(*args, invocation).await,
         Command::Ps(args) => ps::run(&args, invocation).await,

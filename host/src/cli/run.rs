@@ -111,7 +111,7 @@ async fn ask(
 }
 
 /// A file, a folder that is built here, or a name that the node looks up.
-fn target_of(text: &str) -> Result<Target, Failure> {
+pub(super) fn target_of(text: &str) -> Result<Target, Failure> {
     if !is_path(text) {
         return Ok(Target::Named(text.to_owned()));
     }

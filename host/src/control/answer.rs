@@ -20,6 +20,8 @@ pub(crate) enum Answer {
     Shown(ShowAnswer),
     Listed(ListAnswer),
     Pulled(PullAnswer),
+    Models(ModelsAnswer),
+    PulledModels(PulledModelsAnswer),
     Pinned(PinAnswer),
     Collected(CollectAnswer),
     Exported(ExportAnswer),
@@ -269,6 +271,35 @@ pub(crate) struct PullAnswer {
     pub(crate) bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) output: Option<String>,
+}
+
+/// The models that are here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ModelsAnswer {
+    pub(crate) models: Vec<ModelWords>,
+}
+
+/// Models that are here now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PulledModelsAnswer {
+    pub(crate) models: Vec<ModelWords>,
+    /// Bytes that came from peers.
+    pub(crate) fetched_bytes: u64,
+}
+
+/// A model of a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ModelWords {
+    /// The name by which the program loads it.
+    pub(crate) name: String,
+    pub(crate) format: String,
+    /// Bytes of its file, with those of the files beside it.
+    pub(crate) bytes: u64,
+    pub(crate) cid: String,
+    pub(crate) program: String,
+    /// `name@version` of a package of that program, if one is here.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) package: Option<String>,
 }
 
 /// What is pinned or no longer pinned.

@@ -16,4 +16,4 @@ pub(crate) use request::*;
 pub(crate) use server::{listen, serve};
 
 /// Raised whenever a request, an event or an answer changes its shape.
-pub(crate) const CONTROL_VERSION: u32 = 1;
+pub(crate) const CONTROL_VERSION: u32 = 2;

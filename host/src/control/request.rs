@@ -48,6 +48,12 @@ pub(crate) enum Request {
         output: Option<PathBuf>,
         peers: Vec<String>,
     },
+    /// The models that are here.
+    Models,
+    PullModels {
+        target: Target,
+        peers: Vec<String>,
+    },
     Pin {
         name: String,
     },

@@ -18,6 +18,7 @@ mod hosts; // whom to ask for one run
 mod inspect; // show, ls
 mod kubo; // an IPFS node of the operator's
 mod machine; // processor and memory
+mod models; // models that are here, or are to be
 mod network; // this node as a peer
 mod offer; // what this host offers
 mod prepare; // from a request to a run
@@ -169,6 +170,8 @@ impl Node {
             Request::List { name: None, pins, .. } => self.list_home(pins),
             Request::List { name: Some(name), peers, .. } => self.list_folder(&name, &peers, events, cancel).await,
             Request::Pull { name, output, peers } => self.pull(&name, output, &peers, events, cancel).await,
+            Request::Models => self.list_models().await,
+            Request::PullModels { target, peers } => self.pull_models(target, peers, events, cancel).await,
             Request::Pin { name } => self.pin(&name).await,
             Request::Unpin { name } => self.unpin(&name).await,
             Request::CollectGarbage { check } => self.collect_garbage(check).await,

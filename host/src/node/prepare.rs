@@ -46,7 +46,8 @@ impl Node {
         Ok(PreparedRun { resolved, run, id, in_use })
     }
 
-    async fn resolve_target(
+    /// The program that a request is about; whatever of it lies in files is taken in.
+    pub(super) async fn resolve_target(
         self: &Arc<Self>,
         request: &RunRequest,
         in_use: &InUse,

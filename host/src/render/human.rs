@@ -38,6 +38,12 @@ pub(crate) fn answer(answer: &Answer) -> (String, String) {
                 String::new(),
             )
         }
+        Answer::Models(listed) if listed.models.is_empty() => ("no model is here yet".into(), String::new()),
+        Answer::Models(listed) => (models(&listed.models), String::new()),
+        Answer::PulledModels(pulled) if pulled.models.is_empty() => ("it has no models".into(), String::new()),
+        Answer::PulledModels(pulled) => {
+            (models(&pulled.models), format!("{} of it fetched", bytes(pulled.fetched_bytes)))
+        }
         Answer::Pinned(pin) => {
             (format!("{} is {}", pin.cid, if pin.pinned { "pinned" } else { "no longer pinned" }), String::new())
         }
@@ -203,6 +209,15 @@ fn list(listed: &ListAnswer) -> String {
         })
         .collect();
     table(&rows)
+}
+
+/// A model a line, with whose it is.
+fn models(models: &[ModelWords]) -> String {
+    let row = |model: &ModelWords| {
+        let owner = model.package.as_ref().unwrap_or(&model.program).clone();
+        [model.name.clone(), model.format.clone(), bytes(model.bytes), model.cid.clone(), owner]
+    };
+    table(&models.iter().map(row).collect::<Vec<_>>())
 }
 
 fn collect(collected: &CollectAnswer) -> String {

@@ -14,6 +14,7 @@ mod kubo; // an IPFS node of the operator's
 mod kubo_server; // what stands for it
 mod model; // models by themselves
 mod model_tasks; // tasks with models, beside the models' own libraries
+mod models; // models that are here
 mod network; // runs between daemons
 mod one_build; // both README commands share one build
 mod processes; // what the system says of those that run

@@ -1,6 +1,7 @@
 //! What people read, pinned. Whatever differs from run to run is replaced by what it is.
 
 use crate::command::Home;
+use crate::models;
 use crate::programs::{build, plain, task};
 
 /// Replaces CIDs, keys, times and folders.
@@ -73,6 +74,16 @@ fn the_first_steps_read_well() {
     insta::assert_snapshot!("ls", said(&home, &["ls"]));
     insta::assert_snapshot!("ps", said(&home, &["ps", "--all"]));
     insta::assert_snapshot!("key", said(&home, &["key"]));
+}
+
+#[test]
+fn models_read_like_a_table() {
+    let home = Home::new();
+    insta::assert_snapshot!("no_models", said(&home, &["model", "ls"]));
+    let folder = models::folder(&home);
+    insta::assert_snapshot!("model_pull", said(&home, &["model", "pull", folder.to_str().unwrap()]));
+    home.run(["publish".as_ref(), folder.as_os_str()]);
+    insta::assert_snapshot!("model_ls", said(&home, &["model", "ls"]));
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! Models by themselves, before they are part of a package.
+//! Models: by themselves, before they are part of a package, and those that are here.
 
 mod inspect;
+mod ls;
+mod pull;
 mod run;
 
 use poai_graph::Fact;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use super::invocation::Invocation;
 use crate::errors::{Exit, Failure};
 
-/// Look at a model, or compute it, before it is packaged
+/// Look at models and compute them, list and bring those of packages
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -18,14 +20,18 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
+    Ls(ls::Args),
+    Pull(pull::Args),
     Inspect(inspect::Args),
     Run(Box<run::Args>),
 }
 
-pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
-    match &args.action {
-        Action::Inspect(args) => inspect::run(args, invocation),
-        Action::Run(args) => run::run(args, invocation),
+pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Ls(args) => ls::run(&args, invocation).await,
+        Action::Pull(args) => pull::run(args, invocation).await,
+        Action::Inspect(args) => inspect::run(&args, invocation),
+        Action::Run(args) => run::run(&args, invocation),
     }
 }
 
