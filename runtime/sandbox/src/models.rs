@@ -112,3 +112,24 @@ pub(crate) fn constant_bytes(graph: &Graph) -> u64 {
 pub(crate) const ONNX: &str = "onnx";
 /// The format of llama.cpp's files, which wasi-nn calls ggml.
 pub(crate) const GGUF: &str = "gguf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_one_name_each() {
+        let file = Bytes::from_static(include_bytes!("../../../tasks/nn-check/models/tiny.gguf"));
+        let nothing = Beside::default();
+        let beside = Beside(BTreeMap::from([("weights.bin".to_owned(), file.clone())]));
+        for (format, beside, is_read) in [
+            ("gguf", &nothing, Some(true)),
+            ("gguf", &beside, Some(false)),
+            ("onnx", &nothing, Some(false)),
+            ("ggml", &nothing, None),
+            ("GGUF", &nothing, None),
+        ] {
+            assert_eq!(read(format, file.clone(), beside).map(|read| read.is_ok()), is_read, "{format}");
+        }
+    }
+}

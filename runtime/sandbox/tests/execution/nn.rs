@@ -71,6 +71,24 @@ fn every_computation_is_an_effect() {
     assert!(effects[18].2.windows(9).any(|bytes| bytes == b"too-large"), "an error is a result");
 }
 
+/// Angles for each place of a text are constants that no byte of the file stands for.
+#[test]
+fn a_long_context_is_paid_though_its_file_is_short() {
+    let file = std::fs::read(tasks().join("nn-check/models/tiny.gguf")).unwrap();
+    let name = b"llama.context_length";
+    let value = file.windows(name.len()).position(|window| window == name).unwrap() + name.len() + 4;
+    let mut long = file.clone();
+    long[value..value + 4].copy_from_slice(&65_536_u32.to_le_bytes());
+    let [short, long] = [&file, &long].map(|file| check().model("tiny", "gguf", file).run());
+    ended_well(&short);
+    ended_well(&long);
+    // Two angles for each place, with a cosine and a sine each; and 164 numbers of the file's 1,600 bytes.
+    let loading = (65_536 * 4 + 164) * 4 - 1600;
+    // Keys and queries are turned in one computation, each with all angles as operands: one unit for 4 numbers.
+    let computing = 2 * (65_536 - 8) * 4 / 4;
+    assert_eq!(long.finished.fuel.0 - short.finished.fuel.0, loading + computing);
+}
+
 #[test]
 fn fuel_ends_inside_a_computation() {
     let case = check();
