@@ -1,11 +1,13 @@
 //! Vulkan compute that gives the bits of `poai-numerics`, on any vendor's device.
 //!
-//! [`spirv`] turns WGSL into SPIR-V that leaves a driver no choice of arithmetic; [`device`] runs it;
-//! [`kernels`] are operations of numerics in WGSL.
+//! [`spirv`] turns WGSL into SPIR-V that leaves a driver no choice of arithmetic; [`device`] runs it; [`kernels`] are
+//! operations of numerics in WGSL; [`proof`] decides whether a device serves at all. docs/vulkan.md says what is
+//! proven and how.
 //!
 //! Nothing here links Vulkan: the loader is opened when a device is asked for, so that everything builds and runs on
 //! a machine without one. Graphs and tensors belong to `poai-graph`.
 
 pub mod device; // buffers, kernels, dispatch
-pub mod kernels; // the operations of numerics in WGSL
+pub mod kernels; // operations of numerics in WGSL
+pub mod proof; // that a device keeps the rules
 pub mod spirv; // from WGSL to words

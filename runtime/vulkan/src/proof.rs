@@ -1,0 +1,71 @@
+//! The proof that a device keeps the rules, made before it serves.
+//!
+//! [`prove`] runs [checks](Check) of known answers on a device: every hazard of arithmetic that a driver was seen, or
+//! could be thought, to spoil. Answers come from `poai-numerics` and from the processor's own IEEE arithmetic. Every
+//! check that can be planted with the fault it looks for is, and has to see it: a proof that cannot fail proves
+//! nothing. What shaders without marks compute is noted beside the [`Verdict`].
+
+mod arithmetic; // one operation, a few in a row
+mod cache; // verdicts of devices already seen
+mod check; // shader, input, answer
+mod memory; // loops, bounds
+mod numbers; // where the hazards lie
+mod products; // the fused step, chains, matrices
+mod speed; // how fast it multiplies
+mod verdict; // what came of it
+
+pub use cache::{CacheError, VERSION, cached};
+pub use speed::{Speed, measure};
+pub use verdict::{Failure, Verdict};
+
+use check::{Check, Outcome};
+
+use crate::device::{Compute, DeviceError};
+use crate::kernels::Step;
+
+/// Proves a device, and finds the fastest lowering of the fused step that is exact on it.
+///
+/// # Errors
+/// A device that is lost, out of memory or out of patience; one that computes wrong is no error but a [`Verdict`].
+pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
+    let general: Vec<_> = arithmetic::checks().into_iter().chain(memory::checks()).collect();
+    let mut failures = failures(device, &general, None)?;
+    let mut step = None;
+    if failures.is_empty() {
+        for lowering in Step::ALL {
+            let found = self::failures(device, &products::checks(lowering), Some(lowering))?;
+            if found.is_empty() {
+                step = Some(lowering);
+                break;
+            }
+            failures.extend(found);
+        }
+    }
+    let products = products::checks(step.unwrap_or(Step::Emulated));
+    let mut undecorated = Vec::new();
+    for check in general.iter().chain(&products) {
+        if check.run_undecorated(device)? != Outcome::Right {
+            undecorated.push(check.name.to_owned());
+        }
+    }
+    Ok(Verdict { step, failures, undecorated })
+}
+
+fn failures<D: Compute>(device: &D, checks: &[Check], step: Option<Step>) -> Result<Vec<Failure>, DeviceError> {
+    let mut failures = Vec::new();
+    for check in checks {
+        let reason = match check.run(device)? {
+            Outcome::Right => match check.run_planted(device)? {
+                Some(Outcome::Right) => "it does not see the fault that was planted".to_owned(),
+                _ => continue,
+            },
+            Outcome::Wrong(reason) => reason,
+        };
+        failures.push(Failure { check: check.name.to_owned(), step, reason });
+        // One reason is enough to reject a lowering.
+        if step.is_some() {
+            break;
+        }
+    }
+    Ok(failures)
+}

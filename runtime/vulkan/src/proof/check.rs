@@ -1,0 +1,107 @@
+use crate::device::{Compute, DeviceError};
+use crate::kernels::with_rules;
+use crate::spirv::Shader;
+
+/// A shader, what it is given, and what it has to find.
+pub(super) struct Check {
+    /// The hazard that it looks for.
+    pub name: &'static str,
+    /// WGSL. Its bindings are the inputs, then the result.
+    pub source: String,
+    /// The same with the fault planted that this check must see.
+    pub planted: Option<String>,
+    /// What the first bindings hold.
+    pub inputs: Vec<Vec<u32>>,
+    /// What the last binding must hold in the end.
+    pub expected: Vec<u32>,
+    /// Workgroups.
+    pub groups: [u32; 3],
+}
+
+/// How a check ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Right,
+    /// Why it is wrong.
+    Wrong(String),
+}
+
+/// A kernel around `fn result(i: u32) -> f32`, which may read `number(j)`; its NaN is the one NaN.
+const EACH: &str = "
+@group(0) @binding(0) var<storage, read> given: array<u32>;
+@group(0) @binding(1) var<storage, read_write> found: array<u32>;
+
+fn number(i: u32) -> f32 {
+    return bitcast<f32>(given[i]);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < arrayLength(&found) {
+        found[id.x] = canonical(result(id.x));
+    }
+}
+";
+
+impl Check {
+    /// A check of a function of the index, over `given` numbers.
+    pub(super) fn each(name: &'static str, step: &str, result: &str, given: Vec<u32>, expected: Vec<u32>) -> Self {
+        let groups = u32::try_from(expected.len().div_ceil(64)).expect("checks are small");
+        Self { name, source: each(step, result), planted: None, inputs: vec![given], expected, groups: [groups, 1, 1] }
+    }
+
+    /// The same check, which must see that `result` with `step` is wrong.
+    pub(super) fn planted(self, step: &str, result: &str) -> Self {
+        Self { planted: Some(each(step, result)), ..self }
+    }
+
+    pub(super) fn run<D: Compute>(&self, device: &D) -> Result<Outcome, DeviceError> {
+        self.run_shader(device, &translated(&self.source, device))
+    }
+
+    /// None where no fault can be planted.
+    pub(super) fn run_planted<D: Compute>(&self, device: &D) -> Result<Option<Outcome>, DeviceError> {
+        self.planted.as_ref().map(|source| self.run_shader(device, &translated(source, device))).transpose()
+    }
+
+    pub(super) fn run_undecorated<D: Compute>(&self, device: &D) -> Result<Outcome, DeviceError> {
+        self.run_shader(device, &Shader::undecorated(&self.source).expect("our own shaders are valid"))
+    }
+
+    fn run_shader<D: Compute>(&self, device: &D, shader: &Shader) -> Result<Outcome, DeviceError> {
+        let kernel = match device.kernel(shader) {
+            Err(DeviceError::Refused(reason)) => return Ok(Outcome::Wrong(format!("its shader is refused: {reason}"))),
+            kernel => kernel?,
+        };
+        let mut buffers = Vec::new();
+        for input in &self.inputs {
+            let buffer = device.buffer(input.len())?;
+            device.write(&buffer, input)?;
+            buffers.push(buffer);
+        }
+        buffers.push(device.buffer(self.expected.len())?);
+        device.run(&kernel, &buffers.iter().collect::<Vec<_>>(), self.groups)?;
+        let found = device.read(buffers.last().expect("the result was pushed"))?;
+        Ok(self.compare(&found))
+    }
+
+    fn compare(&self, found: &[u32]) -> Outcome {
+        let differing = || found.iter().zip(&self.expected).enumerate().filter(|(_, (found, due))| found != due);
+        match differing().next() {
+            None => Outcome::Right,
+            Some((case, (found, due))) => Outcome::Wrong(format!(
+                "{} of {} cases differ; case {case} gives {found:08x} where {due:08x} is due",
+                differing().count(),
+                self.expected.len(),
+            )),
+        }
+    }
+}
+
+fn each(step: &str, result: &str) -> String {
+    with_rules(step, &format!("{EACH}{result}"))
+}
+
+fn translated<D: Compute>(source: &str, device: &D) -> Shader {
+    Shader::new(source, device.description().features.controls()).expect("our own shaders are valid")
+}

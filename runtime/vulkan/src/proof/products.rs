@@ -1,0 +1,114 @@
+//! The fused step in every place where kernels have it.
+
+use poai_numerics::step::soft_fused;
+use poai_numerics::{Epilogue, Matrices, oracle};
+
+use super::check::Check;
+use super::numbers::{Numbers, bits, canonical, edges};
+use crate::kernels::{MATMUL, Step, matmul_groups, with_rules};
+
+/// The fault that these checks must see: two roundings.
+const UNFUSED: &str = "
+const STEP_IS_TOTAL = true;
+fn step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
+fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
+";
+
+pub(super) fn checks(step: Step) -> Vec<Check> {
+    vec![triples(step), chains(step), matrices(step)]
+}
+
+/// a, b, c and the fused result, found to be hard: rounding twice gets each wrong, or an emulation that is not exact.
+const HARD: [[u32; 4]; 5] = [
+    [0xcd01_5c09, 0x35c0_0000, 0x0080_0000, 0xc342_0a0d],
+    [0x447f_fffc, 0x3600_0002, 0xc700_0001, 0xc700_0001],
+    [0xbc3b_56d1, 0x2bf5_8462, 0x117e_3a92, 0xa8b3_aaf7],
+    [0x3101_1685, 0x53de_8db3, 0x45b0_0000, 0x4610_1c7d],
+    [0x4a42_65fc, 0x733d_023d, 0xff7f_ffff, 0xff5c_1e3f],
+];
+
+/// Single steps over the whole range of operands and of sums that a chain can reach.
+fn triples(step: Step) -> Check {
+    let mut numbers = Numbers::new(7);
+    let mut triples: Vec<[f32; 3]> = HARD.iter().map(|hard| [0, 1, 2].map(|i| f32::from_bits(hard[i]))).collect();
+    for _ in 0..8_192 {
+        let [a, b] = [numbers.between(-40, 40), numbers.between(-40, 40)];
+        // An addend that overlaps the product somewhere, is far above it or far below.
+        let distance = i32::try_from(numbers.below(56)).expect("it is small") - 28;
+        let exponent = i32::try_from((a * b).to_bits() >> 23 & 0xff).expect("it is small") - 127 + distance;
+        triples.push([a, b, numbers.between(exponent, exponent)]);
+    }
+    // Near the end of the range, where steps have to be scaled.
+    triples.extend((0..2_048).map(|_| [numbers.between(40, 90), numbers.between(-4, 40), numbers.between(100, 127)]));
+    triples.extend((0..512).map(|_| [numbers.between(-40, 127), numbers.between(-40, 127), numbers.between(-60, 127)]));
+    let edges: Vec<f32> = edges().into_iter().map(f32::from_bits).map(poai_numerics::step::operand).collect();
+    triples.extend(
+        edges
+            .iter()
+            .flat_map(|&a| edges.iter().flat_map(move |&b| [0.0, 1.0, -1e38, f32::INFINITY].map(|c| [a, b, c]))),
+    );
+    let expected = triples.iter().map(|&[a, b, c]| canonical(soft_fused(a, b, c))).collect();
+    let result = "fn result(i: u32) -> f32 {
+        return checked_step(number(i * 3u), number(i * 3u + 1u), number(i * 3u + 2u));
+    }";
+    Check::each("triples", step.source(), result, bits(triples.as_flattened()), expected).planted(UNFUSED, result)
+}
+
+/// How many steps a chain has here.
+const DEPTH: usize = 2_048;
+
+/// Long chains: ordinary ones, ones of edges, and ones that leave the range of f32 on the way.
+fn chains(step: Step) -> Check {
+    let mut numbers = Numbers::new(8);
+    let mut pairs: Vec<[f32; 2]> = Vec::new();
+    for chain in 0..64 {
+        let (least, most) = [(-3, 3), (-42, 20), (40, 63), (-45, -36)][chain % 4];
+        pairs.extend((0..DEPTH).map(|_| [numbers.between(least, most), numbers.between(least, most)]));
+    }
+    let edges: Vec<f32> = edges().into_iter().map(f32::from_bits).filter(|edge| edge.is_finite()).collect();
+    // Two chains of edges, and one that overflows for certain.
+    pairs.extend((0..2 * DEPTH).map(|i| [edges[i % edges.len()], edges[i * 7 / 3 % edges.len()]]));
+    pairs.extend((0..DEPTH).map(|_| [1e30, 1e30]));
+    let expected =
+        pairs.chunks(DEPTH).map(|chain| canonical(oracle::chain(chain.iter().map(|&[a, b]| (a, b))))).collect();
+    let result = format!(
+        "fn result(i: u32) -> f32 {{
+            var sum = 0.0;
+            for (var k = 0u; k < {DEPTH}u; k++) {{
+                let at = (i * {DEPTH}u + k) * 2u;
+                sum = step(operand(given[at]), operand(given[at + 1u]), sum);
+            }}
+            if STEP_IS_TOTAL || size(sum) < INFINITY {{ return sum; }}
+            sum = 0.0;
+            for (var k = 0u; k < {DEPTH}u; k++) {{
+                let at = (i * {DEPTH}u + k) * 2u;
+                sum = checked_step(operand(given[at]), operand(given[at + 1u]), sum);
+            }}
+            return sum;
+        }}"
+    );
+    Check::each("chains", step.source(), &result, bits(pairs.as_flattened()), expected).planted(UNFUSED, &result)
+}
+
+/// The kernel that multiplies matrices, through shared memory and unrolled: drivers spoil here what they keep alone.
+fn matrices(step: Step) -> Check {
+    let [m, k, n] = [37usize, 203, 29];
+    let mut numbers = Numbers::new(9);
+    let mut left: Vec<f32> = (0..m * k).map(|_| numbers.between(-4, 4)).collect();
+    let right: Vec<f32> = (0..k * n).map(|_| numbers.between(-4, 4)).collect();
+    // A row whose sums leave the range and come back, and one of infinities and NaN.
+    for i in 0..k {
+        left[i] = numbers.between(118, 127);
+        left[k + i] = f32::from_bits(numbers.word() | 0x7f00_0000);
+    }
+    let product = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
+    let dimension = |length: usize| u32::try_from(length).expect("the matrices are small");
+    Check {
+        name: "matrices",
+        source: with_rules(step.source(), MATMUL),
+        planted: Some(with_rules(UNFUSED, MATMUL)),
+        inputs: vec![bits(&left), bits(&right), [m, k, n].map(dimension).to_vec()],
+        expected: product.into_iter().map(canonical).collect(),
+        groups: matmul_groups(dimension(m), dimension(n)),
+    }
+}
