@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_believed_by_the_rule_alone() {
-        use StatementKind::{Differs, Receipt, Same};
+        use StatementKind::{Differs, Receipt, Same, Sampled};
         let policy = TrustPolicy { keys: [key(1), key(2)].into(), verdicts: 2 };
         let heard = ClaimRecord { claim: cid_of(DAG_CBOR, b"c").try_into().unwrap(), computed_here: false };
         let computed = ClaimRecord { computed_here: true, ..heard.clone() };
@@ -123,6 +123,7 @@ mod tests {
             (&heard, vec![said(Same, 1), said(Same, 1)], &policy, None),
             (&heard, vec![said(Same, 1), said(Same, 3)], &policy, None),
             (&heard, vec![said(Receipt, 1), said(Receipt, 2)], &policy, None),
+            (&heard, vec![said(Same, 1), said(Sampled, 2)], &policy, None),
             (&heard, vec![said(Same, 1), said(Same, 2)], &policy, Some(Why::Verdicts { same: 2 })),
             (&heard, vec![said(Same, 1), said(Same, 2), said(Differs, 2)], &policy, None),
         ] {

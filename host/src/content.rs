@@ -1,21 +1,27 @@
 //! A run's inputs, from the store: the sandbox's [`Content`].
 
+use std::sync::Arc;
+
 use cid::Cid;
 use poai_objects::Link;
-use poai_sandbox::{BlockFile, Chunk, Content, Fault, FileLayout, FolderEntry, Node};
+use poai_sandbox::{BlockFile, Chunk, Content, Fault, FileLayout, FolderEntry, Node, Recording};
 use poai_store::unixfs::{self, EntryKind, LayoutLimits};
 use poai_store::{Store, StoreError};
+
+use crate::recording::StoreRecording;
 
 /// Verified content of one store. Whoever runs with it holds what the run links to.
 #[derive(Debug)]
 pub(crate) struct StoreContent {
     store: Store,
     limits: LayoutLimits,
+    recording: Option<Arc<StoreRecording>>,
 }
 
 impl StoreContent {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, limits: LayoutLimits::default() }
+    /// Content for a run; for a replay that samples, with what is recorded.
+    pub(crate) fn new(store: Store, recording: Option<Arc<StoreRecording>>) -> Self {
+        Self { store, limits: LayoutLimits::default(), recording }
     }
 }
 
@@ -34,6 +40,10 @@ impl Content for StoreContent {
         let poai_store::BlockFile { file, offset, bytes } =
             unixfs::leaf_file(&self.store, cid).map_err(|error| unavailable(&error))?;
         Ok(BlockFile { file, offset, bytes })
+    }
+
+    fn recording(&self) -> Option<&dyn Recording> {
+        self.recording.as_deref().map(|recording| recording as _)
     }
 }
 

@@ -26,6 +26,7 @@ mod output_sink; // outputs from the sandbox, into the store
 mod package_file; // package.toml
 mod policy; // whose runs are taken
 mod program_file; // a component or module from disk
+mod recording; // effects' results, kept and recalled
 mod records; // names, attempts, claims, statements
 mod render; // the only place that prints
 mod scheduler; // slots, memory, queue

@@ -125,6 +125,8 @@ pub(crate) enum StatementKind {
     Same,
     /// A replay made another.
     Differs,
+    /// A replay that computed a sample found no difference: nobody believes a claim for that.
+    Sampled,
 }
 
 /// When a change survives a crash.

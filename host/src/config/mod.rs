@@ -89,6 +89,7 @@ impl GatewayConfig {
 pub(crate) struct StoreConfig {
     pub(crate) quota_bytes: u64,
     pub(crate) retention_s: u64,
+    pub(crate) effect_bytes: u64,
     pub(crate) kubo: String,
 }
 

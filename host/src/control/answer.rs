@@ -154,6 +154,8 @@ pub(crate) struct VerdictWords {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum VerdictWord {
     Same,
+    /// A replay that computed a sample found no difference.
+    SameBySample,
     Differs,
 }
 
@@ -224,9 +226,29 @@ pub(crate) struct VerifyAnswer {
     /// Who signed the receipt, if a receipt was verified.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) receipt_key: Option<String>,
+    /// What was computed, if results were taken from what the executor recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) sample: Option<SampleWords>,
     /// Who replayed, if not this home: a peer id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) by: Option<String>,
+}
+
+/// What a replay by a sample computed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SampleWords {
+    /// Whether everything was computed after all: then the verdict is a full one.
+    pub(crate) full: bool,
+    /// In hexadecimal. With it, anybody can tell which effects were chosen.
+    pub(crate) seed: String,
+    pub(crate) per_million: u32,
+    /// Effects of the claim.
+    pub(crate) effects: u64,
+    pub(crate) recomputed: u64,
+    /// Which ones; of many, the first.
+    pub(crate) indices: Vec<u64>,
+    /// How many of them since their results are not at hand.
+    pub(crate) unrecorded: u64,
 }
 
 /// One object or content, whole.

@@ -32,6 +32,8 @@ pub(crate) enum Request {
     Verify {
         target: VerifyTarget,
         on: Place,
+        /// How many of a million effects are computed, if not all.
+        per_million: Option<u32>,
         peers: Vec<String>,
     },
     Show {

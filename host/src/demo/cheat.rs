@@ -38,6 +38,14 @@ impl Sink for AlteringSink<'_> {
         self.honest.effect(effect, arguments, results)
     }
 
+    fn tensor_bytes(&self) -> u64 {
+        self.honest.tensor_bytes()
+    }
+
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.honest.tensor(bytes)
+    }
+
     fn word(&mut self, word: Word) {
         self.honest.word(word);
     }

@@ -12,16 +12,38 @@ use crate::clock;
 use crate::content::StoreContent;
 use crate::errors::{Failure, Kind};
 use crate::events::Event;
-use crate::output_sink::OutputSink;
+use crate::output_sink::{OutputSink, Written};
+use crate::recording::StoreRecording;
 use crate::scheduler::Place;
 use crate::shelf::Shelf;
+
+/// One execution to be made.
+pub(super) struct Order<'a> {
+    pub(super) run: &'a Run,
+    pub(super) place: Place,
+    pub(super) timeout: Option<Duration>,
+    /// Of a replay that computes a sample: where the other results come from.
+    pub(super) recording: Option<Arc<StoreRecording>>,
+}
+
+impl<'a> Order<'a> {
+    /// An execution that computes everything.
+    pub(super) fn whole(run: &'a Run, place: Place) -> Self {
+        Self { run, place, timeout: None, recording: None }
+    }
+}
 
 /// What one execution came to.
 #[derive(Clone, Debug)]
 pub(super) struct Executed {
     pub(super) claim: Claim,
     pub(super) telemetry: Telemetry,
+    /// The first recalled effect that came out otherwise when it was computed again.
+    pub(super) first_difference: Option<u64>,
 }
+
+/// Why effects' tensors are kept, for a while.
+const TENSORS: &str = "effects";
 
 /// Hears what happens during an execution.
 pub(super) type Say = Arc<dyn Fn(Event) + Send + Sync>;
@@ -31,13 +53,12 @@ impl Node {
     /// `in_use` holds what comes of it.
     pub(super) async fn execute(
         self: &Arc<Self>,
-        run: &Run,
-        place: Place,
+        order: Order<'_>,
         in_use: &InUse,
-        timeout: Option<Duration>,
         say: &Say,
         cancel: &CancellationToken,
     ) -> Result<Executed, Failure> {
+        let timeout = order.timeout;
         let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let timed_out = async {
             match deadline {
@@ -45,7 +66,7 @@ impl Node {
                 None => std::future::pending().await,
             }
         };
-        let work = self.execute_in_turn(run, place, in_use, say, cancel);
+        let work = self.execute_in_turn(order, in_use, say, cancel);
         tokio::select! {
             done = work => done,
             () = timed_out => Err(Failure::new(
@@ -57,12 +78,12 @@ impl Node {
 
     async fn execute_in_turn(
         self: &Arc<Self>,
-        run: &Run,
-        mut place: Place,
+        order: Order<'_>,
         in_use: &InUse,
         say: &Say,
         cancel: &CancellationToken,
     ) -> Result<Executed, Failure> {
+        let Order { run, mut place, recording, .. } = order;
         let ahead = place.ahead();
         let load = self.scheduler.load();
         if ahead > 0 || load.0 >= self.scheduler.limits().slots {
@@ -84,15 +105,21 @@ impl Node {
         let mut work = tokio::task::spawn_blocking({
             let stop = stop.clone();
             move || {
-                let content = StoreContent::new(node.store.clone());
-                let mut sink = OutputSink::new(node.store.clone(), &in_use, move |word: Word| say(word.into()));
+                let tensor_bytes = if recording.is_some() { 0 } else { node.config.store.effect_bytes };
+                let content = StoreContent::new(node.store.clone(), recording);
+                let say = move |word: Word| say(word.into());
+                let mut sink = OutputSink::new(node.store.clone(), &in_use, tensor_bytes, say);
                 let mut execute =
                     |sink: &mut dyn Sink| workers.run(Work { program: &program, run: &run }, &content, sink, &stop);
                 let ran = node.executor.run(&mut execute, &mut sink).map_err(failure_of)?;
                 let telemetry = telemetry(&ran, started_ms);
                 node.speed.measured(ran.finished.fuel, ran.finished.guest_us);
-                let claim = sink.claim(run.id(), ran.finished)?;
-                Ok::<Executed, Failure>(Executed { claim, telemetry })
+                let first_difference = ran.finished.first_difference;
+                let Written { claim, tensors } = sink.claim(run.id(), ran.finished)?;
+                if let Some(tensors) = tensors {
+                    node.store.keep(tensors, TENSORS, Some(node.end_of_retention()))?;
+                }
+                Ok::<Executed, Failure>(Executed { claim, telemetry, first_difference })
             }
         });
         let done = tokio::select! {

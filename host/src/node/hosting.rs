@@ -11,7 +11,7 @@ use poai_objects::{Claim, EngineName, Object, Package, Run, Signed};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::execute::{Executed, Say};
+use super::execute::{Executed, Order, Say};
 use super::network::Network;
 use super::prepare::PreparedRun;
 use super::run::state_of;
@@ -273,7 +273,8 @@ impl Node {
                 events.send(event);
             })
         };
-        let done = self.execute(&prepared.run, place, &prepared.in_use, None, &say, &attempt.cancel).await;
+        let order = Order::whole(&prepared.run, place);
+        let done = self.execute(order, &prepared.in_use, &say, &attempt.cancel).await;
         if let Ok(executed) = &done {
             attempt.change(|record| {
                 record.state = state_of(&executed.claim.outcome);
@@ -315,7 +316,7 @@ impl Node {
     ) -> Result<Answered, Failure> {
         let package = package.map(|package| package.object().id());
         self.blocking(move |node| {
-            let Executed { claim, telemetry } = executed;
+            let Executed { claim, telemetry, .. } = executed;
             let (signed, _) = node.sign_receipt(&claim, package, telemetry, Retention::Hosted { requester })?;
             Ok(Answered::Receipt(ReceiptAnswer::of(&signed, &claim)))
         })

@@ -77,6 +77,7 @@ impl Node {
                         StatementKind::Receipt => "receipt",
                         StatementKind::Same => "verdict (same)",
                         StatementKind::Differs => "verdict (differs)",
+                        StatementKind::Sampled => "verdict (no difference in a sample)",
                     };
                     add(what, statement.envelope.to_string());
                 }

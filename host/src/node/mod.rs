@@ -29,6 +29,7 @@ mod remote; // runs on other hosts
 mod replay; // verify, here or elsewhere
 mod resolve; // names
 mod run; // one attempt from request to answer
+mod sampling; // replays that compute a sample of a claim's effects
 mod statements; // receipts and verdicts: signing, keeping, finding
 mod status; // how it does
 mod verdicts; // replays by other hosts
@@ -165,7 +166,9 @@ impl Node {
             Request::Logs { attempt, follow } => self.logs(&attempt, follow, events, cancel).await,
             Request::Wait { attempt, timeout } => self.wait(&attempt, timeout, events, cancel).await,
             Request::Cancel { attempt } => self.cancel(&attempt).await,
-            Request::Verify { target, on, peers } => self.verify(target, on, &peers, events, cancel).await,
+            Request::Verify { target, on, per_million, peers } => {
+                self.verify(target, on, per_million, &peers, events, cancel).await
+            }
             Request::Show { name, peers } => self.show(&name, &peers, events, cancel).await,
             Request::List { name: None, pins, .. } => self.list_home(pins),
             Request::List { name: Some(name), peers, .. } => self.list_folder(&name, &peers, events, cancel).await,

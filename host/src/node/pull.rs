@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use cid::Cid;
 use poai_store::unixfs::{self, EntryKind, ExportLimits, LayoutLimits, Node as Content};
@@ -37,7 +36,7 @@ impl Node {
         let in_use = self.store.in_use();
         in_use.hold_dag(&cid);
         let fetched_bytes = self.bring(cid, peers, events, cancel).await?;
-        let until = SystemTime::now() + Duration::from_secs(self.config.store.retention_s);
+        let until = self.end_of_retention();
         self.blocking(move |node| node.store.keep(cid, PULLED, Some(until))).await?;
         let shown = output.as_ref().map(|path| path.display().to_string());
         let bytes = self

@@ -10,20 +10,21 @@ use poai_sandbox::{Account, compare};
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
+use super::execute::{Executed, Order};
 use super::prepare::PreparedRun;
 use super::run::say_to;
 use super::statements::Retention;
-use crate::control::{Answer, Place, RunRequest, Target, VerdictWord, VerifyAnswer, VerifyTarget};
+use crate::control::{Answer, Place, RunRequest, SampleWords, Target, VerdictWord, VerifyAnswer, VerifyTarget};
 use crate::errors::{Failure, Kind};
 use crate::events::Events;
 use crate::scheduler::Place as Slot;
 use crate::shelf::Shelf;
 
 /// A claim to be verified, and who signed for it.
-struct Seen {
-    id: ClaimId,
-    claim: Claim,
-    signer: Option<PublicKey>,
+pub(super) struct Seen {
+    pub(super) id: ClaimId,
+    pub(super) claim: Claim,
+    pub(super) signer: Option<PublicKey>,
 }
 
 impl Node {
@@ -32,6 +33,7 @@ impl Node {
         self: &Arc<Self>,
         target: VerifyTarget,
         on: Place,
+        per_million: Option<u32>,
         peers: &[String],
         events: &Events,
         cancel: &CancellationToken,
@@ -49,9 +51,12 @@ impl Node {
         };
         self.bring(*seen.claim.run.cid(), peers, events, cancel).await?;
         let run: Run = self.store.object(seen.claim.run)?;
-        match on {
-            Place::Local => self.verify_here(&run, seen, events, cancel).await,
-            elsewhere => self.verify_there(&run, seen, elsewhere, peers, events, cancel).await,
+        match (on, per_million) {
+            (Place::Local, Some(per_million)) => {
+                self.verify_by_sample(&run, seen, per_million, peers, events, cancel).await
+            }
+            (Place::Local, None) => self.verify_here(&run, seen, events, cancel).await,
+            (elsewhere, _) => self.verify_there(&run, seen, elsewhere, peers, events, cancel).await,
         }
     }
 
@@ -64,25 +69,27 @@ impl Node {
     ) -> Result<Answer, Failure> {
         let slot = self.slot(run)?;
         let in_use = self.store.in_use();
-        let executed = self.execute(run, slot, &in_use, None, &say_to(events), cancel).await?;
+        let executed = self.execute(Order::whole(run, slot), &in_use, &say_to(events), cancel).await?;
         self.blocking(move |node| {
             let verdict = node.judge(&seen.claim, &executed.claim);
-            // What a replay found, this home has computed.
-            node.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Replayed)?;
-            let (signed, envelope) = node.sign_verdict(verdict)?;
-            let difference = signed.object().first_difference.as_ref().map(difference_words);
-            Ok(Answer::Verified(VerifyAnswer {
-                claim: seen.id.to_string(),
-                verdict: word(difference.as_ref()),
-                first_difference: difference,
-                found: signed.object().found.to_string(),
-                run: seen.claim.run.to_string(),
-                signed: envelope.to_string(),
-                receipt_key: seen.signer.map(|key| key.to_string()),
-                by: None,
-            }))
+            node.answer_replay(&seen, executed, verdict, None).map(Answer::Verified)
         })
         .await
+    }
+
+    /// Signs the verdict of a replay that computed everything.
+    pub(super) fn answer_replay(
+        &self,
+        seen: &Seen,
+        executed: Executed,
+        verdict: Verdict,
+        sample: Option<SampleWords>,
+    ) -> Result<VerifyAnswer, Failure> {
+        // What a replay found, this home has computed.
+        self.sign_receipt(&executed.claim, None, executed.telemetry, Retention::Replayed)?;
+        let (signed, envelope) = self.sign_verdict(verdict)?;
+        let Verdict { found, first_difference, .. } = signed.object();
+        Ok(VerifyAnswer { sample, ..seen.answer(*found, first_difference.as_ref(), envelope) })
     }
 
     async fn verify_there(
@@ -106,11 +113,12 @@ impl Node {
             signed: words.signed,
             receipt_key: seen.signer.map(|key| key.to_string()),
             by: Some(words.host),
+            sample: None,
         }))
     }
 
     /// A slot for a replay of this home's own.
-    fn slot(&self, run: &Run) -> Result<Slot, Failure> {
+    pub(super) fn slot(&self, run: &Run) -> Result<Slot, Failure> {
         self.scheduler.enter(None, run.limits.memory_bytes).map_err(|reason| {
             Failure::new(Kind::HostFault, reason.to_string()).hint("raise the limit in this home's configuration")
         })
@@ -204,6 +212,24 @@ impl Node {
         in_use.hold_dag(id.cid());
         let resolved = self.resolve(&run.program.to_string())?;
         Ok(PreparedRun { resolved, run: run.clone(), id, in_use })
+    }
+}
+
+impl Seen {
+    /// The answer that a verdict of this home is.
+    pub(super) fn answer(&self, found: ClaimId, difference: Option<&Difference>, signed: Cid) -> VerifyAnswer {
+        let difference = difference.map(difference_words);
+        VerifyAnswer {
+            claim: self.id.to_string(),
+            verdict: word(difference.as_ref()),
+            first_difference: difference,
+            found: found.to_string(),
+            run: self.claim.run.to_string(),
+            signed: signed.to_string(),
+            receipt_key: self.signer.map(|key| key.to_string()),
+            by: None,
+            sample: None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use poai_objects::{Claim, Object, Outcome, PackageId, Trap};
 use poai_store::unixfs::{self, ExportLimits};
 use tokio_util::sync::CancellationToken;
 
-use super::execute::Say;
+use super::execute::{Order, Say};
 use super::prepare::PreparedRun;
 use super::statements::{KeptReceipt, Retention};
 use super::{Node, broken_off};
@@ -191,8 +191,8 @@ impl Node {
             Failure::new(Kind::BadInput, reason.to_string()).hint("raise the limit in this home's configuration")
         })?;
         let say = say_to(events);
-        let executed =
-            self.execute(&prepared.run, place, &prepared.in_use, request.timeout, &say, &attempt.cancel).await?;
+        let order = Order { timeout: request.timeout, ..Order::whole(&prepared.run, place) };
+        let executed = self.execute(order, &prepared.in_use, &say, &attempt.cancel).await?;
         self.blocking(move |node| {
             let (_, receipt) = node.sign_receipt(&executed.claim, package, executed.telemetry, Retention::Own)?;
             Ok(Claimed { claim: executed.claim, receipt, host: None, known: None })

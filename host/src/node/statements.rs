@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cid::Cid;
 use poai_net::PeerId;
-use poai_objects::{Claim, ClaimId, Object, PackageId, Receipt, Signed, Telemetry, Verdict};
+use poai_objects::{Claim, ClaimId, Finding, Object, PackageId, Receipt, SampledVerdict, Signed, Telemetry, Verdict};
 
 use super::Node;
 use crate::errors::Failure;
@@ -75,12 +75,17 @@ impl Node {
         let envelope = self.store.put_signed(signed)?;
         let claim_id = self.store.put_object(claim)?;
         let for_a_while = retention != Retention::Own;
-        let until = for_a_while.then(|| SystemTime::now() + Duration::from_secs(self.config.store.retention_s));
+        let until = for_a_while.then(|| self.end_of_retention());
         self.store.keep(envelope, &retention.pin_name(), until)?;
         let id: Cid = signed.object().id().into();
         let statement = Statement { kind: StatementKind::Receipt, object: id, envelope, key: *signed.key() };
         self.records.add_claim(claim.run, ClaimRecord { claim: claim_id, computed_here }, statement)?;
         Ok(KeptReceipt { id, envelope, receipt: signed.object().clone(), key: *signed.key() })
+    }
+
+    /// Until when content is kept that begins to be kept for a while.
+    pub(super) fn end_of_retention(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.config.store.retention_s)
     }
 
     /// A requester has fetched all that a receipt leads to: it is kept for it no longer.
@@ -101,7 +106,30 @@ impl Node {
     /// Keeps a verdict that was checked. The claims that it names may be elsewhere, so nothing is pinned
     /// but the two blocks.
     pub(super) fn keep_verdict(&self, signed: &Signed<Verdict>) -> Result<Cid, Failure> {
-        use poai_objects::Finding;
+        let kind = match signed.object().finding() {
+            Finding::Same => StatementKind::Same,
+            Finding::Differs => StatementKind::Differs,
+        };
+        self.keep_answer(signed, signed.object().seen, kind)
+    }
+
+    /// Signs this host's verdict by a sample, and keeps it. That nothing differed makes nobody believe a claim; that
+    /// something did counts as in a full replay.
+    pub(super) fn sign_sampled_verdict(&self, verdict: SampledVerdict) -> Result<Cid, Failure> {
+        let signed = Signed::sign(verdict, &self.keys.host)?;
+        let kind = match signed.object().first_difference {
+            None => StatementKind::Sampled,
+            Some(_) => StatementKind::Differs,
+        };
+        self.keep_answer(&signed, signed.object().seen, kind)
+    }
+
+    fn keep_answer<T: Object<Id: Into<Cid>>>(
+        &self,
+        signed: &Signed<T>,
+        seen: ClaimId,
+        kind: StatementKind,
+    ) -> Result<Cid, Failure> {
         let envelope = self.store.put_signed(signed)?;
         let object: Cid = signed.object().id().into();
         for cid in [envelope, object] {
@@ -112,11 +140,7 @@ impl Node {
                 until: None,
             })?;
         }
-        let kind = match signed.object().finding() {
-            Finding::Same => StatementKind::Same,
-            Finding::Differs => StatementKind::Differs,
-        };
-        self.records.add_statement(signed.object().seen, Statement { kind, object, envelope, key: *signed.key() })?;
+        self.records.add_statement(seen, Statement { kind, object, envelope, key: *signed.key() })?;
         Ok(envelope)
     }
 

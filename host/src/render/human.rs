@@ -7,6 +7,9 @@ use crate::control::*;
 use crate::errors::Failure;
 use crate::events::{Event, LogLevel};
 
+/// Effects whose numbers a line has room for.
+const INDICES_SHOWN: usize = 12;
+
 /// An answer's words: the result itself, and notes beside it.
 pub(crate) fn answer(answer: &Answer) -> (String, String) {
     match answer {
@@ -88,7 +91,9 @@ pub(super) fn event(event: &Event, quiet: bool) -> Option<String> {
         Event::Notice { message } => message.clone(),
         Event::HostFailed { host, reason } => format!("{host}: {reason}; trying another host"),
         Event::Verdict(verdict) => match (&verdict.verdict, &verdict.first_difference) {
-            (VerdictWord::Same, _) => format!("replayed by {}: the same claim", verdict.host),
+            (VerdictWord::Same | VerdictWord::SameBySample, _) => {
+                format!("replayed by {}: the same claim", verdict.host)
+            }
             (VerdictWord::Differs, difference) => {
                 format!(
                     "replayed by {}: ANOTHER claim, first difference: {}",
@@ -170,6 +175,7 @@ fn attempts_words(answer: &AttemptsAnswer) -> String {
 fn verify(verified: &VerifyAnswer) -> String {
     let mut text = match (&verified.verdict, &verified.first_difference) {
         (VerdictWord::Same, _) => format!("same\n  claim    {}", verified.claim),
+        (VerdictWord::SameBySample, _) => format!("no difference in a sample\n  claim    {}", verified.claim),
         (VerdictWord::Differs, difference) => format!(
             "differs, first in: {}\n  claim    {}\n  replay   {}",
             difference.as_deref().unwrap_or("unknown"),
@@ -181,6 +187,23 @@ fn verify(verified: &VerifyAnswer) -> String {
     if let Some(key) = &verified.receipt_key {
         let _ = write!(text, "\n  receipt  signed by {key}");
     }
+    if let Some(sample) = &verified.sample {
+        text.push_str(&sample_words(sample));
+    }
+    text
+}
+
+fn sample_words(sample: &SampleWords) -> String {
+    let indices: Vec<_> = sample.indices.iter().take(INDICES_SHOWN).map(u64::to_string).collect();
+    let more = if sample.recomputed > indices.len() as u64 { ", …" } else { "" };
+    let mut text = format!("\n  computed {} of {} effects", count(sample.recomputed), count(sample.effects));
+    if !indices.is_empty() {
+        let _ = write!(text, ": {}{more}", indices.join(", "));
+    }
+    if sample.unrecorded > 0 {
+        let _ = write!(text, "\n           {} of them since their results are not recorded", count(sample.unrecorded));
+    }
+    let _ = write!(text, "\n  seed     {}, for {} in 1,000,000", sample.seed, count(u64::from(sample.per_million)));
     text
 }
 

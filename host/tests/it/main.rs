@@ -21,6 +21,7 @@ mod processes; // what the system says of those that run
 mod programs; // what is run
 mod retention; // what a host keeps for others, and how long
 mod runs; // local runs: exit codes, JSON, cache, outputs
+mod sampling; // verdicts by a sample
 mod settings; // keys, configuration, files and their rights
 mod tasks; // the tasks' own workspace
 mod words; // what people read

@@ -79,6 +79,9 @@ object_id!(
     /// Names a [`Verdict`](crate::Verdict), by its payload.
     VerdictId, "a verdict");
 object_id!(
+    /// Names a [`SampledVerdict`](crate::SampledVerdict), by its payload.
+    SampledVerdictId, "a sampled verdict");
+object_id!(
     /// Names an [`Offer`](crate::Offer), by its payload.
     OfferId, "an offer");
 object_id!(

@@ -3,7 +3,7 @@
 //! A [`Run`] describes one execution completely; its id is the CID of that description. A [`Claim`]
 //! is what a run produced, deterministic fields only, so that two honest hosts make byte-identical
 //! claims and a claim's CID *is* the agreement. A [`Receipt`] is a claim signed by a host, a
-//! [`Verdict`] is a verifier's signed answer to it.
+//! [`Verdict`] is a verifier's signed answer to it, a [`SampledVerdict`] a cheaper and weaker one.
 //!
 //! Every object is DAG-CBOR `{body, kind, version}` under a CIDv1 of sha2-256 ([`codec`]); signed
 //! ones sit in an [`Envelope`]. Numbers are integers: no float has a canonical form worth an id. What
@@ -33,6 +33,7 @@ mod params;
 mod program;
 mod receipt;
 mod run;
+mod sampled_verdict;
 mod scan;
 mod schema;
 mod trace;
@@ -45,8 +46,8 @@ pub use engine::EngineName;
 pub use envelope::{Envelope, Signed};
 pub use error::ObjectError;
 pub use id::{
-    ClaimId, DelegationId, EnvelopeId, Link, OfferId, PackageId, ProgramId, ReceiptId, RunId, TraceChunkId, TraceId,
-    VerdictId,
+    ClaimId, DelegationId, EnvelopeId, Link, OfferId, PackageId, ProgramId, ReceiptId, RunId, SampledVerdictId,
+    TraceChunkId, TraceId, VerdictId,
 };
 pub use key::{PublicKey, SecretKey, Signature};
 pub use name::{InputName, OutputName, PackageName};
@@ -57,5 +58,6 @@ pub use params::Params;
 pub use program::{Model, Program, World};
 pub use receipt::{Receipt, Telemetry};
 pub use run::{Fuel, Limits, Run};
+pub use sampled_verdict::{Sample, SampledVerdict};
 pub use trace::{Effect, TraceChunk, TraceRoot, TraceWriter};
 pub use verdict::{Difference, Finding, Verdict};

@@ -114,6 +114,11 @@ impl TraceWriter {
         self.root.count >= (TraceRoot::MAX_CHUNKS * TraceChunk::EFFECTS) as u64
     }
 
+    /// The effects so far: the number of the next one.
+    pub fn count(&self) -> u64 {
+        self.root.count
+    }
+
     /// Adds an effect; gives back a chunk when it is full, to be stored.
     pub fn push(&mut self, effect: Effect) -> Option<TraceChunk> {
         self.root.count += 1;

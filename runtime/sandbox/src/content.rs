@@ -4,7 +4,7 @@ use cid::Cid;
 use poai_objects::Link;
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::{Fault, Recording};
 
 /// Where a run's inputs come from: the seam to the store, which the host implements.
 ///
@@ -15,6 +15,11 @@ pub trait Content: Send + Sync {
 
     /// A read-only descriptor of one verified block.
     fn block(&self, cid: &Cid) -> Result<BlockFile, Fault>;
+
+    /// What an earlier execution computed, if this one is a replay that takes results from it.
+    fn recording(&self) -> Option<&dyn Recording> {
+        None
+    }
 }
 
 /// A file or a folder.

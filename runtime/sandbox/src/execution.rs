@@ -36,6 +36,8 @@ pub struct Finished {
     pub outputs: Vec<OutputName>,
     /// The accelerated calls.
     pub trace: TraceRoot,
+    /// The first recalled effect that came out otherwise when it was computed again: of replays alone.
+    pub first_difference: Option<u64>,
     /// Wall time inside the guest, microseconds: telemetry, never part of a claim.
     pub guest_us: u64,
 }
@@ -60,6 +62,7 @@ fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<F
         Err(error) => classify(&error, &mut store)?,
     };
     let ending = close(ending, store.data_mut())?;
+    let first_difference = store.data_mut().end_recomputing()?;
     let trace = store.data_mut().end_trace();
     let guest_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Finished {
@@ -67,6 +70,7 @@ fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<F
         fuel: store.data().meter.spent_when(ending.fuel_left),
         outputs: ending.outputs,
         trace,
+        first_difference,
         guest_us,
     })
 }

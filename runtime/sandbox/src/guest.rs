@@ -37,8 +37,8 @@ use self::outputs::Outputs;
 use self::random::Random;
 use self::stop::Stop;
 use self::words::Words;
-use crate::Loaded;
 use crate::models::Models;
+use crate::{Fault, Loaded};
 
 /// The state behind every host call of one run.
 pub(crate) struct Guest {
@@ -69,14 +69,14 @@ impl Guest {
             meter: Meter::new(&run.limits),
             limiter: Limiter::new(Arc::clone(&memory)),
             world: loaded.world(),
-            host,
             handles: Handles::default(),
             inputs: Inputs::new(run.inputs.clone(), Arc::clone(&memory)),
             outputs: Outputs::new(&run.limits),
             disk: Disk::new(Arc::clone(&memory)),
-            nn: Nn::new(Arc::clone(&loaded.models), models, memory),
+            nn: Nn::new(Arc::clone(&loaded.models), models, memory, host.tensor_bytes),
             random: Random::new(run.seed),
             words: Words::default(),
+            host,
             run,
         }
     }
@@ -106,6 +106,11 @@ impl Guest {
     /// The trace of all accelerated calls; afterwards there is none.
     pub(crate) fn end_trace(&mut self) -> TraceRoot {
         self.nn.end_trace()
+    }
+
+    /// Waits until everything is computed that was to be computed again. Gives the first effect that came out otherwise.
+    pub(crate) fn end_recomputing(&mut self) -> Result<Option<u64>, Fault> {
+        self.nn.end_recomputing()
     }
 
     /// Offers everything that a run offers.

@@ -19,6 +19,7 @@ mod layers; // what stands between a worker and the machine
 mod link; // imports and entry
 mod models; // models, ready to compute
 mod program; // world, adapter, static rules, meter
+mod recording; // what an earlier execution computed
 mod replay; // the first place at which two claims part
 mod sealed; // bytes that nobody can change any more
 mod sink; // where outputs go
@@ -35,5 +36,6 @@ pub use models::Numerics;
 pub use poai_meter::Nans;
 pub use poai_numerics::{Kernels, prepare as prepare_kernels};
 pub use program::{Prepared, Refusal, detect_world, max_program_bytes, prepare, prepare_with, preview1_adapter};
+pub use recording::{Call, Recalled, Recording};
 pub use replay::{Account, compare};
 pub use sink::{Level, Sink, Word};

@@ -77,6 +77,11 @@ impl Models {
         Ok(Arc::clone(self.device.get_or_init(|| Arc::new(cpu))))
     }
 
+    /// Threads that compute.
+    pub(crate) fn threads(&self) -> usize {
+        self.numerics.threads.get()
+    }
+
     fn ready(&self) -> MutexGuard<'_, Ready> {
         self.ready.lock().expect("no holder of the models panics")
     }

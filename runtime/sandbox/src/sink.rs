@@ -3,6 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
+/// Bytes of one effect's arguments, and likewise of its results: they name what they are about by CID.
+pub(crate) const EFFECT_BYTES: usize = 1 << 20;
+/// Bytes of one result's tensor that a sink is given: those of a block. A larger one is not kept.
+pub(crate) const TENSOR_BYTES: usize = 2 << 20;
+/// What a tensor counts for besides its own bytes, of those that a sink wants: so they are not too many.
+pub(crate) const FOR_EACH_TENSOR: u64 = 4_096;
+
 /// Where a run's outputs, effects and words go, as they come.
 pub trait Sink {
     /// Adds bytes to an output. The first call for a name, with no bytes, creates it.
@@ -10,6 +17,16 @@ pub trait Sink {
 
     /// One accelerated call, with the bytes that its digests name.
     fn effect(&mut self, effect: &Effect, arguments: &[u8], results: &[u8]) -> Result<(), Fault>;
+
+    /// Bytes of results' tensors that it wants to have of one run, each counted as 4,096 more; by default none.
+    fn tensor_bytes(&self) -> u64 {
+        0
+    }
+
+    /// A tensor that the next effect's results name. All of them come, or none.
+    fn tensor(&mut self, _bytes: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Advisory words: never part of a claim, and nothing of them comes back to the guest.
     fn word(&mut self, word: Word);

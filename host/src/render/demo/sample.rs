@@ -59,6 +59,7 @@ pub(super) fn row(name: &str, host: &str, fuel: u64, difference: Option<&str>) -
             run: id("run"),
             signed: id("verdict"),
             receipt_key: None,
+            sample: None,
             by: None,
         },
     }

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use poai_objects::codec::kind_of;
 use poai_objects::{
-    Claim, DecodeLimits, Delegation, Envelope, Object, Offer, Package, Program, Receipt, Run, TraceChunk, TraceRoot,
-    Verdict,
+    Claim, DecodeLimits, Delegation, Envelope, Object, Offer, Package, Program, Receipt, Run, SampledVerdict,
+    TraceChunk, TraceRoot, Verdict,
 };
 use proptest::prelude::*;
 
@@ -25,6 +25,7 @@ proptest! {
     fn decode_undoes_encode(
         program in strategies::program(), package in strategies::package(), run in strategies::run(),
         claim in strategies::claim(), receipt in strategies::receipt(), verdict in strategies::verdict(),
+        sampled in strategies::sampled_verdict(),
         offer in strategies::offer(), delegation in strategies::delegation(),
         chunk in strategies::trace_chunk(), root in strategies::trace_root(),
     ) {
@@ -34,6 +35,7 @@ proptest! {
         decodes_to_itself(&claim);
         decodes_to_itself(&receipt);
         decodes_to_itself(&verdict);
+        decodes_to_itself(&sampled);
         decodes_to_itself(&offer);
         decodes_to_itself(&delegation);
         decodes_to_itself(&chunk);
@@ -60,6 +62,7 @@ fn is_object(kind: &str, bytes: &[u8]) -> bool {
         Claim::KIND => check::<Claim>(bytes),
         Receipt::KIND => check::<Receipt>(bytes),
         Verdict::KIND => check::<Verdict>(bytes),
+        SampledVerdict::KIND => check::<SampledVerdict>(bytes),
         Offer::KIND => check::<Offer>(bytes),
         Delegation::KIND => check::<Delegation>(bytes),
         TraceRoot::KIND => check::<TraceRoot>(bytes),

@@ -6,7 +6,7 @@ use std::iter;
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{
     Claim, Contributor, Delegation, Effect, EngineName, Field, Fuel, Limits, Link, Model, Object, Outcome, Package,
-    Params, Program, Receipt, Role, Run, Telemetry, TraceChunk, TraceRoot, Trap, Verdict,
+    Params, Program, Receipt, Role, Run, Sample, SampledVerdict, Telemetry, TraceChunk, TraceRoot, Trap, Verdict,
 };
 
 use crate::samples;
@@ -195,6 +195,17 @@ fn verdicts_name_a_difference_exactly_if_there_is_one() {
     let silent = Verdict { seen: one, found: other, first_difference: None };
     same.seal().unwrap();
     assert!(refusal(&silent).contains("must name a difference exactly if"));
+}
+
+#[test]
+fn sampled_verdicts_compute_something_and_not_more_than_there_is() {
+    let verdict = samples::sampled_verdict(None);
+    verdict.seal().unwrap();
+    for per_million in [0, Sample::ALL + 1] {
+        let sample = Sample { per_million, ..verdict.sample };
+        assert!(refusal(&SampledVerdict { sample, ..verdict.clone() }).contains("between 1 and"));
+    }
+    assert!(refusal(&SampledVerdict { recomputed: 2_001, ..verdict }).contains("more effects than there are"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use poai_objects::codec::{DAG_CBOR, DAG_PB, RAW, cid_of};
 use poai_objects::{
     Claim, Contributor, Delegation, Difference, Effect, EngineName, Field, Fuel, Limits, Link, Model, Object, Offer,
-    Outcome, Package, Params, Port, Price, Program, ProgramId, PublicKey, Receipt, Role, Run, SecretKey, Signed,
-    Telemetry, TraceChunk, TraceRoot, Trap, Verdict, World,
+    Outcome, Package, Params, Port, Price, Program, ProgramId, PublicKey, Receipt, Role, Run, Sample as Choice,
+    SampledVerdict, SecretKey, Signed, Telemetry, TraceChunk, TraceRoot, Trap, Verdict, World,
 };
 
 /// An example: its name in the vectors, its kind, and its canonical bytes.
@@ -45,6 +45,9 @@ pub(crate) fn all() -> Vec<Sample> {
     for trap in Trap::ALL {
         let claim = Claim { outputs: BTreeMap::new(), ..claim_of(Outcome::Trapped { trap }) };
         samples.push(sample(&format!("claim-trapped-{trap}"), &claim));
+    }
+    for (name, first_difference) in [("same", None), ("effect", Some(Difference::Effect { index: 41 }))] {
+        samples.push(sample(&format!("sampled-verdict-{name}"), &sampled_verdict(first_difference)));
     }
     samples
 }
@@ -153,6 +156,11 @@ pub(crate) fn receipt() -> Receipt {
         package: Some(package().id()),
         telemetry: Telemetry { started_ms: 1_700_000_000_000, wall_us: 1_234, prepare_us: 56, device: "cpu".into() },
     }
+}
+
+pub(crate) fn sampled_verdict(first_difference: Option<Difference>) -> SampledVerdict {
+    let choice = Choice { seed: [9; 32], per_million: 10_000 };
+    SampledVerdict { seen: claim().id(), sample: choice, effects: 2_000, recomputed: 23, first_difference }
 }
 
 fn verdict(difference: Difference) -> Verdict {

@@ -7,7 +7,7 @@ use poai_objects::codec::{DAG_CBOR, DAG_PB, RAW, cid_of};
 use poai_objects::{
     Claim, Contributor, Delegation, Difference, Effect, EngineName, Field, Fuel, InputName, Limits, Link, Model,
     ObjectError, Offer, Outcome, OutputName, Package, PackageName, Params, Port, Price, Program, PublicKey, Receipt,
-    Role, Run, SecretKey, Telemetry, TraceChunk, TraceRoot, Trap, Verdict, World,
+    Role, Run, Sample, SampledVerdict, SecretKey, Telemetry, TraceChunk, TraceRoot, Trap, Verdict, World,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -182,6 +182,18 @@ pub(crate) fn verdict() -> impl Strategy<Value = Verdict> {
         found,
         first_difference: (seen != found).then_some(difference),
     })
+}
+
+pub(crate) fn sampled_verdict() -> impl Strategy<Value = SampledVerdict> {
+    (id(), any::<[u8; 32]>(), 1..=Sample::ALL, any::<(u64, u64)>(), prop::option::of(any::<u64>())).prop_map(
+        |(seen, seed, per_million, (one, other), index)| SampledVerdict {
+            seen,
+            sample: Sample { seed, per_million },
+            effects: one.max(other),
+            recomputed: one.min(other),
+            first_difference: index.map(|index| Difference::Effect { index }),
+        },
+    )
 }
 
 pub(crate) fn offer() -> impl Strategy<Value = Offer> {

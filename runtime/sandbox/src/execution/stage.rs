@@ -69,7 +69,7 @@ impl Stage {
             return Err(Fault::WrongEngine { asked: run.engine });
         }
         let panicked = || Fault::Unknown { reason: "the guest's thread panicked".into() };
-        let (host, requests) = way();
+        let (host, requests) = way(sink.tensor_bytes(), content.recording().is_some());
         self.lives.send(Life { loaded: loaded.clone(), run: run.clone(), host }).map_err(|_| panicked())?;
         // If the caller's side fails, its receiver is gone, and so the guest ends at its next request.
         let served = serve(requests, content, sink);

@@ -4,11 +4,12 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use bytes::Bytes;
 use cid::Cid;
 use poai_objects::{Effect, Link, OutputName};
 
 use super::stop::Stop;
-use crate::{BlockFile, Content, Fault, Node, Sink, Word};
+use crate::{BlockFile, Call, Content, Fault, Node, Recalled, Sink, Word};
 
 /// Messages that may wait for the caller; then the guest waits.
 const WAITING: usize = 64;
@@ -20,6 +21,8 @@ pub(crate) enum Request {
     Open { link: Link, answer: SyncSender<Result<Node, Fault>> },
     Block { cid: Cid, answer: SyncSender<Result<BlockFile, Fault>> },
     Output { name: OutputName, bytes: Vec<u8> },
+    Recall { call: Call, answer: SyncSender<Result<Option<Recalled>, Fault>> },
+    Tensor(Bytes),
     Effect { effect: Effect, arguments: Vec<u8>, results: Vec<u8> },
     Word(Word),
 }
@@ -27,12 +30,15 @@ pub(crate) enum Request {
 /// The guest's end.
 pub(crate) struct Host {
     requests: SyncSender<Request>,
+    /// Bytes of results' tensors that the caller wants.
+    pub(crate) tensor_bytes: u64,
+    has_recording: bool,
 }
 
-/// Both ends of a new way.
-pub(crate) fn way() -> (Host, Receiver<Request>) {
+/// Both ends of a new way: to a sink that wants so many bytes of tensors, and content that may have a recording.
+pub(crate) fn way(tensor_bytes: u64, has_recording: bool) -> (Host, Receiver<Request>) {
     let (requests, receiver) = sync_channel(WAITING);
-    (Host { requests }, receiver)
+    (Host { requests, tensor_bytes, has_recording }, receiver)
 }
 
 impl Host {
@@ -51,6 +57,16 @@ impl Host {
         }
         let mut pieces = bytes.chunks(MESSAGE_BYTES);
         pieces.try_for_each(|piece| self.send(Request::Output { name: name.clone(), bytes: piece.to_vec() }))
+    }
+
+    /// What is recorded of a call, if the run is a replay.
+    pub(crate) fn recall(&self, call: Call) -> Result<Option<Recalled>, Stop> {
+        if self.has_recording { self.ask(|answer| Request::Recall { call, answer }) } else { Ok(None) }
+    }
+
+    /// A tensor that the next effect's results name.
+    pub(crate) fn tensor(&self, bytes: Bytes) -> Result<(), Stop> {
+        self.send(Request::Tensor(bytes))
     }
 
     /// One accelerated call, with the bytes that its digests name.
@@ -84,6 +100,11 @@ pub(crate) fn serve(requests: Receiver<Request>, content: &dyn Content, sink: &m
             Request::Open { link, answer } => drop(answer.send(content.open(&link))),
             Request::Block { cid, answer } => drop(answer.send(content.block(&cid))),
             Request::Output { name, bytes } => sink.output(&name, &bytes)?,
+            Request::Recall { call, answer } => {
+                let recalled = content.recording().map_or(Ok(None), |recording| recording.recall(&call));
+                drop(answer.send(recalled));
+            }
+            Request::Tensor(bytes) => sink.tensor(&bytes)?,
             Request::Effect { effect, arguments, results } => sink.effect(&effect, &arguments, &results)?,
             Request::Word(word) => sink.word(word),
         }

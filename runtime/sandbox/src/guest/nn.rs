@@ -7,23 +7,29 @@ mod computing; // wasi:nn/inference
 mod errors; // wasi:nn/errors
 mod loading; // wasi:nn/graph
 mod manifest; // what the trace says of a computation
+mod recall; // results that an earlier execution computed
+mod recomputing; // results computed again, beside the guest
 mod tensors; // wasi:nn/tensor
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 pub use computing::NnContext;
 pub use errors::NnError;
 pub use loading::NnGraph;
-use manifest::{Arguments, COMPUTE, Results};
-use poai_objects::codec::{self, RAW, cid_of};
+use manifest::COMPUTE;
+use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, Fuel, InputName, Model, TraceRoot, TraceWriter};
+use recomputing::Recomputing;
 pub use tensors::NnTensor;
 
 use super::host::Host;
 use super::memory::Memory;
 use super::stop::Stop;
 use crate::models::Models;
+use crate::sink::{FOR_EACH_TENSOR, TENSOR_BYTES};
+use crate::{Call, Fault};
 
 /// Named tensors that a model takes or gives, at most.
 const NAMED_TENSORS: usize = 512;
@@ -35,30 +41,69 @@ pub(crate) struct Nn {
     models: Arc<Models>,
     memory: Arc<Memory>,
     trace: TraceWriter,
+    /// Bytes of results' tensors that the caller still wants.
+    tensor_bytes: u64,
+    /// Of a replay that has something to compute again.
+    recomputing: Option<Recomputing>,
 }
 
 impl Nn {
-    pub(crate) fn new(named: Arc<BTreeMap<InputName, Model>>, models: Arc<Models>, memory: Arc<Memory>) -> Self {
-        Self { named, models, memory, trace: TraceWriter::default() }
+    pub(crate) fn new(
+        named: Arc<BTreeMap<InputName, Model>>,
+        models: Arc<Models>,
+        memory: Arc<Memory>,
+        tensor_bytes: u64,
+    ) -> Self {
+        Self { named, models, memory, trace: TraceWriter::default(), tensor_bytes, recomputing: None }
     }
 
     pub(crate) fn end_trace(&mut self) -> TraceRoot {
         std::mem::take(&mut self.trace).finish().0
     }
 
+    /// Waits for what is being computed again. Gives the first effect that came out otherwise.
+    pub(crate) fn end_recomputing(&mut self) -> Result<Option<u64>, Fault> {
+        self.recomputing.take().map_or(Ok(None), Recomputing::finish)
+    }
+
+    /// The next effect, as far as it is known before its results are.
+    fn call(&self, fuel: Fuel, arguments: &[u8]) -> Call {
+        Call { index: self.trace.count(), fuel, arguments: cid_of(RAW, arguments) }
+    }
+
     /// Adds an effect to the trace, and hands it out. Whoever takes it keeps the trace's chunks.
-    fn record(&mut self, host: &Host, fuel: Fuel, arguments: &Arguments, results: &Results) -> Result<(), Stop> {
+    fn record(
+        &mut self,
+        host: &Host,
+        call: &Call,
+        arguments: Vec<u8>,
+        results: Vec<u8>,
+        outputs: &[(String, NnTensor)],
+    ) -> Result<(), Stop> {
         if self.trace.is_full() {
             return Err(Stop::Abi { rule: "a run has at most 16,777,216 computations" });
         }
-        let (arguments, results) = (codec::encode(arguments), codec::encode(results));
         let effect = Effect {
             function: COMPUTE.into(),
-            fuel,
-            arguments: cid_of(RAW, &arguments),
+            fuel: call.fuel,
+            arguments: call.arguments,
             results: cid_of(RAW, &results),
         };
         self.trace.push(effect.clone());
+        self.wanted(outputs).into_iter().try_for_each(|tensor| host.tensor(tensor))?;
         host.effect(effect, arguments, results)
+    }
+
+    /// The outputs' elements, if the caller still wants as many.
+    fn wanted(&mut self, outputs: &[(String, NnTensor)]) -> Vec<Bytes> {
+        let mut left = self.tensor_bytes;
+        for (_, tensor) in outputs {
+            let bytes = tensor.bytes().len();
+            let rest = left.checked_sub((bytes as u64).saturating_add(FOR_EACH_TENSOR));
+            let Some(rest) = rest.filter(|_| bytes <= TENSOR_BYTES) else { return Vec::new() };
+            left = rest;
+        }
+        self.tensor_bytes = left;
+        outputs.iter().map(|(_, tensor)| tensor.shared_bytes()).collect()
     }
 }

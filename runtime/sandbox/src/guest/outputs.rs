@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_name_and_its_folders_exclude_each_other() {
-        let (host, _requests) = way();
+        let (host, _requests) = way(0, false);
         let mut outputs = Outputs::new(&Limits::default());
         outputs.create(&host, &name("a/b")).unwrap();
         outputs.create(&host, &name("a-b")).unwrap();
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_limits_hold_to_the_byte() {
-        let (host, _requests) = way();
+        let (host, _requests) = way(0, false);
         let mut outputs = Outputs::new(&Limits { output_bytes: 5, output_count: 1, ..Limits::default() });
         outputs.create(&host, &name("one")).unwrap();
         outputs.append(&host, &name("one"), b"12345").unwrap();

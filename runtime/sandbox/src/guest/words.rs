@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_flood_ends_with_one_warning() {
-        let (host, requests) = way();
+        let (host, requests) = way(0, false);
         let flood = std::thread::spawn(move || {
             let mut words = Words::default();
             for _ in 0..MAX_LINES + 10 {

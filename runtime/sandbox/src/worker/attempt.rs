@@ -7,9 +7,10 @@ use cid::Cid;
 use poai_objects::{Effect, Link, Outcome, OutputName, Program, Run, TraceChunk, TraceRoot};
 
 use super::channel::{Channel, ChannelError, Patience};
-use super::protocol::{EFFECT_BYTES, FromWorker, MESSAGE_BYTES, ToWorker};
+use super::protocol::{FromWorker, MESSAGE_BYTES, ToWorker};
 use crate::guest_text::one_line;
-use crate::{BlockFile, Content, Fault, Finished, Node, Sink, Word};
+use crate::sink::{EFFECT_BYTES, FOR_EACH_TENSOR, TENSOR_BYTES};
+use crate::{BlockFile, Call, Content, Fault, Finished, Node, Recalled, Sink, Word};
 
 /// Advisory words that one run may say; further ones are dropped, as the guest's own limit would have done.
 const WORDS: u32 = 1 << 20;
@@ -50,9 +51,11 @@ pub(super) fn attend(
     sink: &mut dyn Sink,
     patience: &Patience<'_>,
 ) -> Result<Finished, Stop> {
-    let mut next = start(channel, run, patience)?;
+    let (tensor_bytes, is_replay) = (sink.tensor_bytes(), content.recording().is_some());
+    let start = ToWorker::Start { run: run.clone(), tensor_bytes, is_replay };
+    let mut next = begin(channel, &start, patience)?;
     let mut granted = Granted::new(program, run);
-    let mut budget = Budget::new(run);
+    let mut budget = Budget::new(run, tensor_bytes);
     loop {
         match next {
             FromWorker::Open(link) => {
@@ -60,9 +63,17 @@ pub(super) fn attend(
                 answer_open(channel, answer, patience)?;
             }
             FromWorker::Block(cid) => answer_block(channel, granted.block(&cid, content)?, patience)?,
+            FromWorker::Recall(call) => {
+                let recalled = granted.recall(&call, content);
+                channel.send(&answer_recall(recalled), None, patience)?;
+            }
             FromWorker::Output { name, bytes } => {
                 budget.spend(&name, bytes.len())?;
                 sink.output(&name, &bytes)?;
+            }
+            FromWorker::Tensor(bytes) => {
+                budget.keep(bytes.len())?;
+                sink.tensor(&bytes)?;
             }
             FromWorker::Effect { effect, arguments_bytes, results_bytes } => {
                 budget.compute()?;
@@ -75,8 +86,8 @@ pub(super) fn attend(
                     sink.word(clean(word));
                 }
             }
-            FromWorker::Done { outcome, fuel, outputs, trace, guest_us } => {
-                return check(Finished { outcome, fuel, outputs, trace, guest_us }, run);
+            FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us } => {
+                return check(Finished { outcome, fuel, outputs, trace, first_difference, guest_us }, run);
             }
             FromWorker::Faulted(fault) => return Err(fault.one_line().into()),
             _ => return Err(Stop::Worker("sent what no run sends")),
@@ -86,9 +97,8 @@ pub(super) fn attend(
 }
 
 /// Starts the run, and waits for the first message.
-fn start(channel: &mut Channel, run: &Run, patience: &Patience<'_>) -> Result<FromWorker, Stop> {
-    let first =
-        channel.send(&ToWorker::Start { run: run.clone() }, None, patience).and_then(|()| channel.receive(patience));
+fn begin(channel: &mut Channel, start: &ToWorker, patience: &Patience<'_>) -> Result<FromWorker, Stop> {
+    let first = channel.send(start, None, patience).and_then(|()| channel.receive(patience));
     match first {
         Ok((first, _)) => Ok(first),
         Err(ChannelError::Closed) => Err(Stop::Silent),
@@ -128,6 +138,12 @@ impl Granted {
         }
         Ok(content.block(cid))
     }
+
+    fn recall(&mut self, call: &Call, content: &dyn Content) -> Result<Option<Recalled>, Fault> {
+        let recalled = content.recording().map_or(Ok(None), |recording| recording.recall(call))?;
+        self.blocks.extend(recalled.iter().flat_map(|recalled| &recalled.tensors));
+        Ok(recalled)
+    }
 }
 
 fn answer_open(channel: &mut Channel, node: Result<Node, Fault>, patience: &Patience<'_>) -> Result<(), Stop> {
@@ -138,6 +154,14 @@ fn answer_open(channel: &mut Channel, node: Result<Node, Fault>, patience: &Pati
             Err(Fault::Content { reason }.into())
         }
         sent => Ok(sent?),
+    }
+}
+
+fn answer_recall(recalled: Result<Option<Recalled>, Fault>) -> ToWorker {
+    match recalled {
+        Ok(Some(Recalled { results, recompute, .. })) => ToWorker::Recalled { results, recompute },
+        Ok(None) => ToWorker::Compute,
+        Err(fault) => ToWorker::Missing(fault),
     }
 }
 
@@ -160,12 +184,19 @@ struct Budget {
     names_allowed: usize,
     words: u32,
     effects: usize,
+    tensor_bytes: u64,
 }
 
 impl Budget {
-    fn new(run: &Run) -> Self {
-        let names_allowed = usize::try_from(run.limits.output_count).unwrap_or(usize::MAX);
-        Self { bytes: run.limits.output_bytes, names: HashSet::new(), names_allowed, words: WORDS, effects: EFFECTS }
+    fn new(run: &Run, tensor_bytes: u64) -> Self {
+        Self {
+            bytes: run.limits.output_bytes,
+            names: HashSet::new(),
+            names_allowed: usize::try_from(run.limits.output_count).unwrap_or(usize::MAX),
+            words: WORDS,
+            effects: EFFECTS,
+            tensor_bytes,
+        }
     }
 
     fn spend(&mut self, name: &OutputName, bytes: usize) -> Result<(), Stop> {
@@ -186,6 +217,13 @@ impl Budget {
         Ok(())
     }
 
+    fn keep(&mut self, bytes: usize) -> Result<(), Stop> {
+        let left = self.tensor_bytes.checked_sub(bytes as u64 + FOR_EACH_TENSOR);
+        let left = left.filter(|_| bytes <= TENSOR_BYTES);
+        self.tensor_bytes = left.ok_or(Stop::Worker("sent more tensors than are wanted"))?;
+        Ok(())
+    }
+
     fn may_speak(&mut self) -> bool {
         let may = self.words > 0;
         self.words = self.words.saturating_sub(1);
@@ -199,7 +237,7 @@ fn receive_payloads(
     bytes: [u64; 2],
     patience: &Patience<'_>,
 ) -> Result<(Vec<u8>, Vec<u8>), Stop> {
-    if bytes.iter().any(|bytes| *bytes > EFFECT_BYTES) {
+    if bytes.iter().any(|bytes| *bytes > EFFECT_BYTES as u64) {
         let reason = format!("a call of {} takes or gives more than {EFFECT_BYTES} bytes", one_line(&effect.function));
         return Err(Fault::Storage { reason }.into());
     }

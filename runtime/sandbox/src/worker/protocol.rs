@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `Compile` | `Code`… | `Compiled`, `Refused` or `Faulted` |
 //! | `Load` | | `Loaded` or `Faulted` |
-//! | `Start` | `Open` and `Block`, each answered by `Node`, `Payload` or `Missing`; `Output`, `Effect` with its `Bytes`…, `Word` | `Done` or `Faulted` |
+//! | `Start` | `Open`, `Block` and `Recall`, each answered by `Node`, `Payload`, `Recalled`, `Compute` or `Missing`; `Output`, `Tensor`…, `Effect` with its `Bytes`…, `Word` | `Done` or `Faulted` |
 //!
 //! A worker that has compiled is not used again; one that has loaded serves that program only. There
 //! is no order to stop: the daemon kills the worker.
@@ -21,18 +21,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::layers::Layers;
-use crate::{Fault, Node, Word};
+use crate::{Call, Fault, Node, Word};
 
 /// Raised with every change of this file that the other side would notice.
-pub(crate) const PROTOCOL_VERSION: u32 = 1;
+pub(crate) const PROTOCOL_VERSION: u32 = 2;
 /// Bytes of one message. A file of 100 GB in chunks of 1 MiB has a layout of about 6 MB.
 pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 /// What a decoder accepts: every CID that a message has room for.
 const LIMITS: DecodeLimits = DecodeLimits { bytes: MESSAGE_BYTES, depth: 16, links: 200_000 };
 /// Bytes of content in one message; longer content comes in pieces.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;
-/// Bytes of one effect's arguments, and likewise of its results: they name what they are about by CID.
-pub(crate) const EFFECT_BYTES: u64 = 1 << 20;
 
 /// What the daemon says.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -43,12 +41,21 @@ pub(crate) enum ToWorker {
     /// Load the compiled code that the descriptor holds.
     Load { program: Program, code_bytes: u64 },
     /// Execute a run of the loaded program.
-    Start { run: Run },
+    /// `tensor_bytes` of results' tensors are wanted; of a replay, calls are recalled.
+    Start { run: Run, tensor_bytes: u64, is_replay: bool },
     /// Answers `Open`.
     Node(Node),
     /// Answers `Block`: the descriptor holds a verified block, its payload at `offset`.
     Payload { offset: u64, bytes: u64 },
-    /// Answers `Open` or `Block`: it cannot be had.
+    /// Answers `Recall`: what is recorded of the call. The worker may ask for the blocks that it names.
+    Recalled {
+        #[serde(with = "serde_bytes")]
+        results: Vec<u8>,
+        recompute: bool,
+    },
+    /// Answers `Recall`: nothing that could be used is recorded.
+    Compute,
+    /// Answers `Open`, `Block` or `Recall`: it cannot be had.
     Missing(Fault),
 }
 
@@ -77,12 +84,16 @@ pub(crate) enum FromWorker {
     Open(Link),
     /// Give me this block.
     Block(Cid),
+    /// What is recorded of this call?
+    Recall(Call),
     /// Adds bytes to an output; no bytes create it.
     Output {
         name: OutputName,
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
+    /// A tensor that the next effect's results name.
+    Tensor(#[serde(with = "serde_bytes")] Vec<u8>),
     /// An accelerated call; its arguments and then its results follow as `Bytes`.
     Effect { effect: Effect, arguments_bytes: u64, results_bytes: u64 },
     /// The next piece of an effect's arguments or results.
@@ -90,7 +101,14 @@ pub(crate) enum FromWorker {
     /// Advisory words.
     Word(Word),
     /// The run ended: the fields of [`Finished`](crate::Finished).
-    Done { outcome: Outcome, fuel: Fuel, outputs: Vec<OutputName>, trace: TraceRoot, guest_us: u64 },
+    Done {
+        outcome: Outcome,
+        fuel: Fuel,
+        outputs: Vec<OutputName>,
+        trace: TraceRoot,
+        first_difference: Option<u64>,
+        guest_us: u64,
+    },
     /// The order came to nothing, by no fault of the guest.
     Faulted(Fault),
 }

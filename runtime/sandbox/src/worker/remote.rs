@@ -9,7 +9,7 @@ use poai_objects::{Effect, Link, OutputName};
 
 use super::channel::{Channel, ChannelError, Patience};
 use super::protocol::{FromWorker, PIECE_BYTES, ToWorker};
-use crate::{BlockFile, Content, Fault, Node, Sink, Word};
+use crate::{BlockFile, Call, Content, Fault, Node, Recalled, Recording, Sink, Word};
 
 /// Block descriptors that are kept open, the ones last used.
 const DESCRIPTORS_KEPT: usize = 64;
@@ -56,13 +56,14 @@ impl Line {
 /// A run's content: the daemon's, block by block.
 pub(super) struct RemoteContent<'a> {
     line: &'a Line,
+    is_replay: bool,
     // The block last used is at the back.
     kept: Mutex<VecDeque<(Cid, BlockFile)>>,
 }
 
 impl<'a> RemoteContent<'a> {
-    pub(super) fn new(line: &'a Line) -> Self {
-        Self { line, kept: Mutex::default() }
+    pub(super) fn new(line: &'a Line, is_replay: bool) -> Self {
+        Self { line, is_replay, kept: Mutex::default() }
     }
 
     fn fetch(&self, cid: &Cid) -> Result<BlockFile, Fault> {
@@ -96,6 +97,24 @@ impl Content for RemoteContent<'_> {
         kept.push_back((*cid, block));
         Ok(copy)
     }
+
+    fn recording(&self) -> Option<&dyn Recording> {
+        self.is_replay.then_some(self)
+    }
+}
+
+impl Recording for RemoteContent<'_> {
+    fn recall(&self, call: &Call) -> Result<Option<Recalled>, Fault> {
+        match self.line.ask(&FromWorker::Recall(*call))? {
+            // The daemon knows which blocks are granted.
+            (ToWorker::Recalled { results, recompute }, None) => {
+                Ok(Some(Recalled { results, tensors: Vec::new(), recompute }))
+            }
+            (ToWorker::Compute, None) => Ok(None),
+            (ToWorker::Missing(fault), None) => Err(fault),
+            _ => Err(unexpected()),
+        }
+    }
 }
 
 fn duplicate(block: &BlockFile) -> Result<BlockFile, Fault> {
@@ -109,12 +128,13 @@ fn duplicate(block: &BlockFile) -> Result<BlockFile, Fault> {
 /// A run's sink: the daemon's. Small writes travel together.
 pub(super) struct RemoteSink<'a> {
     line: &'a Line,
+    tensor_bytes: u64,
     pending: Option<(OutputName, Vec<u8>)>,
 }
 
 impl<'a> RemoteSink<'a> {
-    pub(super) fn new(line: &'a Line) -> Self {
-        Self { line, pending: None }
+    pub(super) fn new(line: &'a Line, tensor_bytes: u64) -> Self {
+        Self { line, tensor_bytes, pending: None }
     }
 
     /// Sends what is still here.
@@ -151,6 +171,14 @@ impl Sink for RemoteSink<'_> {
         self.line.say(&announcement).map_err(lost)?;
         self.line.say_in_pieces(arguments, FromWorker::Bytes).map_err(lost)?;
         self.line.say_in_pieces(results, FromWorker::Bytes).map_err(lost)
+    }
+
+    fn tensor_bytes(&self) -> u64 {
+        self.tensor_bytes
+    }
+
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.line.say(&FromWorker::Tensor(bytes.to_vec())).map_err(lost)
     }
 
     fn word(&mut self, word: Word) {

@@ -133,19 +133,19 @@ fn load(
 
 fn serve_runs(line: &Line, loaded: &Loaded, mut stage: Stage) -> Result<(), ServeError> {
     loop {
-        let run = match line.receive() {
-            Ok((ToWorker::Start { run }, None)) => run,
+        let (run, tensor_bytes, is_replay) = match line.receive() {
+            Ok((ToWorker::Start { run, tensor_bytes, is_replay }, None)) => (run, tensor_bytes, is_replay),
             Ok(_) => return Err(ServeError::Channel("a loaded worker can only be told to start a run".into())),
             Err(ChannelError::Closed) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let content = RemoteContent::new(line);
-        let mut sink = RemoteSink::new(line);
+        let content = RemoteContent::new(line, is_replay);
+        let mut sink = RemoteSink::new(line, tensor_bytes);
         let finished =
             stage.execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
         line.say(&match finished {
-            Ok(Finished { outcome, fuel, outputs, trace, guest_us }) => {
-                FromWorker::Done { outcome, fuel, outputs, trace, guest_us }
+            Ok(Finished { outcome, fuel, outputs, trace, first_difference, guest_us }) => {
+                FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us }
             }
             Err(fault) => FromWorker::Faulted(fault),
         })?;

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
+use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{
     Claim, ClaimId, Effect, EngineName, Fuel, InputName, Limits, Link, Model, Object, Outcome, OutputName, Program,
     Run, Trap,
 };
 use poai_sandbox::{
-    Engine, EngineConfig, Fault, Finished, Loaded, Nans, OptLevel, Sink, Stage, Word, detect_world, prepare_with,
+    Content, Engine, EngineConfig, Fault, Finished, Loaded, Nans, OptLevel, Sink, Stage, Word, detect_world,
+    prepare_with,
 };
 
 use crate::content::Contents;
@@ -101,8 +103,18 @@ impl Case {
     }
 
     pub(crate) fn try_run_on(&self, stage: &mut Stage) -> Result<Ended, Fault> {
-        let mut kept = Kept::default();
-        let finished = stage.execute(&self.loaded, &self.run, &self.contents, &mut kept)?;
+        self.try_run_with(stage, &self.contents, 0)
+    }
+
+    /// With content of one's own, and so many bytes of results' tensors kept.
+    pub(crate) fn try_run_with(
+        &self,
+        stage: &mut Stage,
+        content: &dyn Content,
+        tensor_bytes: u64,
+    ) -> Result<Ended, Fault> {
+        let mut kept = Kept { tensor_bytes, ..Kept::default() };
+        let finished = stage.execute(&self.loaded, &self.run, content, &mut kept)?;
         Ok(Ended { run: self.run.clone(), finished, kept })
     }
 
@@ -165,6 +177,9 @@ pub(crate) struct Kept {
     pub(crate) outputs: BTreeMap<OutputName, Vec<u8>>,
     pub(crate) effects: Vec<(Effect, Vec<u8>, Vec<u8>)>,
     pub(crate) words: Vec<Word>,
+    /// Bytes of results' tensors to keep.
+    pub(crate) tensor_bytes: u64,
+    pub(crate) tensors: BTreeMap<Cid, Vec<u8>>,
 }
 
 impl Sink for Kept {
@@ -175,6 +190,15 @@ impl Sink for Kept {
 
     fn effect(&mut self, effect: &Effect, arguments: &[u8], results: &[u8]) -> Result<(), Fault> {
         self.effects.push((effect.clone(), arguments.to_vec(), results.to_vec()));
+        Ok(())
+    }
+
+    fn tensor_bytes(&self) -> u64 {
+        self.tensor_bytes
+    }
+
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.tensors.insert(cid_of(RAW, bytes), bytes.to_vec());
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod limits; // fuel, memory, stack, outputs, words
 mod nn; // models
 mod plain; // programs that know nothing of poai
 mod random; // whatever a program is
+mod recalled; // replays with recorded results
 mod refusals; // programs that break a static rule
 mod same; // the same claim every time
 mod task; // the interfaces of poai:task

@@ -10,7 +10,7 @@ use crate::harness::{Case, Ended, trapped};
 use crate::plain::{rust, tasks};
 
 /// What tasks/nn-check does, with the models of its package.
-fn check() -> Case {
+pub(crate) fn check() -> Case {
     let model = |name: &str| std::fs::read(tasks().join("nn-check/models").join(name)).unwrap();
     Case::new(&rust("nn-check"))
         .with(|run| run.limits = Limits { fuel: Fuel(10_000_000_000), memory_bytes: 1 << 30, ..run.limits })

@@ -1,17 +1,20 @@
 //! `wasi:nn/inference`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use poai_graph::{Budget, RunError, Tensor};
+use poai_graph::{Budget, Tensor};
+use poai_objects::codec;
 use wasmtime::component::Resource;
 
 use super::super::Guest;
 use super::super::bindings::wasi::nn::errors::ErrorCode;
 use super::super::bindings::wasi::nn::inference;
+use super::super::memory::Memory;
 use super::super::meter::cost;
 use super::super::stop::Stop;
 use super::NAMED_TENSORS;
-use super::errors::{self, Failure, NnError};
+use super::errors::{Failure, NnError};
 use super::loading::NnGraph;
 use super::manifest::{Arguments, Results};
 use super::tensors::NnTensor;
@@ -21,7 +24,8 @@ use crate::models::Model;
 /// A model that a guest computes with. It has no state: a computation follows from its inputs alone.
 pub struct NnContext(pub(super) NnGraph);
 
-type Named = Vec<(String, NnTensor)>;
+/// Tensors by their names in a model.
+pub(super) type Named = Vec<(String, NnTensor)>;
 
 impl Guest {
     /// Takes the tensors out of their handles, computes, and puts the results behind new ones.
@@ -44,53 +48,74 @@ impl Guest {
 
     /// One effect of the run, whether the model has results or an error for its inputs. Inputs that no computation begins
     /// with are none.
-    fn compute_traced(&mut self, model: &Model, mut inputs: Named) -> Result<Named, Failure> {
+    fn compute_traced(&mut self, model: &Arc<Model>, mut inputs: Named) -> Result<Named, Failure> {
         let operands = operands(model, &inputs)?;
-        let fuel = self.meter.spent();
-        let arguments = Arguments::of(model.id, &mut inputs, &mut self.meter)?;
-        let names = inputs.iter().map(|(name, _)| name.as_str());
-        let computed = self.compute(model, &names.zip(operands).collect::<Vec<_>>());
-        // Their memory is free again before the results take some.
+        let called_at = self.meter.spent();
+        self.charge_digests(&inputs)?;
+        let arguments = codec::encode(&Arguments::of(model.id, &mut inputs));
+        let call = self.nn.call(called_at, &arguments);
+        let budget = Budget { fuel: self.meter.left().unsigned_abs(), memory_bytes: self.nn.memory.left_bytes() };
+        let names = inputs.iter().map(|(name, _)| name.clone());
+        let computation = Computation { model: Arc::clone(model), operands: names.zip(operands).collect(), budget };
+        // They no longer count when the results take memory.
         drop(inputs);
-        let named = computed.and_then(|tensors| self.named_results(model, tensors));
-        match named {
-            Ok(mut outputs) => {
-                let results = Results::of(&mut outputs, &mut self.meter)?;
-                self.nn.record(&self.host, fuel, &arguments, &results)?;
-                Ok(outputs)
-            }
-            Err(Failure::Refused { code, reason }) => {
-                self.nn.record(&self.host, fuel, &arguments, &Results::Error(errors::name(code)))?;
-                Err(Failure::Refused { code, reason })
-            }
-            Err(Failure::Stop(stop)) => Err(stop.into()),
+        let (fuel, mut answer) = match self.recall(&call, &computation)? {
+            Some(recalled) => recalled,
+            None => computation.perform(&self.nn.memory),
+        };
+        if let Err(Failure::Stop(Stop::OutOfFuel)) = answer {
+            // One more than there is: the run costs exactly its limit.
+            self.meter.charge(budget.fuel.saturating_add(1))?;
         }
+        self.meter.charge(fuel)?;
+        if let Ok(outputs) = &answer {
+            self.charge_digests(outputs)?;
+        }
+        if let Some(results) = Results::of(fuel, &mut answer) {
+            let outputs = answer.as_deref().unwrap_or_default();
+            self.nn.record(&self.host, &call, arguments, codec::encode(&results), outputs)?;
+        }
+        answer
     }
 
-    /// Charges what the model costs, and holds the run's memory limit.
-    fn compute(&mut self, model: &Model, operands: &[(&str, Tensor)]) -> Result<Vec<Tensor>, Failure> {
-        let fuel = self.meter.left().unsigned_abs();
-        let mut budget = Budget { fuel, memory_bytes: self.nn.memory.left_bytes() };
-        let computed = model.session.run(operands, &mut budget);
+    /// Charges for hashing tensors, before that is done.
+    fn charge_digests(&mut self, tensors: &Named) -> Result<(), Stop> {
+        let fuel = tensors.iter().fold(0, |fuel: u64, (_, tensor)| fuel.saturating_add(tensor.digest_fuel()));
+        self.meter.charge(fuel)
+    }
+}
+
+/// A computation that can begin, on whatever thread.
+#[derive(Clone)]
+pub(super) struct Computation {
+    model: Arc<Model>,
+    operands: Vec<(String, Tensor)>,
+    /// What the run has left.
+    pub(super) budget: Budget,
+}
+
+impl Computation {
+    /// What it costs, and what comes of it, held in `memory`.
+    pub(super) fn perform(&self, memory: &Arc<Memory>) -> (u64, Result<Named, Failure>) {
+        let operands: Vec<_> = self.operands.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let mut budget = self.budget;
+        let computed = self.model.session.run(&operands, &mut budget);
         // A device's driver may have changed how this thread calculates.
         float_control::reset();
-        if let Err(RunError::OutOfFuel(_)) = computed {
-            // One more than there is: the run costs exactly its limit.
-            self.meter.charge(fuel.saturating_add(1))?;
-        }
-        self.meter.charge(fuel.saturating_sub(budget.fuel))?;
-        Ok(computed?)
+        let answer = computed.map_err(Failure::from).and_then(|tensors| named_results(&self.model, memory, tensors));
+        (self.budget.fuel.saturating_sub(budget.fuel), answer)
     }
+}
 
-    fn named_results(&self, model: &Model, tensors: Vec<Tensor>) -> Result<Named, Failure> {
-        let graph = model.session.graph();
-        let named = graph
-            .outputs
-            .iter()
-            .zip(tensors)
-            .map(|(id, tensor)| Ok((graph.value(*id).name.clone(), NnTensor::computed(&self.nn.memory, tensor)?)));
-        named.collect()
-    }
+/// Computed tensors by the names that the model has for them, if the run has room for them.
+fn named_results(model: &Model, memory: &Arc<Memory>, tensors: Vec<Tensor>) -> Result<Named, Failure> {
+    let graph = model.session.graph();
+    let named = graph
+        .outputs
+        .iter()
+        .zip(tensors)
+        .map(|(id, tensor)| Ok((graph.value(*id).name.clone(), NnTensor::computed(memory, tensor)?)));
+    named.collect()
 }
 
 /// The inputs as the model takes them, if it has inputs of their names.

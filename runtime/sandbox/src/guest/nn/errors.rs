@@ -90,6 +90,23 @@ pub(super) fn name(code: ErrorCode) -> &'static str {
     }
 }
 
+/// The code of a name.
+pub(super) fn named(found: &str) -> Option<ErrorCode> {
+    use ErrorCode as E;
+    let codes = [
+        E::InvalidArgument,
+        E::InvalidEncoding,
+        E::Timeout,
+        E::RuntimeError,
+        E::UnsupportedOperation,
+        E::TooLarge,
+        E::NotFound,
+        E::Security,
+        E::Unknown,
+    ];
+    codes.into_iter().find(|code| name(*code) == found)
+}
+
 impl Guest {
     /// What a call of `wasi:nn` comes to: a value, a handle of an error, or the run's end.
     pub(super) fn answer<T>(&mut self, result: Result<T, Failure>) -> wasmtime::Result<Result<T, Resource<NnError>>> {

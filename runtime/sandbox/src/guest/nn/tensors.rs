@@ -12,7 +12,7 @@ use super::super::Guest;
 use super::super::bindings::wasi::nn::errors::ErrorCode;
 use super::super::bindings::wasi::nn::tensor::{self, TensorType};
 use super::super::memory::{Memory, Reserved};
-use super::super::meter::{Meter, cost};
+use super::super::meter::cost;
 use super::super::stop::Stop;
 use super::errors::Failure;
 
@@ -29,6 +29,15 @@ pub struct NnTensor {
     /// The CID (raw, sha2-256) of its elements' bytes, once the trace has needed it.
     digest: Option<Cid>,
     _reserved: Reserved,
+}
+
+/// A tensor as the owner of its bytes.
+struct TensorBytes(Tensor);
+
+impl AsRef<[u8]> for TensorBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 enum Elements {
@@ -54,6 +63,14 @@ impl NnTensor {
         let reserved = reserve(memory, dimensions.len(), data.len())?;
         let elements = Elements::Given(data.into());
         Some(Self { ty, dimensions, elements, digest: None, _reserved: reserved })
+    }
+
+    /// A recorded result, if it fits its dimensions, and the run has room for it.
+    pub(super) fn recalled(memory: &Arc<Memory>, ty: &str, dimensions: &[u32], data: Vec<u8>) -> Option<Self> {
+        let (ty, dtype, _) = TYPES.iter().find(|(.., name)| *name == ty)?;
+        let elements = dimensions.iter().try_fold(1_usize, |product, &size| product.checked_mul(size as usize))?;
+        let fits = elements.checked_mul(dtype.bytes()) == Some(data.len());
+        if fits { Self::given(memory, dimensions.to_vec(), *ty, data) } else { None }
     }
 
     /// A model's result, if guests have a type for it, and the run room.
@@ -94,14 +111,17 @@ impl NnTensor {
         tensor.map_err(|error| misfit(format!("a tensor of {name}{:?}: {error}", self.dimensions)))
     }
 
+    /// What hashing its elements for the trace costs, unless that is done.
+    pub(super) fn digest_fuel(&self) -> u64 {
+        if self.digest.is_some() { 0 } else { self.bytes().len() as u64 / cost::HASHED_BYTES }
+    }
+
     /// Hashes its elements for the trace, unless that is done.
-    pub(super) fn digest(&mut self, meter: &mut Meter) -> Result<Cid, Stop> {
+    pub(super) fn digest(&mut self) -> Cid {
         if let Some(digest) = self.digest {
-            return Ok(digest);
+            return digest;
         }
-        meter.charge(self.bytes().len() as u64 / cost::HASHED_BYTES)?;
-        let digest = cid_of(RAW, self.bytes());
-        Ok(*self.digest.insert(digest))
+        *self.digest.insert(cid_of(RAW, self.bytes()))
     }
 
     pub(super) fn dimensions(&self) -> &[u32] {
@@ -113,7 +133,15 @@ impl NnTensor {
         self.entry().2
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Its elements' bytes, not copied.
+    pub(super) fn shared_bytes(&self) -> Bytes {
+        match &self.elements {
+            Elements::Given(bytes) => bytes.clone(),
+            Elements::Computed(tensor) => Bytes::from_owner(TensorBytes(tensor.clone())),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
         match &self.elements {
             Elements::Given(bytes) => bytes,
             Elements::Computed(tensor) => tensor.bytes(),

@@ -120,7 +120,14 @@ fn frames(messages: &[FromWorker]) -> Vec<u8> {
 
 fn done(fuel: u64, outputs: &[&str]) -> FromWorker {
     let outputs = outputs.iter().map(|name| name.parse().unwrap()).collect();
-    FromWorker::Done { outcome: Outcome::Ok, fuel: Fuel(fuel), outputs, trace: TraceRoot::default(), guest_us: 1 }
+    FromWorker::Done {
+        outcome: Outcome::Ok,
+        fuel: Fuel(fuel),
+        outputs,
+        trace: TraceRoot::default(),
+        first_difference: None,
+        guest_us: 1,
+    }
 }
 
 fn output_named(name: &str) -> FromWorker {
@@ -169,6 +176,7 @@ fn a_lying_worker_gets_nothing() {
         fuel: Fuel(1),
         outputs: vec!["a".parse().unwrap()],
         trace: TraceRoot::default(),
+        first_difference: None,
         guest_us: 1,
     };
     for (messages, expected) in [

@@ -33,10 +33,14 @@ fn program() -> Program {
 fn to_worker() -> Vec<(&'static str, ToWorker)> {
     let layout = FileLayout { size_bytes: 5, chunks: vec![Chunk { cid: block(), bytes: 5 }] };
     let entry = FolderEntry { name: "a".into(), link: link(), is_folder: false, size_bytes: 5 };
+    let run = Run::new(program().id(), EngineName::CURRENT);
+    let start = ToWorker::Start { run, tensor_bytes: 9, is_replay: true };
     vec![
         ("compile", ToWorker::Compile { program: program(), component_bytes: 5 }),
         ("load", ToWorker::Load { program: program(), code_bytes: 5 }),
-        ("start", ToWorker::Start { run: Run::new(program().id(), EngineName::CURRENT) }),
+        ("start", start),
+        ("recalled", ToWorker::Recalled { results: vec![1, 2], recompute: true }),
+        ("compute", ToWorker::Compute),
         ("node-file", ToWorker::Node(Node::File(layout))),
         ("node-folder", ToWorker::Node(Node::Folder(vec![entry]))),
         ("payload", ToWorker::Payload { offset: 4, bytes: 5 }),
@@ -53,6 +57,7 @@ fn from_worker() -> Vec<(&'static str, FromWorker)> {
         fuel: Fuel(9),
         outputs,
         trace: TraceRoot::default(),
+        first_difference: None,
         guest_us: 7,
     };
     vec![
@@ -72,6 +77,8 @@ fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("open", FromWorker::Open(link())),
         ("block", FromWorker::Block(block())),
         ("output", FromWorker::Output { name: name.clone(), bytes: vec![4, 5] }),
+        ("recall", FromWorker::Recall(Call { index: 1, fuel: Fuel(3), arguments: block() })),
+        ("tensor", FromWorker::Tensor(vec![4; 3])),
         ("effect", FromWorker::Effect { effect, arguments_bytes: 2, results_bytes: 3 }),
         ("bytes", FromWorker::Bytes(vec![6])),
         ("word-log", FromWorker::Word(Word::Log { level: Level::Info, message: "hello".into() })),

@@ -86,14 +86,15 @@ fn with_worker(store: &Store, worker: impl FnOnce(&RemoteContent<'_>, &mut Remot
         scope.spawn(move || {
             let line = Line::new(Channel::new(theirs.into()));
             assert!(matches!(line.receive().unwrap(), (ToWorker::Start { .. }, None)));
-            let mut sink = RemoteSink::new(&line);
-            worker(&RemoteContent::new(&line), &mut sink);
+            let mut sink = RemoteSink::new(&line, 0);
+            worker(&RemoteContent::new(&line, false), &mut sink);
             sink.flush().unwrap();
             let done = FromWorker::Done {
                 outcome: Outcome::Ok,
                 fuel: Fuel(1),
                 outputs: Vec::new(),
                 trace: TraceRoot::default(),
+                first_difference: None,
                 guest_us: 1,
             };
             line.say(&done).unwrap();

@@ -83,7 +83,7 @@ fn a_worker_whose_guest_never_ends_ends_with_its_daemon() {
     assert_eq!(process.channel.receive::<FromWorker>(&soon()).unwrap().0, FromWorker::Loaded);
     let mut run = Run::new(program.id(), EngineName::CURRENT);
     run.limits.fuel = Limits::MAX_FUEL;
-    process.channel.send(&ToWorker::Start { run }, None, &soon()).unwrap();
+    process.channel.send(&ToWorker::Start { run, tensor_bytes: 0, is_replay: false }, None, &soon()).unwrap();
     // Long enough for the guest to be in its loop; the test holds either way.
     thread::sleep(Duration::from_millis(100));
     assert!(abandon(&mut process).success());
