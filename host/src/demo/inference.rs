@@ -1,5 +1,6 @@
 //! The story of the demo with models: computed by one machine's fastest code, and verified by other code.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use poai_sandbox::Kernels;
@@ -74,7 +75,11 @@ async fn gather(scene: &mut Scene<'_>, published: &[PublishAnswer]) -> Result<()
 /// Has a question answered by the host, and its answer verified.
 async fn ask(scene: &mut Scene<'_>, question: &Question, task: PublishAnswer) -> Result<TaskRow, Failure> {
     let place = scene.peer(HOST).address()?.to_owned();
-    let mut arguments = vec!["--input".to_owned(), input(scene, question)?];
+    let mut arguments = Vec::new();
+    if let Some((name, matter)) = question.input {
+        let file = input(scene, question.task, name, matter)?;
+        arguments.extend(["--input".to_owned(), format!("{name}={}", file.display())]);
+    }
     arguments
         .extend(question.params.iter().flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]));
     arguments.extend(["--on".to_owned(), place]);
@@ -96,16 +101,14 @@ async fn ask(scene: &mut Scene<'_>, question: &Question, task: PublishAnswer) ->
     Ok(TaskRow { task, row, kernels, verifier_kernels, question: question.words.into(), answer })
 }
 
-/// What `--input` is given.
-fn input(scene: &Scene<'_>, question: &Question) -> Result<String, Failure> {
-    let (name, matter) = question.input;
-    let file = match matter {
-        Matter::File(file) => scene.task(question.task).join(file),
+/// The file of an input.
+fn input(scene: &Scene<'_>, task: &str, name: &str, matter: Matter) -> Result<PathBuf, Failure> {
+    match matter {
+        Matter::File(file) => Ok(scene.task(task).join(file)),
         Matter::Text(text) => {
-            let file = scene.setting.stage.file(&format!("{}-{name}.txt", question.task));
+            let file = scene.setting.stage.file(&format!("{task}-{name}.txt"));
             std::fs::write(&file, text).map_err(|error| Failure::file("write", &file, &error))?;
-            file
+            Ok(file)
         }
-    };
-    Ok(format!("{name}={}", file.display()))
+    }
 }

@@ -1,7 +1,15 @@
 //! What is asked of the tasks with models, as data, and how their answers read.
 
 use serde::Deserialize;
-use serde_json::Error;
+
+/// Why an output is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Text(#[from] std::str::Utf8Error),
+}
 
 /// A task with a model, and a question to it.
 #[derive(Clone, Copy, Debug)]
@@ -10,13 +18,13 @@ pub(super) struct Question {
     pub(super) task: &'static str,
     /// What is asked, in words.
     pub(super) words: &'static str,
-    /// The input, by name.
-    pub(super) input: (&'static str, Matter),
+    /// The input, by name, if it takes one.
+    pub(super) input: Option<(&'static str, Matter)>,
     pub(super) params: &'static [(&'static str, &'static str)],
     /// The output with the answer.
     pub(super) output: &'static str,
     /// The answer in words, a line each, or why it is none.
-    pub(super) read: fn(&[u8]) -> Result<Vec<String>, Error>,
+    pub(super) read: fn(&[u8]) -> Result<Vec<String>, Unreadable>,
 }
 
 /// What an input consists of.
@@ -42,11 +50,11 @@ The stock market fell by two percent today.
 ";
 
 /// Every task that the demo runs, in order.
-pub(super) const QUESTIONS: [Question; 2] = [
+pub(super) const QUESTIONS: [Question; 3] = [
     Question {
         task: "filetype",
         words: "What is the file that this task was compiled from?",
-        input: ("file", Matter::File("src/lib.rs")),
+        input: Some(("file", Matter::File("src/lib.rs"))),
         params: &[],
         output: "type",
         read: kind,
@@ -54,15 +62,23 @@ pub(super) const QUESTIONS: [Question; 2] = [
     Question {
         task: "embed",
         words: "Which of three sentences mean the same?",
-        input: ("sentences", Matter::Text(SENTENCES_TEXT)),
+        input: Some(("sentences", Matter::Text(SENTENCES_TEXT))),
         params: &[],
         output: "similarities",
         read: similarities,
     },
+    Question {
+        task: "chat",
+        words: "Name three primary colors.",
+        input: None,
+        params: &[("prompt", "Name three primary colors."), ("max_tokens", "24")],
+        output: "text",
+        read: text,
+    },
 ];
 
 /// The task filetype's answer.
-fn kind(bytes: &[u8]) -> Result<Vec<String>, Error> {
+fn kind(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
     #[derive(Deserialize)]
     struct Found {
         label: String,
@@ -74,13 +90,19 @@ fn kind(bytes: &[u8]) -> Result<Vec<String>, Error> {
 }
 
 /// The task embed's answer: every two sentences once.
-fn similarities(bytes: &[u8]) -> Result<Vec<String>, Error> {
+fn similarities(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
     let rows: Vec<Vec<f64>> = serde_json::from_slice(bytes)?;
     let of_row = |(row, values): (usize, &Vec<f64>)| -> Vec<String> {
         let later = values.iter().zip(SENTENCES).skip(row + 1);
         later.map(|(value, other)| format!("{value:+.4}  {} ~ {other}", SENTENCES[row])).collect()
     };
     Ok(rows.iter().enumerate().take(SENTENCES.len()).flat_map(of_row).collect())
+}
+
+/// The task chat's answer, without empty lines.
+fn text(bytes: &[u8]) -> Result<Vec<String>, Unreadable> {
+    let lines = std::str::from_utf8(bytes)?.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -105,6 +127,7 @@ mod tests {
                 format!("+0.0100  {} ~ {}", SENTENCES[1], SENTENCES[2]),
             ]
         );
-        assert!(kind(b"[]").is_err() && similarities(b"{}").is_err());
+        assert_eq!(text("These:\n\nRed\nGelb ¾\n".as_bytes()).unwrap(), ["These:", "Red", "Gelb ¾"]);
+        assert!(kind(b"[]").is_err() && similarities(b"{}").is_err() && text(b"\xff").is_err());
     }
 }

@@ -2,11 +2,11 @@
 
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{Home, finish, wait_until};
 use crate::processes::{Process, descendants};
-use crate::programs::tasks;
+use crate::programs::{build, tasks};
 
 #[test]
 fn the_demo_tells_the_whole_story_and_cleans_up() {
@@ -42,6 +42,9 @@ fn the_demo_tells_the_whole_story_and_cleans_up() {
 #[test]
 fn models_are_computed_by_one_code_and_verified_by_another() {
     let home = Home::new();
+    for name in ["filetype", "embed", "chat"] {
+        build(&home, name);
+    }
     let mut command = home.command(["--json", "demo", "--models", "--tasks"]);
     command.arg(tasks()).env("TMPDIR", home.scratch());
     let ended = finish(command, home.scratch());
@@ -49,7 +52,7 @@ fn models_are_computed_by_one_code_and_verified_by_another() {
     assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
     let rows = report["tasks"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| (text(&row["name"]), text(&row["host"]))).collect();
-    assert_eq!(names, [("filetype", "host"), ("embed", "host")]);
+    assert_eq!(names, [("filetype", "host"), ("embed", "host"), ("chat", "host")]);
     let kernels = |peer: &str| {
         let peers = report["peers"].as_array().unwrap();
         text(&peers.iter().find(|row| row["name"] == peer).unwrap()["kernels"]).to_owned()
@@ -66,6 +69,8 @@ fn models_are_computed_by_one_code_and_verified_by_another() {
     let cosines: Vec<f64> = rows[1]["answer"].as_array().unwrap().iter().map(cosine).collect();
     assert_eq!(cosines.len(), 3);
     assert!((cosines[0] - 0.5462).abs() < 1e-3 && (cosines[1] + 0.0607).abs() < 1e-3, "{report}");
+    // What llama.cpp says, too: tasks/chat/scripts/reference.py.
+    assert_eq!(rows[2]["answer"], json!(["The primary colors are:", "Red (R)", "Blue (B)", "Yellow (Y)"]));
 }
 
 /// The number that a line of embed's answer begins with.
