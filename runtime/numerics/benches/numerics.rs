@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p poai-numerics [-- FILTER] [--kernels NAME] [--peer]` prints a table and writes
 //! `target/bench/numerics.json`. With `--peer`, ONNX Runtime from PyPI (put by pip into `target/bench-peer`) does the
-//! same work in turn with ours, so that other work on the machine disturbs neither. Medians count.
+//! same work in turn with ours, so that other work on the machine disturbs neither. Medians count. With
+//! `--kernels avx2`, the peer is held to AVX2 too (`avx2_only.c`).
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -36,7 +37,7 @@ struct Peer {
 }
 
 impl Peer {
-    fn start() -> Self {
+    fn start(kernels: Kernels) -> Self {
         let packages = target().join("bench-peer");
         if !packages.join("onnxruntime").exists() {
             let pip = ["-m", "pip", "install", "--quiet", "--target"];
@@ -45,13 +46,12 @@ impl Peer {
             assert!(status.unwrap().success(), "pip gave no ONNX Runtime");
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peer.py");
-        let mut child = Command::new("python3")
-            .arg(script)
-            .env("PYTHONPATH", packages)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new("python3");
+        if kernels == Kernels::Avx2 {
+            command.env("LD_PRELOAD", avx2_only());
+        }
+        let pipes = command.arg(script).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
         let (asked, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, asked, answers }
     }
@@ -63,6 +63,16 @@ impl Peer {
         assert!(!answer.is_empty(), "the peer ended at {request:?}");
         answer.trim().into()
     }
+}
+
+/// Builds what hides newer instructions from the peer.
+fn avx2_only() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/avx2_only.c");
+    let library = target().join("bench/avx2_only.so");
+    fs::create_dir_all(target().join("bench")).unwrap();
+    let status = Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    assert!(status.unwrap().success(), "the C compiler gave no library");
+    library.canonicalize().unwrap()
 }
 
 /// Seconds of one call, on the average of a span.
@@ -282,7 +292,7 @@ fn main() {
     }
     let peer = arguments.iter().position(|argument| argument == "--peer").map(|at| arguments.remove(at));
     let filter = arguments.first().cloned().unwrap_or_default();
-    let mut report = Report { filter, peer: peer.map(|_| Peer::start()), lines: Vec::new() };
+    let mut report = Report { filter, peer: peer.map(|_| Peer::start(kernels)), lines: Vec::new() };
     for threads in [1, 2] {
         let processor = Processor::new(kernels, threads).unwrap();
         floats(&mut report, &processor);
