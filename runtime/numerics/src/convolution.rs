@@ -4,6 +4,8 @@
 //! the chain of a product of patches with the filter as a matrix, so it runs on the kernels of [`matmul`](crate::matmul);
 //! filters of one channel a group run on channels side by side.
 
+use std::ops::Range;
+
 use crate::elementwise::Unary;
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
@@ -11,7 +13,10 @@ use crate::lanes::Lanes;
 use crate::matmul::{Epilogue, LeftRows, Matrices, Packed, Patches, Product};
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, operand};
-use crate::window::Window;
+use crate::window::{Axis, Window};
+
+/// Elements below which a second thread is not worth waking.
+const PIECE: usize = 16_384;
 
 /// What is done to each element of a convolution, in this order; see [`Epilogue`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,8 +76,8 @@ impl Filter {
         }
         let group_channels = channels / groups;
         expect_length("the filter", weights.len(), count("the filter", &[taps, group_channels, results])?)?;
-        let finite = weights.iter().all(|weight| weight.is_finite());
-        let weights = if group_channels == 1 && results == groups && finite {
+        let depthwise = group_channels == 1 && results == groups;
+        let weights = if depthwise && weights.iter().all(|weight| weight.is_finite()) {
             Weights::Depthwise(weights.iter().copied().map(operand).collect())
         } else {
             let each = results / groups;
@@ -125,16 +130,22 @@ impl Processor {
         }
         match &filter.weights {
             Weights::Depthwise(weights) => {
-                let depthwise = Depthwise { window, direction, places, weights, epilogue, input };
+                let inside = if direction == Direction::Gather { window.width.inside(places[1]) } else { 0..0 };
+                let depthwise = Depthwise { window, direction, places, inside, weights, epilogue, input };
                 let row = places[1] * window.channels;
                 self.pool().chunks(out, row, |index, out| self.run(DepthwiseRow(&depthwise, index, out)));
+            }
+            Weights::Groups(packed) if direction != Direction::Gather && is_apart(window, places) => {
+                self.convolve_apart(window, packed, input, out);
+                let piece = self.piece(out.len(), filter.results, PIECE);
+                self.pool().chunks(out, piece, |i, out| self.run(Finish(&epilogue, filter.results, i * piece, out)));
             }
             Weights::Groups(packed) if packed.iter().all(Packed::is_finite) => {
                 self.convolve_groups(window, direction, places, packed, &epilogue, input, out);
             }
             Weights::Groups(packed) => {
                 convolve_skipping(window, direction, places, packed, input, out);
-                self.run(Finish(&epilogue, filter.results, out));
+                self.run(Finish(&epilogue, filter.results, 0, out));
             }
         }
         Ok(())
@@ -181,6 +192,40 @@ impl Processor {
             .collect();
         self.run_products(&products, epilogue, out);
     }
+
+    /// Transposed windows that do not overlap: of each tap, each line of pixels is multiplied by the tap's matrix.
+    fn convolve_apart(&self, window: &Window, packed: &[Packed], input: &[f32], out: &mut [f32]) {
+        let Window { channels, height, width, .. } = *window;
+        let (groups, each) = (packed.len(), packed[0].columns());
+        let (group_channels, results) = (channels / groups, each * groups);
+        let mut products = Vec::with_capacity(window.images * height.input * window.taps() * groups);
+        for (line, pixels) in input.chunks_exact(width.input * channels).enumerate() {
+            for (tap, group) in (0..window.taps()).flat_map(|tap| (0..groups).map(move |group| (tap, group))) {
+                let (down, across) = (tap / width.kernel, tap % width.kernel);
+                let line = line * height.kernel + down;
+                let first = (line * width.input * width.kernel + across) * results + group * each;
+                let data = &pixels[group * group_channels..];
+                products.push(Product {
+                    left: LeftRows::Matrix { data, row_stride: channels, column_stride: 1 },
+                    right: packed[group].view().steps(tap * group_channels..(tap + 1) * group_channels),
+                    rows: width.input,
+                    start: first,
+                    stride: width.kernel * results,
+                    first_column: 0,
+                });
+            }
+        }
+        self.run_products(&products, &Epilogue::default(), out);
+    }
+}
+
+/// Whether each place of a transposed window's result is reached by one tap of one pixel.
+fn is_apart(window: &Window, places: [usize; 2]) -> bool {
+    let apart = |axis: &Axis, places| {
+        let plain = axis.kernel == axis.stride && axis.dilation == 1 && axis.before == 0;
+        plain && places == axis.input * axis.kernel
+    };
+    apart(&window.height, places[0]) && apart(&window.width, places[1])
 }
 
 fn source(window: &Window, direction: Direction, y: usize, x: usize, tap: usize) -> Option<(usize, usize)> {
@@ -220,17 +265,17 @@ fn convolve_skipping(
     }
 }
 
-/// An epilogue of its own.
-struct Finish<'a>(&'a Epilogue<'a>, usize, &'a mut [f32]);
+/// An epilogue of its own, of whole rows of so many columns, which lie at some place in the result.
+struct Finish<'a>(&'a Epilogue<'a>, usize, usize, &'a mut [f32]);
 
 impl Work for Finish<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self(epilogue, columns, out) = self;
-        for (i, row) in out.chunks_mut(columns).enumerate() {
-            epilogue.finish::<I>(row, i * columns, 0);
+        let Self(epilogue, columns, start, out) = self;
+        if !epilogue.is_empty() {
+            epilogue.finish_rows::<I>(out, start, 0, columns);
         }
     }
 }
@@ -239,6 +284,8 @@ struct Depthwise<'a> {
     window: &'a Window,
     direction: Direction,
     places: [usize; 2],
+    /// Places of a row whose taps all lie between the image's sides.
+    inside: Range<usize>,
     weights: &'a [f32],
     epilogue: Epilogue<'a>,
     input: &'a [f32],
@@ -256,49 +303,56 @@ impl Work for DepthwiseRow<'_> {
         let (window, channels) = (all.window, all.window.channels);
         let (image, y) = (index / all.places[0], index % all.places[0]);
         let mut taps = Vec::with_capacity(window.taps());
-        for (x, sums) in out.chunks_mut(channels).enumerate() {
+        let mut x = 0;
+        while x < all.places[1] {
             // Where each tap that does not lie in padding finds its pixel and its weights.
             taps.clear();
             for tap in 0..window.taps() {
                 if let Some((y, x)) = source(window, all.direction, y, x, tap) {
                     let start = ((image * window.height.input + y) * window.width.input + x) * channels;
-                    taps.push((&all.input[start..start + channels], &all.weights[tap * channels..][..channels]));
+                    taps.push((start, &all.weights[tap * channels..][..channels]));
                 }
             }
-            depthwise::<I>(&taps, sums);
-            if !all.epilogue.is_empty() {
-                all.epilogue.finish::<I>(sums, (index * all.places[1] + x) * channels, 0);
+            // From there to the last place inside, all taps move on alike.
+            let alike = if all.inside.contains(&x) { all.inside.end - x } else { 1 };
+            for (turn, sums) in out[x * channels..].chunks_exact_mut(channels).take(alike).enumerate() {
+                depthwise::<I>(&all.input[turn * window.width.stride * channels..], &taps, sums);
             }
+            x += alike;
+        }
+        if !all.epilogue.is_empty() {
+            all.epilogue.finish_rows::<I>(out, index * all.places[1] * channels, 0, channels);
         }
     }
 }
 
 /// The chains of one pixel's channels over its taps.
 #[inline(always)]
-fn depthwise<I: Isa>(taps: &[(&[f32], &[f32])], sums: &mut [f32]) {
-    let whole = sums.len() / I::Wide::COUNT * I::Wide::COUNT;
-    for channel in (0..whole).step_by(I::Wide::COUNT) {
-        let mut sum = I::Wide::splat(0.0);
-        for (values, weights) in taps {
-            let value = I::Wide::read(&values[channel..]).operand();
-            sum = I::Wide::fused(value, I::Wide::read(&weights[channel..]), sum);
-        }
-        sum.canonical().write(&mut sums[channel..]);
+fn depthwise<I: Isa>(input: &[f32], taps: &[(usize, &[f32])], sums: &mut [f32]) {
+    let mut channel = 0;
+    while sums.len() - channel >= I::Wide::COUNT {
+        depthwise_lanes::<I::Wide>(input, taps, channel, sums);
+        channel += I::Wide::COUNT;
     }
-    let mut channel = whole;
     while sums.len() - channel >= I::Sixteen::COUNT {
-        let mut sum = I::Sixteen::splat(0.0);
-        for (values, weights) in taps {
-            let value = I::Sixteen::read(&values[channel..]).operand();
-            sum = I::Sixteen::fused(value, I::Sixteen::read(&weights[channel..]), sum);
-        }
-        sum.canonical().write(&mut sums[channel..]);
+        depthwise_lanes::<I::Sixteen>(input, taps, channel, sums);
         channel += I::Sixteen::COUNT;
     }
     for (channel, sum) in sums.iter_mut().enumerate().skip(channel) {
-        let chain = |sum, (values, weights): &(&[f32], &[f32])| {
-            I::Fused::fused(operand(values[channel]), weights[channel], sum)
+        let chain = |sum, &(start, weights): &(usize, &[f32])| {
+            I::Fused::fused(operand(input[start + channel]), weights[channel], sum)
         };
         *sum = canonical(taps.iter().fold(0.0, chain));
     }
+}
+
+/// Those of some channels side by side.
+#[inline(always)]
+fn depthwise_lanes<V: Lanes>(input: &[f32], taps: &[(usize, &[f32])], channel: usize, sums: &mut [f32]) {
+    let mut sum = V::splat(0.0);
+    for &(start, weights) in taps {
+        let value = V::read(&input[start + channel..]).operand();
+        sum = V::fused(value, V::read(&weights[channel..]), sum);
+    }
+    sum.canonical().write(&mut sums[channel..]);
 }

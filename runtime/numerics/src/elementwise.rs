@@ -3,7 +3,7 @@
 //! An operation's meaning is one expression in [`Unary`] or [`Binary`]; the oracle evaluates it with the software
 //! step, number by number, the fast paths with the processor's, a vector at a time.
 
-use crate::error::{NumericsError, count, expect_length};
+use crate::error::{NumericsError, expect_length};
 use crate::functions::activation::{
     between, celu, elu, gelu, gelu_tanh, hard_swish, mish, shrink, sign, silu, softplus,
 };
@@ -13,13 +13,12 @@ use crate::functions::{erf, exp, log, pow, sigmoid, tanh};
 use crate::isa::{Isa, Work};
 use crate::lanes::{Lanes, One};
 use crate::processor::Processor;
+use crate::sequence::{Sequence, Source, Step};
 use crate::step::{Soft, element, greater, lesser, stored};
 use crate::stream::Stream;
 
 /// Elements below which a second thread is not worth waking.
 const PIECE: usize = 16_384;
-/// The most dimensions of a broadcast.
-pub const RANK_LIMIT: usize = 16;
 
 /// An operation on one number. What it reads and stores is flushed below 2⁻¹⁰⁰ to +0; NaNs are stored as the one NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -358,9 +357,10 @@ impl<F: Fn(f32) -> f32> Work for MapSingles<'_, F> {
 }
 
 /// An operand of a row, and its step.
-type Stepped<'a> = (&'a [f32], usize);
+pub(crate) type Stepped<'a> = (&'a [f32], usize);
 
-struct MapBinary<'a>(Binary, Stepped<'a>, Stepped<'a>, &'a mut [f32]);
+/// `out[i] = operation(a[i · a_step], b[i · b_step])`.
+pub(crate) struct MapBinary<'a>(pub Binary, pub Stepped<'a>, pub Stepped<'a>, pub &'a mut [f32]);
 
 impl Work for MapBinary<'_> {
     type Output = ();
@@ -418,7 +418,7 @@ pub struct Strided<'a> {
 }
 
 impl Strided<'_> {
-    fn check(&self, what: &'static str, shape: &[usize]) -> Result<(), NumericsError> {
+    pub(crate) fn check(&self, what: &'static str, shape: &[usize]) -> Result<(), NumericsError> {
         expect_length(what, self.strides.len(), shape.len())?;
         let mut last = 0usize;
         for (&size, &stride) in shape.iter().zip(self.strides) {
@@ -427,15 +427,6 @@ impl Strided<'_> {
         }
         let (expected, found) = (last + 1, self.data.len());
         if shape.contains(&0) || last < found { Ok(()) } else { Err(NumericsError::Length { what, expected, found }) }
-    }
-
-    fn offset(&self, mut index: usize, shape: &[usize]) -> usize {
-        let mut offset = 0;
-        for (&size, &stride) in shape.iter().zip(self.strides).rev() {
-            offset += index % size * stride;
-            index /= size;
-        }
-        offset
     }
 }
 
@@ -460,43 +451,9 @@ impl Processor {
         b: Strided<'_>,
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
-        if shape.len() > RANK_LIMIT {
-            return Err(NumericsError::Parameter { what: "the rank", value: shape.len(), rule: "is above 16" });
-        }
-        expect_length("the result", out.len(), count("the result", shape)?)?;
         a.check("the left operand", shape)?;
         b.check("the right operand", shape)?;
-        if out.is_empty() {
-            return Ok(());
-        }
-        let (outer, inner) = innermost(shape, a.strides, b.strides);
-        let (row, a_step, b_step) = inner;
-        let (outer_shape, a_outer, b_outer) = (
-            &shape[..outer],
-            Strided { data: a.data, strides: &a.strides[..outer] },
-            Strided { data: b.data, strides: &b.strides[..outer] },
-        );
-        let piece = self.piece(out.len(), row, PIECE);
-        self.pool().chunks(out, piece, |i, out| {
-            for (j, out) in out.chunks_mut(row).enumerate() {
-                // A piece is whole rows, or the whole of a result.
-                let index = i * piece / row + j;
-                let a = (&a.data[a_outer.offset(index, outer_shape)..], a_step);
-                let b = (&b.data[b_outer.offset(index, outer_shape)..], b_step);
-                self.run(MapBinary(operation, a, b, out));
-            }
-        });
-        Ok(())
+        let both = Step::Binary(operation, [Source::Operand(0), Source::Operand(1)]);
+        self.sequence(&Sequence::new(2, &[both])?, shape, &[a, b], out)
     }
-}
-
-/// How many dimensions stay outside, and the length and both steps of the loop that the others make.
-fn innermost(shape: &[usize], a: &[usize], b: &[usize]) -> (usize, (usize, usize, usize)) {
-    let Some(mut outer) = shape.len().checked_sub(1) else { return (0, (1, 1, 1)) };
-    let (mut row, a_step, b_step) = (shape[outer], a[outer], b[outer]);
-    while outer > 0 && a[outer - 1] == a_step * row && b[outer - 1] == b_step * row {
-        outer -= 1;
-        row *= shape[outer];
-    }
-    (outer, (row, a_step, b_step))
 }

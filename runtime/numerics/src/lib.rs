@@ -26,6 +26,7 @@ mod processor; // the choice of kernels
 mod quantise; // between floats and bytes
 mod reduce; // sums in sixteen lanes
 mod rows; // softmax, normalisation
+mod sequence; // several element-wise operations on a block
 pub mod step; // the fused step, and what counts as zero
 mod stream; // numbers that pass through lanes
 mod window; // sliding windows
@@ -33,7 +34,7 @@ mod window; // sliding windows
 pub use block_dot::{BLOCK_LIMIT, PackedBlocks, round_row};
 pub use buffer::Aligned;
 pub use convolution::{ConvolutionEpilogue, Direction, Filter, convolution_places};
-pub use elementwise::{Binary, RANK_LIMIT, Strided, Unary};
+pub use elementwise::{Binary, Strided, Unary};
 pub use error::NumericsError;
 pub use integer::{Bytes, IntegerFilter, PackedIntegers, ZeroPoints};
 pub use matmul::{Epilogue, Matrices, Packed};
@@ -43,6 +44,7 @@ pub use processor::{Kernels, Processor, prepare};
 pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale, quantise};
 pub use reduce::{LANES, Reduction};
 pub use rows::{Affine, Normalisation};
+pub use sequence::{RANK_LIMIT, Sequence, Source, Step};
 pub use window::{Axis, Window};
 
 /// The name of the rules that this crate keeps.

@@ -113,7 +113,7 @@ impl Processor {
         let products: Vec<_> = (left.starts.iter().zip(right.starts).enumerate())
             .map(|(i, (&start, own))| {
                 let which = distinct.binary_search(own).expect("taken from the same list");
-                let right = Panels { panels: &packed[which * length..(which + 1) * length], depth, columns };
+                let right = Panels::new(&packed[which * length..(which + 1) * length], depth, columns);
                 Product::plain(left.at(start), right, rows, i)
             })
             .collect();
@@ -138,7 +138,7 @@ impl Processor {
             packed.reserve(length);
             let to = &mut packed[..length];
             self.run(Pack { weights: right, start: right.starts[i], depth, columns, first_panel: 0, to });
-            let view = Panels { panels: &packed[..length], depth, columns };
+            let view = Panels::new(&packed[..length], depth, columns);
             let product = Product::plain(left.at(left.starts[i]), view, rows, i);
             for block in 0..blocks {
                 let part = PartOf { product: 0, rows: share(rows, block, blocks), panels: 0..panels };

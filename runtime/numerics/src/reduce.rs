@@ -89,14 +89,23 @@ fn sum_of_squares<F: Fused>(values: &[f32]) -> f32 {
 /// one integer instruction an element.
 #[inline(always)]
 fn greatest(values: &[f32]) -> f32 {
-    extreme(values, key(f32::NEG_INFINITY), |x| key(canonical(element(x))), i32::max)
+    extreme(values, key(f32::NEG_INFINITY), key_of_greatest, i32::max)
+}
+
+#[inline(always)]
+fn key_of_greatest(x: f32) -> i32 {
+    key(canonical(element(x)))
 }
 
 /// The least by integer keys; NaN comes below all of them.
 #[inline(always)]
 fn least(values: &[f32]) -> f32 {
-    let below_all = |x: f32| if x.is_nan() { i32::MIN } else { key(element(x)) };
-    extreme(values, key(f32::INFINITY), below_all, i32::min)
+    extreme(values, key(f32::INFINITY), key_of_least, i32::min)
+}
+
+#[inline(always)]
+fn key_of_least(x: f32) -> i32 {
+    if x.is_nan() { i32::MIN } else { key(element(x)) }
 }
 
 #[inline(always)]
@@ -152,6 +161,95 @@ fn log_of<F: Fused>(x: f32) -> f32 {
     log(One::<F>::new(x)).value()
 }
 
+/// Some columns of a matrix, at most [`SIDE`] that lie side by side, which are reduced together.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    values: &'a [f32],
+    pitch: usize,
+    width: usize,
+}
+
+/// Columns that are reduced side by side: as many as any register has floats.
+const SIDE: usize = 16;
+
+impl Columns<'_> {
+    #[inline(always)]
+    fn rows(self) -> impl Iterator<Item = [f32; SIDE]> {
+        self.values.chunks(self.pitch).map(move |row| {
+            let mut padded = [0.0; SIDE];
+            match row.first_chunk() {
+                Some(whole) if self.width == SIDE => padded = *whole,
+                _ => padded[..self.width].copy_from_slice(&row[..self.width]),
+            }
+            padded
+        })
+    }
+
+    /// Each column as [`fold`] does.
+    #[inline(always)]
+    fn fold(self, start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> [f32; SIDE] {
+        let mut lanes = [[start; SIDE]; LANES];
+        for (index, row) in self.rows().enumerate() {
+            for (lane, value) in lanes[index % LANES].iter_mut().zip(row) {
+                *lane = step(*lane, value);
+            }
+        }
+        std::array::from_fn(|column| tree(lanes.map(|lane| lane[column]), &join))
+    }
+
+    /// Each column as [`extreme`] does; no order shows in that.
+    #[inline(always)]
+    fn extreme(self, start: f32, key_of: impl Fn(f32) -> i32, join: impl Fn(i32, i32) -> i32) -> [f32; SIDE] {
+        let mut tops = [key(start); SIDE];
+        for row in self.rows() {
+            for (top, value) in tops.iter_mut().zip(row) {
+                *top = join(*top, key_of(value));
+            }
+        }
+        tops.map(|top| canonical(of_key(top)))
+    }
+
+    /// What a reduction makes of each column, but for those of products and exponentials.
+    #[inline(always)]
+    fn evaluate<F: Fused>(self, reduction: Reduction) -> Option<[f32; SIDE]> {
+        let sum = || self.fold(0.0, |lane, x| lane + element(x), add);
+        let squares = || self.fold(0.0, |lane, x| F::fused(operand(x), operand(x), lane), add);
+        let values = match reduction {
+            Reduction::Sum => sum(),
+            Reduction::Mean => {
+                let count = self.values.len().div_ceil(self.pitch) as f32;
+                sum().map(|sum| sum / count)
+            }
+            Reduction::SumOfSquares => squares(),
+            Reduction::Norm => squares().map(f32::sqrt),
+            Reduction::SumOfSizes => self.fold(0.0, |lane, x| lane + element(x).abs(), add),
+            Reduction::Max => self.extreme(f32::NEG_INFINITY, key_of_greatest, i32::max),
+            Reduction::Min => self.extreme(f32::INFINITY, key_of_least, i32::min),
+            Reduction::Product | Reduction::LogSum | Reduction::LogSumExp => return None,
+        };
+        Some(values.map(stored))
+    }
+}
+
+/// Reduces a matrix's columns, as compiled work. False if that reduction is not made so.
+struct ReduceColumns<'a>(Reduction, &'a [f32], &'a mut [f32]);
+
+impl Work for ReduceColumns<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> bool {
+        let Self(reduction, values, out) = self;
+        let pitch = out.len();
+        for (i, out) in out.chunks_mut(SIDE).enumerate() {
+            let columns = Columns { values: &values[i * SIDE..], pitch, width: out.len() };
+            let Some(reduced) = columns.evaluate::<I::Fused>(reduction) else { return false };
+            out.copy_from_slice(&reduced[..out.len()]);
+        }
+        true
+    }
+}
+
 struct Reduce<'a>(Reduction, usize, &'a [f32], &'a mut [f32]);
 
 impl Work for Reduce<'_> {
@@ -196,8 +294,12 @@ impl Processor {
             if inner == 1 || axis == 0 {
                 return self.run(Reduce(reduction, axis, input, out));
             }
-            let mut turned = vec![0.0; axis * inner];
+            let mut turned = Vec::new();
             for (input, out) in input.chunks(axis * inner).zip(out.chunks_mut(inner)) {
+                if self.run(ReduceColumns(reduction, input, out)) {
+                    continue;
+                }
+                turned.resize(axis * inner, 0.0);
                 transposed(input, inner, &mut turned);
                 self.run(Reduce(reduction, axis, &turned, out));
             }

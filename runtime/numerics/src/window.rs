@@ -1,5 +1,7 @@
 //! Sliding windows over channels-last images.
 
+use std::ops::Range;
+
 use crate::error::{NumericsError, count, expect_positive};
 
 /// One axis of a window: along the height or the width.
@@ -76,6 +78,13 @@ impl Axis {
     pub fn gathered(&self, place: usize, tap: usize) -> Option<usize> {
         let index = (place * self.stride + tap * self.dilation).checked_sub(self.before)?;
         (index < self.input).then_some(index)
+    }
+
+    /// Those of the first `places` whose taps all lie on the image.
+    pub(crate) fn inside(&self, places: usize) -> Range<usize> {
+        let reach = (self.input + self.before).checked_sub(self.span());
+        let end = reach.map_or(0, |room| room / self.stride + 1).min(places);
+        self.before.div_ceil(self.stride).min(end)..end
     }
 
     /// The input that `tap` of a transposed window spreads to `place`, if any.

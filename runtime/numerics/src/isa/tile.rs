@@ -15,6 +15,9 @@ pub(crate) const LEFT_STRIDE: usize = K_BLOCK + 16;
 /// The most steps of a chain before its sums are put down.
 pub(crate) const K_BLOCK: usize = 384;
 
+/// Floats of a cache line.
+pub(crate) const LINE: usize = 16;
+
 /// Chains to advance: `sums[r][c] = fused(left[r][k], right[k][c], sums[r][c])` for each k in turn.
 pub(crate) struct Tile {
     pub steps: usize,
@@ -32,6 +35,8 @@ pub(crate) struct Tile {
     pub last: bool,
     /// Where the next panel lies, to be fetched meanwhile.
     pub next: *const f32,
+    /// Cache lines of it to fetch in the time of four steps.
+    pub lines: usize,
 }
 
 /// A register of floats.
@@ -58,8 +63,10 @@ unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Til
         }
         let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
         for _ in 0..tile.steps / 4 {
-            V::prefetch(next);
-            next = next.wrapping_add(16);
+            for _ in 0..tile.lines {
+                V::prefetch(next);
+                next = next.wrapping_add(LINE);
+            }
             step::<V, ROWS, COLUMNS>(&mut sums, left, right, tile.panel_stride);
             step::<V, ROWS, COLUMNS>(&mut sums, left.add(1), right.add(PANEL), tile.panel_stride);
             step::<V, ROWS, COLUMNS>(&mut sums, left.add(2), right.add(2 * PANEL), tile.panel_stride);

@@ -6,11 +6,13 @@ use std::ops::Range;
 use std::ptr;
 
 use super::{Epilogue, LeftRows, Panels, PartOf};
-use crate::isa::tile::{K_BLOCK, LEFT_STRIDE, PANEL, Tile};
+use crate::isa::tile::{K_BLOCK, LEFT_STRIDE, LINE, PANEL, Tile};
 use crate::isa::{Isa, Work};
 
 /// Floats of weights that leave room beside them in a first-level cache.
 const NEAR: usize = 7 * 1024;
+/// Floats of a result that a second-level cache holds beside the weights.
+const WARM: usize = 32 * 1024;
 /// Panels that one row walks together.
 const ROW_PANELS: usize = 4;
 /// The most rows of any kernel's tile.
@@ -121,8 +123,39 @@ impl Tiles<'_> {
         for (row, to) in rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
             self.product.left.copy(start + row, steps.start, &mut to[..steps.len()]);
         }
+        let last = steps.end == self.product.right.depth && !self.epilogue.is_empty();
+        let by_rows = last && self.rows_are_whole(rows.len());
         for panel in self.part.panels.clone() {
             self.panel::<I>(left, rows.clone(), steps.clone(), panel);
+            if last && !by_rows {
+                self.finish_panel::<I>(rows.clone(), panel);
+            }
+        }
+        if by_rows {
+            let columns = self.product.right.columns;
+            let (first, end) = (self.product.at(start + rows.start, 0), self.product.at(start + rows.end, 0));
+            // SAFETY: this part alone owns these rows, and no tile is being written now.
+            let values = unsafe { self.out.slice(first..end) };
+            self.epilogue.finish_rows::<I>(values, first, self.product.first_column, columns);
+        }
+    }
+
+    /// Whether so many rows are one piece of the result, which the cache still holds: they are then finished at once.
+    fn rows_are_whole(&self, rows: usize) -> bool {
+        let columns = self.product.right.columns;
+        let all = self.part.panels == (0..columns.div_ceil(PANEL));
+        all && self.product.stride == columns && rows * columns <= WARM
+    }
+
+    #[inline(always)]
+    fn finish_panel<I: Isa>(&self, rows: Range<usize>, panel: usize) {
+        let column = panel * PANEL;
+        let width = (self.product.right.columns - column).min(PANEL);
+        for row in rows {
+            let start = self.product.at(self.part.rows.start + row, column);
+            // SAFETY: this part alone owns these rows and panels, and no tile is being written now.
+            let values = unsafe { self.out.slice(start..start + width) };
+            self.epilogue.finish::<I>(values, start, self.product.first_column + column);
         }
     }
 
@@ -130,35 +163,32 @@ impl Tiles<'_> {
     #[inline(always)]
     fn panel<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: Range<usize>, panel: usize) {
         let tiles = rows.len().div_ceil(I::ROWS);
-        let last = steps.end == self.product.right.depth;
         let mut first = 0;
         for t in 0..tiles {
             let count = rows.len() / tiles + usize::from(t < rows.len() % tiles);
             let own = rows.start + first..rows.start + first + count;
-            self.tiles::<I>(&left[first * LEFT_STRIDE..], own, &steps, panel, t);
+            self.tiles::<I>(&left[first * LEFT_STRIDE..], own, &steps, panel, [t, tiles]);
             first += count;
-        }
-        if last && !self.epilogue.is_empty() {
-            let column = panel * PANEL;
-            let width = (self.product.right.columns - column).min(PANEL);
-            for row in rows {
-                let start = self.product.at(self.part.rows.start + row, column);
-                // SAFETY: this part alone owns these rows and panels, and no tile is being written now.
-                let values = unsafe { self.out.slice(start..start + width) };
-                self.epilogue.finish::<I>(values, start, self.product.first_column + column);
-            }
         }
     }
 
-    /// The tiles of some rows (counted from the part's first) across one panel.
+    /// The tiles of some rows (counted from the part's first) across one panel: in their turn, of so many.
     #[inline(always)]
-    fn tiles<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: &Range<usize>, panel: usize, turn: usize) {
+    fn tiles<I: Isa>(
+        &self,
+        left: &[f32],
+        rows: Range<usize>,
+        steps: &Range<usize>,
+        panel: usize,
+        [turn, turns]: [usize; 2],
+    ) {
         let right = self.product.right;
         let panels = right.panels;
-        let begin = (panel * right.depth + steps.start) * PANEL;
+        let begin = (panel * right.pitch + steps.start) * PANEL;
         let weights = &panels[begin..begin + steps.len() * PANEL];
-        // Each tile of rows fetches a part of the next panel.
-        let ahead = begin + right.depth * PANEL + turn * steps.len() / 4 * 16;
+        // Each tile of rows fetches its share of the next panel.
+        let lines = (4 * PANEL / LINE).div_ceil(turns);
+        let ahead = begin + right.pitch * PANEL + turn * (steps.len() / 4) * lines * LINE;
         let next = panels.get(ahead).map_or(ptr::null(), ptr::from_ref);
         let width = (right.columns - panel * PANEL).min(PANEL);
         const { assert!(I::ROWS <= MOST_ROWS && PANEL.is_multiple_of(I::COLUMNS)) };
@@ -179,6 +209,7 @@ impl Tiles<'_> {
                 resume: steps.start > 0,
                 last: steps.end == right.depth,
                 next,
+                lines: if next.is_null() { 0 } else { lines },
             };
             let registers = here.div_ceil(I::LANES);
             if here == registers * I::LANES {
@@ -209,17 +240,18 @@ impl Tiles<'_> {
         while panel < self.part.panels.end {
             let mut sums = [0.0; ROW_PANELS * PANEL];
             let group = if self.part.panels.end - panel >= ROW_PANELS { ROW_PANELS } else { 1 };
-            let weights = &panels[panel * depth * PANEL..(panel + group) * depth * PANEL];
+            let weights = &panels[panel * right.pitch * PANEL..((panel + group - 1) * right.pitch + depth) * PANEL];
             let mut tile = Tile {
                 steps: depth,
                 left: left.as_ptr(),
                 right: weights.as_ptr(),
-                panel_stride: depth * PANEL,
+                panel_stride: right.pitch * PANEL,
                 sums: sums.as_mut_ptr(),
                 sums_stride: PANEL,
                 resume: false,
                 last: true,
                 next: ptr::null(),
+                lines: 0,
             };
             if group == ROW_PANELS {
                 // SAFETY: `left` holds the row, `weights` four panels of `depth` steps, `sums` four panels' columns.

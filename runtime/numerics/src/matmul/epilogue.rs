@@ -38,12 +38,19 @@ impl Epilogue<'_> {
     /// Finishes `values`, which lie at `start` in the result and begin at `column` of the bias.
     #[inline(always)]
     pub(crate) fn finish<I: Isa>(&self, values: &mut [f32], start: usize, column: usize) {
+        self.finish_rows::<I>(values, start, column, values.len());
+    }
+
+    /// Finishes whole rows of `columns`, which lie at `start` in the result and begin at `column` of the bias.
+    #[inline(always)]
+    pub(crate) fn finish_rows<I: Isa>(&self, values: &mut [f32], start: usize, column: usize, columns: usize) {
         if let Some(scale) = self.scale {
             let scale = element(scale);
             values.iter_mut().for_each(|value| *value = stored(element(*value) * scale));
         }
         if let Some(bias) = self.bias {
-            add(values, &bias[column..column + values.len()]);
+            let bias = &bias[column..column + columns];
+            values.chunks_exact_mut(columns).for_each(|row| add(row, bias));
         }
         if let Some(residual) = self.residual {
             add(values, &residual[start..start + values.len()]);

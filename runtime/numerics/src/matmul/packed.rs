@@ -1,10 +1,12 @@
 //! Weights as the kernels read them.
 
+use std::ops::Range;
+
 use super::Matrices;
 use crate::buffer::Aligned;
 use crate::error::{NumericsError, count};
 use crate::isa::tile::PANEL;
-use crate::isa::{Isa, Work};
+use crate::isa::{Isa, Path, Work};
 use crate::lanes::Lanes;
 use crate::step::operand;
 
@@ -25,6 +27,20 @@ pub(crate) struct Panels<'a> {
     pub panels: &'a [f32],
     pub depth: usize,
     pub columns: usize,
+    /// Steps from a panel to the next: more than `depth` where only some of them count.
+    pub pitch: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// Whole panels.
+    pub(super) fn new(panels: &'a [f32], depth: usize, columns: usize) -> Self {
+        Self { panels, depth, columns, pitch: depth }
+    }
+
+    /// Only some of the steps.
+    pub(crate) fn steps(self, steps: Range<usize>) -> Self {
+        Self { panels: &self.panels[steps.start * PANEL..], depth: steps.len(), ..self }
+    }
 }
 
 /// Floats of the packed form of a `depth` × `columns` matrix.
@@ -39,8 +55,12 @@ impl Packed {
         weights.check("the right operand", depth, columns)?;
         let length = packed_length(depth, columns)?;
         let mut panels = Aligned::zeros(length);
-        weights.pack(weights.starts[0], depth, columns, &mut panels);
-        let finite = panels.iter().all(|weight| weight.is_finite());
+        let start = weights.starts[0];
+        // Only bits move, so that it does not matter which kernels do it.
+        let path = Path::available()[0];
+        path.run(Pack { weights, start, depth, columns, first_panel: 0, to: &mut panels });
+        // Without a way out in the middle this is a loop of vectors.
+        let finite = panels.iter().fold(true, |finite, weight| finite & weight.is_finite());
         Ok(Self { panels, depth, columns, finite })
     }
 
@@ -70,29 +90,7 @@ impl Packed {
     }
 
     pub(crate) fn view(&self) -> Panels<'_> {
-        Panels { panels: &self.panels, depth: self.depth, columns: self.columns }
-    }
-}
-
-impl Matrices<'_> {
-    /// Packs the matrix that begins at `start`; bounds were checked.
-    fn pack(&self, start: usize, depth: usize, columns: usize, panels: &mut [f32]) {
-        // An empty matrix may begin at the end of its data.
-        let data = self.data.get(start..).unwrap_or_default();
-        for (p, panel) in panels.chunks_mut((depth * PANEL).max(1)).enumerate() {
-            let first = p * PANEL;
-            let here = (columns - first).min(PANEL);
-            fill(panel, here, &data[first * self.column_stride..], self.row_stride, self.column_stride);
-        }
-    }
-}
-
-/// Fills the first `here` columns of a panel.
-fn fill(panel: &mut [f32], here: usize, data: &[f32], row_stride: usize, column_stride: usize) {
-    for (k, row) in panel.chunks_exact_mut(PANEL).enumerate() {
-        for (column, to) in row[..here].iter_mut().enumerate() {
-            *to = operand(data[k * row_stride + column * column_stride]);
-        }
+        Panels::new(&self.panels, self.depth, self.columns)
     }
 }
 

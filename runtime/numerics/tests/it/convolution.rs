@@ -30,6 +30,23 @@ fn cases() -> Vec<(&'static str, Window, Direction, usize, usize)> {
         ("no place", window(1, 2, Axis::new(2, 3), Axis::new(5, 3)), GATHER, 4, 1),
         ("transposed", window(2, 6, axis(5, 3, 2, 1, 1, 1), axis(4, 4, 2, 1, 1, 1)), spread(1, 0), 11, 1),
         ("transposed, dilated", window(1, 4, axis(5, 3, 1, 2, 0, 1), axis(4, 2, 3, 1, 0, 0)), spread(0, 2), 6, 2),
+        ("transposed, apart", window(2, 6, axis(5, 2, 2, 1, 0, 0), axis(4, 3, 3, 1, 0, 0)), spread(0, 0), 1, 1),
+        (
+            "transposed, apart, wide",
+            window(1, 6, axis(2, 2, 2, 1, 0, 0), axis(20, 2, 2, 1, 0, 0)),
+            spread(0, 0),
+            140,
+            2,
+        ),
+        ("transposed, apart, one pixel", window(1, 3, Axis::POINT, axis(1, 4, 4, 1, 0, 0)), spread(0, 0), 200, 1),
+        (
+            "depthwise, padding beyond the image",
+            window(1, 20, axis(2, 3, 1, 1, 5, 4), axis(1, 2, 3, 1, 4, 5)),
+            GATHER,
+            20,
+            20,
+        ),
+        ("depthwise, wide", window(1, 100, axis(4, 3, 1, 1, 1, 1), axis(9, 3, 2, 1, 1, 1)), GATHER, 100, 100),
         ("transposed depthwise", window(1, 9, axis(5, 4, 2, 1, 1, 1), axis(5, 4, 2, 1, 1, 1)), spread(0, 0), 9, 9),
     ]
 }

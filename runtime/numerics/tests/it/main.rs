@@ -11,4 +11,5 @@ mod pinned;
 mod pooling;
 mod quantise;
 mod reduce;
+mod sequence;
 mod values;
