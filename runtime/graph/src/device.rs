@@ -4,7 +4,7 @@ mod cpu; // this machine's processor
 
 pub use cpu::Cpu;
 
-use crate::{Node, OpError, RunError, Tensor};
+use crate::{Node, OpError, RunError, Tensor, ValueId};
 
 /// Where a graph's operators run. Every device gives the same bits: see docs/numerics.md.
 pub trait Device: Send + Sync {
@@ -18,11 +18,28 @@ pub trait Device: Send + Sync {
     /// If no operands of such types could be computed.
     fn prepare(&self, node: &Node, constants: &[Option<&Tensor>]) -> Result<Box<dyn Kernel>, OpError>;
 
+    /// Makes nodes ready to run as one, if that is any faster. What they cost and hold is counted node by node all the
+    /// same; only the results between them need not exist.
+    fn prepare_group(&self, _group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        None
+    }
+
     /// Takes back a value that nobody needs any more: its memory may serve the next result.
     fn release(&self, _value: Tensor) {}
 }
 
-/// A node, ready to run on its device.
+/// Element-wise nodes of floats of 32 bits, of which the last one's result alone is wanted. Each has one result, all of
+/// the same shape as far as that is known; those of all but the last are read within the group alone.
+pub struct Group<'a> {
+    /// In order.
+    pub nodes: Vec<&'a Node>,
+    /// What they read of others, each once: the kernel's inputs.
+    pub operands: Vec<ValueId>,
+    /// Those of the operands that are always the same.
+    pub constants: Vec<Option<&'a Tensor>>,
+}
+
+/// A node, or a group of them, ready to run on its device.
 pub trait Kernel: Send + Sync {
     /// Computes the node's results; constants are given again among the inputs.
     ///

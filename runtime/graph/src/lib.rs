@@ -27,7 +27,7 @@ mod tensor; // elements in memory
 
 pub use budget::{Budget, Cost};
 pub use builder::Builder;
-pub use device::{Cpu, Device, Kernel, KernelError};
+pub use device::{Cpu, Device, Group, Kernel, KernelError};
 pub use dtype::{DType, Element};
 pub use error::{ModelError, OpError, RunError};
 pub use fact::{Dim, Fact};

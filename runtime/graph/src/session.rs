@@ -1,6 +1,7 @@
 //! A graph, prepared for a device, and its computations.
 
 mod body; // the bodies of branches and loops at work
+mod group; // element-wise nodes that are computed together
 mod layers; // a tensor as a row of smaller ones
 mod plan; // nodes in order, each with its kernel and the values that die with it
 

@@ -10,6 +10,7 @@
     reason = "a benchmark ends if it cannot go on, and tells what it finds"
 )]
 
+mod memory; // the most that is held
 mod models; // which ones, and where they come from
 mod peer; // ONNX Runtime
 mod profile; // where the time goes
@@ -32,6 +33,7 @@ const ROUNDS: usize = 9;
 const SPAN: f64 = 0.25;
 /// Times that each is loaded.
 const LOADS: usize = 3;
+const MIB: f64 = (1 << 20) as f64;
 
 fn main() {
     poai_numerics::prepare();
@@ -40,6 +42,13 @@ fn main() {
     let threads: usize = flag("--threads").map_or(1, |threads| threads.parse().unwrap());
     let kernels: Kernels = flag("--kernels").map_or(Kernels::Auto, |kernels| kernels.parse().unwrap());
     let filter = arguments.first().filter(|first| !first.starts_with("--")).cloned().unwrap_or_default();
+    if let [flag, name, threads] = &arguments[..]
+        && flag == memory::FLAG
+    {
+        let subject = models::all().into_iter().find(|subject| subject.name == *name).unwrap();
+        println!("{}", memory::answer(&subject, Cpu::new(kernels, threads.parse().unwrap()).unwrap()));
+        return;
+    }
     let mut peer = Peer::start();
     let mut lines = Vec::new();
     for subject in models::all().iter().filter(|subject| subject.name.contains(&filter)) {
@@ -100,12 +109,14 @@ fn measure(subject: &Subject, cpu: &Cpu, threads: usize, peer: &mut Peer) -> Vec
     }
     let name = |what: &str| format!("graph/{}/{what}/{}/{threads}", subject.name, cpu.processor().kernels());
     let per_second = |seconds| 1.0 / median(seconds);
+    let [our_memory, their_memory] = memory::of(subject, threads);
     let milliseconds = |seconds| 1000.0 * median(seconds);
     vec![
         Line::higher(name("runs"), per_second(ours), "1/s")
             .beside("onnxruntime", per_second(theirs))
             .goal(subject.goal),
         Line::lower(name("load"), milliseconds(our_loads), "ms").beside("onnxruntime", milliseconds(their_loads)),
+        Line::lower(name("memory"), our_memory / MIB, "MiB").beside("onnxruntime", their_memory / MIB),
     ]
 }
 

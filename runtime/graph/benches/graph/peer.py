@@ -2,7 +2,8 @@
 
 Reads a line for each request and answers each with a line. `load THREADS FILE` loads a model and answers the seconds
 that it took. `inputs NAME:TYPE:SIZES:VALUE …` makes inputs, of numbers that go up or of one value, and answers `ok`.
-`run SECONDS` computes over and over for about so long, and answers the seconds of one computation.
+`run SECONDS` computes over and over for about so long, and answers the seconds of one computation. `memory` answers
+the most bytes that were held since the process began, beyond those that it began with.
 """
 
 import sys
@@ -41,7 +42,13 @@ def run(session, inputs, span):
             return elapsed / count
 
 
+def kilobytes(line):
+    with open("/proc/self/status") as status:
+        return next(int(text.split()[1]) for text in status if text.startswith(line))
+
+
 session, inputs = None, {}
+before = kilobytes("VmRSS:")
 for line in sys.stdin:
     request, _, rest = line.strip().partition(" ")
     if request == "load":
@@ -51,5 +58,7 @@ for line in sys.stdin:
         inputs = dict(made(spec) for spec in rest.split(" "))
         session.run(None, inputs)
         print("ok", flush=True)
+    elif request == "memory":
+        print(1024 * (kilobytes("VmHWM:") - before), flush=True)
     else:
         print(run(session, inputs, float(rest)), flush=True)

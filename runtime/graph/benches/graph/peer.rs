@@ -48,6 +48,11 @@ impl Peer {
         self.ask(&format!("run {span}")).parse().unwrap()
     }
 
+    /// The most bytes that it held since it began, beyond those it began with.
+    pub(crate) fn memory(&mut self) -> f64 {
+        self.ask("memory").parse().unwrap()
+    }
+
     fn ask(&mut self, request: &str) -> String {
         writeln!(self.asked, "{request}").unwrap();
         let mut answer = String::new();

@@ -1,10 +1,12 @@
 //! This machine's processor: every operator runs on it, and it is the definition for other devices.
 
+mod group; // element-wise nodes as one
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use poai_numerics::{Kernels, NumericsError, Processor};
 
-use super::{Device, Kernel, KernelError};
+use super::{Device, Group, Kernel, KernelError};
 use crate::tensor::{Block, elements};
 use crate::{DType, Node, Op, OpError, Tensor, TensorMut};
 
@@ -17,6 +19,8 @@ pub struct Cpu {
 
 /// Blocks of memory that are kept for use again; more are given back to the system.
 const FREE_BLOCKS: usize = 64;
+/// Smaller ones are not kept: the allocator is as fast with those.
+const LEAST_BYTES: usize = 16 * 1024;
 
 impl Cpu {
     /// A processor with these kernels and this many threads.
@@ -39,6 +43,9 @@ impl Cpu {
     pub fn allocate(&self, dtype: DType, shape: &[usize]) -> Result<TensorMut, OpError> {
         let bytes = elements(shape).map(|elements| elements * dtype.bytes());
         let bytes = bytes.ok_or_else(|| OpError::new(format!("a result of shape {shape:?} is beyond any memory")))?;
+        if bytes < LEAST_BYTES {
+            return Ok(TensorMut::of(dtype, shape, Block::zeros(bytes)));
+        }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = |block: &Block| block.capacity_bytes() >= bytes && block.capacity_bytes() / 2 <= bytes;
         let block = free.iter().rposition(fitting).map(|place| free.swap_remove(place));
@@ -56,8 +63,12 @@ impl Device for Cpu {
         Ok(prepared.unwrap_or_else(|| Box::new(Plain { cpu: self.clone(), op: node.op.clone() })))
     }
 
+    fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        Some(Box::new(group::Steps::new(self, group)?))
+    }
+
     fn release(&self, value: Tensor) {
-        let Some(block) = value.into_block() else { return };
+        let Some(block) = value.into_block().filter(|block| block.capacity_bytes() >= LEAST_BYTES) else { return };
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < FREE_BLOCKS {
             free.push(block);

@@ -12,6 +12,7 @@ mod function; // functions of one number
 mod import; // the ONNX forms
 mod integer; // arithmetic of whole numbers
 mod spread; // operands of different shapes
+mod steps; // as sequences of numerics' operations
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,12 @@
-//! Nodes in order, each with its kernel and the values that die with it.
+//! Nodes in order, each with its kernel and the values that die with it. Nodes that are computed in a group are counted
+//! one by one, each in its place: fuel, memory and where they end do not depend on groups.
+
+use std::collections::BTreeMap;
 
 use super::body::Bodies;
+use super::group;
 use crate::budget::Account;
-use crate::{Cost, Device, Fact, Graph, Kernel, ModelError, Node, Op, OpError, RunError, Tensor, ValueId};
+use crate::{Cost, Device, Fact, Graph, Group, Kernel, ModelError, Node, Op, OpError, RunError, Tensor, ValueId};
 
 /// A graph, ready to be computed on one device.
 pub(super) struct Plan {
@@ -14,13 +18,21 @@ pub(super) struct Plan {
 
 struct Step {
     work: Work,
-    /// Values that nobody needs after this node.
+    /// Values that nobody needs after this node, and so are not counted any more.
     last_uses: Vec<ValueId>,
 }
 
 enum Work {
     Kernel(Box<dyn Kernel>),
     Bodies(Box<Bodies>),
+    /// It is only counted: the last node of its group computes it.
+    Later,
+    Group {
+        kernel: Box<dyn Kernel>,
+        operands: Vec<ValueId>,
+        /// What the nodes before were the last to need.
+        last_uses: Vec<ValueId>,
+    },
 }
 
 impl Plan {
@@ -30,8 +42,11 @@ impl Plan {
             constants[id.index()] = Some(Fact::of(tensor));
         }
         let last_uses = last_uses(&graph);
-        let steps = graph.nodes.iter().zip(last_uses).map(|(node, last_uses)| {
-            let work = if let Op::Control(control) = &node.op {
+        let mut grouped = grouped(&graph, device, &last_uses);
+        let steps = graph.nodes.iter().zip(last_uses).enumerate().map(|(place, (node, last_uses))| {
+            let work = if let Some(work) = grouped.remove(&place) {
+                work
+            } else if let Op::Control(control) = &node.op {
                 Work::Bodies(Box::new(Bodies::new(control, device)?))
             } else {
                 let operands: Vec<_> =
@@ -65,11 +80,21 @@ impl Plan {
         drop(inputs);
         for (node, step) in self.graph.nodes.iter().zip(&self.steps) {
             let results = match &step.work {
-                Work::Kernel(kernel) => values.run_kernel(node, &**kernel, account)?,
+                Work::Kernel(kernel) => values.run_kernel(node, &**kernel, &node.inputs, account)?,
                 Work::Bodies(bodies) => values.run_bodies(node, bodies, device, account)?,
+                Work::Later => {
+                    values.count(node, account)?;
+                    step.last_uses.iter().for_each(|id| values.count_no_more(*id, account));
+                    continue;
+                }
+                Work::Group { kernel, operands, .. } => {
+                    let operands: Vec<_> = operands.iter().copied().map(Some).collect();
+                    values.run_kernel(node, &**kernel, &operands, account)?
+                }
             };
             values.keep(node, results, device, account)?;
-            for id in &step.last_uses {
+            let before = if let Work::Group { last_uses, .. } = &step.work { &last_uses[..] } else { &[] };
+            for id in before.iter().chain(&step.last_uses) {
                 values.forget(*id, device, account);
             }
         }
@@ -80,6 +105,24 @@ impl Plan {
         }
         Ok(outputs)
     }
+}
+
+/// The work of nodes that a device computes in groups, by their places.
+fn grouped(graph: &Graph, device: &dyn Device, last_uses: &[Vec<ValueId>]) -> BTreeMap<usize, Work> {
+    let mut grouped = BTreeMap::new();
+    for places in group::groups(graph) {
+        let nodes: Vec<&Node> = places.iter().map(|&place| &graph.nodes[place]).collect();
+        let operands = group::operands(&nodes);
+        let constants = operands.iter().map(|id| graph.constants.get(id)).collect();
+        let group = Group { nodes, operands: operands.clone(), constants };
+        let (Some(kernel), Some((&last, before))) = (device.prepare_group(&group), places.split_last()) else {
+            continue;
+        };
+        let last_uses = before.iter().flat_map(|&place| last_uses[place].iter().copied()).collect();
+        grouped.extend(before.iter().map(|&place| (place, Work::Later)));
+        grouped.insert(last, Work::Group { kernel, operands, last_uses });
+    }
+    grouped
 }
 
 /// Of each node, the values that it is the last to use, or that nobody uses: not the graph's outputs.
@@ -108,7 +151,7 @@ fn bytes(tensor: &Tensor) -> u64 {
 /// The values of one computation.
 struct Values<'a> {
     constants: &'a [Option<Fact>],
-    /// What is there, by [`ValueId::index`]: every fact has its value.
+    /// What is there, by [`ValueId::index`]: every fact has its value, but for those that are computed later.
     facts: Vec<Option<Fact>>,
     /// Bytes that each counts for; 0 if somebody else counts it (the computation's inputs).
     held_bytes: Vec<u64>,
@@ -119,28 +162,37 @@ impl<'a> Values<'a> {
         Self { constants, facts: vec![None; constants.len()], held_bytes: vec![0; constants.len()] }
     }
 
-    fn operands(&self, node: &Node) -> Result<Vec<Option<&Fact>>, RunError> {
+    fn operands(&self, node: &Node, ids: &[Option<ValueId>]) -> Result<Vec<Option<&Fact>>, RunError> {
         let find = |id: &Option<ValueId>| {
             let Some(id) = id else { return Ok(None) };
             let fact = self.facts[id.index()].as_ref().or(self.constants[id.index()].as_ref());
             fact.map(Some).ok_or_else(|| wrong(node, "an operand was not computed: the graph is not in order"))
         };
-        node.inputs.iter().map(find).collect()
+        ids.iter().map(find).collect()
     }
 
-    fn run_kernel(
-        &self,
-        node: &Node,
-        kernel: &dyn Kernel,
-        account: &mut Account<'_>,
-    ) -> Result<Vec<(Tensor, Option<Fact>)>, RunError> {
-        let facts = self.operands(node)?;
+    /// Infers what a node gives, and has it paid for. Its results' bytes are held.
+    fn inferred(&self, node: &Node, account: &mut Account<'_>) -> Result<(Vec<Fact>, u64), RunError> {
+        let facts = self.operands(node, &node.inputs)?;
         let operation = node.op.operation();
         let inferred = operation.infer(&facts).map_err(|reason| RunError::Node { node: node.name.clone(), reason })?;
         let cost: Cost = operation.cost(&facts, &inferred);
         account.spend(&node.name, cost.fuel())?;
         let expected_bytes = inferred.iter().map(Fact::bytes).fold(0, u64::saturating_add);
         account.hold(&node.name, expected_bytes)?;
+        Ok((inferred, expected_bytes))
+    }
+
+    /// Runs a node's kernel, or that of a group whose last node it is, on these operands.
+    fn run_kernel(
+        &self,
+        node: &Node,
+        kernel: &dyn Kernel,
+        operands: &[Option<ValueId>],
+        account: &mut Account<'_>,
+    ) -> Result<Vec<(Tensor, Option<Fact>)>, RunError> {
+        let (inferred, expected_bytes) = self.inferred(node, account)?;
+        let facts = self.operands(node, operands)?;
         let operands: Vec<_> = facts.iter().map(|fact| fact.and_then(|fact| fact.value.as_ref())).collect();
         let results = kernel.run(&operands).map_err(|error| error.at(node))?;
         account.give_back(expected_bytes);
@@ -164,7 +216,7 @@ impl<'a> Values<'a> {
         device: &dyn Device,
         account: &mut Account<'_>,
     ) -> Result<Vec<(Tensor, Option<Fact>)>, RunError> {
-        let facts = self.operands(node)?;
+        let facts = self.operands(node, &node.inputs)?;
         let operands: Vec<_> = facts.iter().map(|fact| fact.and_then(|fact| fact.value.as_ref())).collect();
         account.spend(&node.name, Cost::NODE_FUEL)?;
         let results = bodies.run(node, &operands, device, account)?;
@@ -199,10 +251,26 @@ impl<'a> Values<'a> {
         Ok(())
     }
 
-    fn forget(&mut self, id: ValueId, device: &dyn Device, account: &mut Account<'_>) {
-        let Some(tensor) = self.facts[id.index()].take().and_then(|fact| fact.value) else { return };
+    /// Counts a node of a group, as if its one result were there from now on.
+    fn count(&mut self, node: &Node, account: &mut Account<'_>) -> Result<(), RunError> {
+        let (inferred, bytes) = self.inferred(node, account)?;
+        let (Some(id), Some(fact)) = (node.outputs[0], inferred.into_iter().next()) else {
+            return Err(wrong(node, "it has no result"));
+        };
+        self.held_bytes[id.index()] = bytes;
+        self.facts[id.index()] = Some(fact);
+        Ok(())
+    }
+
+    fn count_no_more(&mut self, id: ValueId, account: &mut Account<'_>) {
         account.give_back(std::mem::take(&mut self.held_bytes[id.index()]));
-        device.release(tensor);
+    }
+
+    fn forget(&mut self, id: ValueId, device: &dyn Device, account: &mut Account<'_>) {
+        self.count_no_more(id, account);
+        if let Some(tensor) = self.facts[id.index()].take().and_then(|fact| fact.value) {
+            device.release(tensor);
+        }
     }
 
     fn taken(&mut self, id: ValueId) -> Result<Tensor, RunError> {

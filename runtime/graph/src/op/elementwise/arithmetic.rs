@@ -55,7 +55,7 @@ impl Arithmetic {
     }
 
     /// The operation on f32; that of [`Self::Modulo`] comes first of two.
-    fn of_floats(self) -> Binary {
+    pub(super) fn of_floats(self) -> Binary {
         match self {
             Self::Add => Binary::Add,
             Self::Sub => Binary::Sub,
@@ -237,7 +237,7 @@ impl Fold {
         }
     }
 
-    fn step(self) -> Arithmetic {
+    pub(super) fn step(self) -> Arithmetic {
         match self {
             Self::Max => Arithmetic::Max,
             Self::Min => Arithmetic::Min,

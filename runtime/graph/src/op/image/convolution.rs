@@ -14,6 +14,9 @@ use crate::onnx::Source;
 use crate::op::operand::{float_result, floats, given, needed};
 use crate::{Cost, Cpu, Dim, Fact, Kernel, KernelError, OpError, Tensor};
 
+/// Rows of weights that are turned together: a line of the result.
+const ROWS: usize = 16;
+
 /// A convolution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Convolution {
@@ -218,19 +221,25 @@ impl Convolution {
             Some(_) => (*first, second.saturating_mul(self.groups)),
         };
         let each = channels / self.groups;
+        if self.spread.is_some() && each * self.groups != *first {
+            return Err(OpError::new(format!("{first} channels are no multiple of {} groups", self.groups)));
+        }
+        // The channel within its group, and the result counted over all groups, of the weights at two places.
+        let place = |outer: usize, inner: usize| match self.spread {
+            None => (inner, outer),
+            Some(_) => (outer % each, outer / each * second + inner),
+        };
         let mut turned = vec![T::default(); values.len()];
-        for (i, run) in values.chunks_exact(taps.max(1)).enumerate() {
-            let (outer, inner) = (i / second, i % second);
-            // The channel within its group, and the result counted over all groups.
-            let (channel, result) = match self.spread {
-                None => (inner, outer),
-                Some(_) if outer / each.max(1) < self.groups => (outer % each, outer / each * second + inner),
-                Some(_) => {
-                    return Err(OpError::new(format!("{first} channels are no multiple of {} groups", self.groups)));
+        // Some rows side by side, so that both sides of the copy stay in the cache.
+        for begin in (0..*first).step_by(ROWS) {
+            for inner in 0..*second {
+                for tap in 0..taps {
+                    for outer in begin..(begin + ROWS).min(*first) {
+                        let (channel, result) = place(outer, inner);
+                        turned[(tap * each + channel) * results + result] =
+                            values[(outer * second + inner) * taps + tap];
+                    }
                 }
-            };
-            for (tap, &value) in run.iter().enumerate() {
-                turned[(tap * each + channel) * results + result] = value;
             }
         }
         Ok(Turned { taps, channels, results, values: turned })
