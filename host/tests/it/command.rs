@@ -167,11 +167,16 @@ pub(crate) fn wait_until(met: impl Fn() -> bool) {
 
 /// Runs a command under the time limit. Its output goes to files, so that nothing waits for a reader.
 pub(crate) fn finish(command: Command, scratch: &Path) -> Ended {
-    finish_while(command, scratch, || {})
+    finish_within(PATIENCE, command, scratch, || {})
 }
 
 /// The same, and does something again and again until the command ends.
-pub(crate) fn finish_while(mut command: Command, scratch: &Path, meanwhile: impl Fn()) -> Ended {
+pub(crate) fn finish_while(command: Command, scratch: &Path, meanwhile: impl Fn()) -> Ended {
+    finish_within(PATIENCE, command, scratch, meanwhile)
+}
+
+/// The same for a command that may take so long.
+pub(crate) fn finish_within(patience: Duration, mut command: Command, scratch: &Path, meanwhile: impl Fn()) -> Ended {
     let words = format!("{command:?}");
     let folder = tempfile::tempdir_in(scratch).unwrap();
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
@@ -182,7 +187,7 @@ pub(crate) fn finish_while(mut command: Command, scratch: &Path, meanwhile: impl
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             rustix::process::kill_process_group(
                 rustix::process::Pid::from_child(&child),
                 rustix::process::Signal::KILL,

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::command::{Home, finish, wait_until};
+use crate::command::{Home, PATIENCE, finish, finish_within, wait_until};
 use crate::processes::{Process, descendants};
 use crate::programs::{build, tasks};
 
@@ -47,7 +47,8 @@ fn models_are_computed_by_one_code_and_verified_by_another() {
     }
     let mut command = home.command(["--json", "demo", "--models", "--tasks"]);
     command.arg(tasks()).env("TMPDIR", home.scratch());
-    let ended = finish(command, home.scratch());
+    // Three peers compile three tasks, and one computes every model by the slow code that is the definition.
+    let ended = finish_within(3 * PATIENCE, command, home.scratch(), || {});
     let report = ended.json();
     assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
     let rows = report["tasks"].as_array().unwrap();
