@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use vulkano::buffer::AllocateBufferError;
 use vulkano::command_buffer::CommandBufferExecError;
 use vulkano::memory::allocator::MemoryAllocatorError;
@@ -27,10 +29,10 @@ pub enum DeviceError {
         limit: usize,
     },
     /// A dispatch did not end within the device's patience.
-    #[error("the device has not answered for {seconds} s and is given up")]
+    #[error("the device has not answered for {after:?} and is given up")]
     TimedOut {
         /// The patience.
-        seconds: u64,
+        after: Duration,
     },
     /// A call that breaks a rule of Vulkan, or a shader that the driver does not take.
     #[error("the device refuses: {0}")]

@@ -56,11 +56,11 @@ pub struct Kernel {
 }
 
 impl VulkanDevice {
-    /// Opens a device, whose calls wait no longer than `patience`.
+    /// Opens a device, whose calls wait no longer than [`PATIENCE`].
     ///
     /// # Errors
     /// [`DeviceError::Unsuitable`] without Vulkan 1.2 or a queue for compute; a driver that does not start.
-    pub fn open(candidate: &Candidate, patience: Duration) -> Result<Self, DeviceError> {
+    pub fn open(candidate: &Candidate) -> Result<Self, DeviceError> {
         let physical = &candidate.physical;
         if physical.api_version() < Version::V1_2 {
             return Err(DeviceError::Unsuitable(format!("it has Vulkan {}, not 1.2", physical.api_version())));
@@ -84,9 +84,15 @@ impl VulkanDevice {
             commands: Arc::new(StandardCommandBufferAllocator::new(Arc::clone(&device), Default::default())),
             sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
             device,
-            patience,
+            patience: PATIENCE,
             lost: AtomicBool::new(false),
         })
+    }
+
+    /// The same device, whose calls wait no longer than this.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     fn allocate(
@@ -124,7 +130,7 @@ impl VulkanDevice {
             match submitted.is_signaled() {
                 Ok(true) => break Ok(()),
                 Ok(false) if begun.elapsed() < self.patience => {}
-                Ok(false) => break Err(DeviceError::TimedOut { seconds: self.patience.as_secs() }),
+                Ok(false) => break Err(DeviceError::TimedOut { after: self.patience }),
                 Err(error) => break Err(error.into()),
             }
             thread::sleep(pause);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use poai_vulkan::device::{Compute, DeviceError, Kind};
 use poai_vulkan::spirv::{FloatControls, Shader};
 
@@ -71,5 +73,28 @@ fn a_device_says_what_it_is() {
         let read_back: poai_vulkan::device::Description =
             serde_json::from_str(&serde_json::to_string(description).unwrap()).unwrap();
         assert_eq!(read_back, *description);
+    });
+}
+
+#[test]
+fn a_device_that_does_not_answer_is_given_up() {
+    const SPIN: &str = "
+    @group(0) @binding(0) var<storage, read_write> data: array<u32>;
+    @compute @workgroup_size(1)
+    fn main() {
+        var x = data[0];
+        for (var i = 0u; i < data[1]; i++) { x = x * 1664525u + data[2]; }
+        data[0] = x;
+    }";
+    drivers::on_each("device::a_device_that_does_not_answer_is_given_up", |_, device| {
+        let kernel = device.kernel(&Shader::new(SPIN, FloatControls::default()).unwrap()).unwrap();
+        let data = device.buffer(3).unwrap();
+        // A second or so: a driver ends what it has begun before its process may end.
+        device.write(&data, &[1, 200_000_000, 1_013_904_223]).unwrap();
+        let after = Duration::from_millis(10);
+        let hasty = device.with_patience(after);
+        assert_eq!(hasty.run(&kernel, &[&data], [1, 1, 1]), Err(DeviceError::TimedOut { after }));
+        assert_eq!(hasty.run(&kernel, &[&data], [1, 1, 1]), Err(DeviceError::Lost));
+        assert_eq!(hasty.read(&data), Err(DeviceError::Lost));
     });
 }

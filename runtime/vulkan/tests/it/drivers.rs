@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::{env, str};
 
-use poai_vulkan::device::{PATIENCE, VulkanDevice, list};
+use poai_vulkan::device::{VulkanDevice, list};
 
 /// Names the driver in a child of the test process.
 const DRIVER: &str = "POAI_TEST_VULKAN_DRIVER";
@@ -18,12 +18,12 @@ const NAMED: [(&str, &str); 1] = [(
 
 /// Runs the test `name`, which is the caller, on both drivers: a loader reads its environment once, and a driver that
 /// crashes must not take the other tests with it, so each runs in a process of its own.
-pub(crate) fn on_each(name: &str, test: impl FnOnce(&str, &VulkanDevice)) {
+pub(crate) fn on_each(name: &str, test: impl FnOnce(&str, VulkanDevice)) {
     if let Ok(driver) = env::var(DRIVER) {
         let candidates = list().expect("the driver starts");
         assert_eq!(candidates.len(), 1, "{driver}: {candidates:?}");
-        let device = VulkanDevice::open(&candidates[0], PATIENCE).expect("the device opens");
-        return test(&driver, &device);
+        let device = VulkanDevice::open(&candidates[0]).expect("the device opens");
+        return test(&driver, device);
     }
     let children: Vec<_> = drivers().into_iter().map(|driver| (driver.0, spawn(name, driver))).collect();
     for (driver, child) in children {

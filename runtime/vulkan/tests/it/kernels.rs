@@ -58,7 +58,7 @@ fn elementwise_operations_are_those_of_numerics() {
             (Operation::Relu, unary(Unary::Relu)),
         ] {
             let source = kernels::elementwise(operation);
-            let found = run(device, &source, &[left.clone(), right.clone()], COUNT, [(COUNT / 64) as u32, 1, 1]);
+            let found = run(&device, &source, &[left.clone(), right.clone()], COUNT, [(COUNT / 64) as u32, 1, 1]);
             for (i, found) in found.into_iter().enumerate() {
                 let due = answer(f32::from_bits(left[i]), f32::from_bits(right[i])).to_bits();
                 assert_eq!(found, due, "{driver}: {operation:?} of {:08x} and {:08x}", left[i], right[i]);
@@ -77,7 +77,7 @@ fn products_of_matrices_are_those_of_numerics() {
             let shape = [m, k, n].map(|length| length as u32);
             let inputs = [bits(&left), bits(&right), shape.to_vec()];
             let source = kernels::matmul(Step::Emulated);
-            let found = run(device, &source, &inputs, m * n, matmul_groups(shape[0], shape[2]));
+            let found = run(&device, &source, &inputs, m * n, matmul_groups(shape[0], shape[2]));
             assert_eq!(found, bits(&due), "{driver}: {m} × {k} × {n}");
         }
     });

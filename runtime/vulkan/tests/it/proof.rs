@@ -9,7 +9,7 @@ use crate::drivers;
 #[test]
 fn both_drivers_pass_with_the_emulated_step() {
     drivers::on_each("proof::both_drivers_pass_with_the_emulated_step", |driver, device| {
-        let verdict = prove(device).unwrap();
+        let verdict = prove(&device).unwrap();
         assert_eq!(verdict.step, Some(Step::Emulated), "{driver}: {:#?}", verdict.failures);
         // GLSL's fma rounds twice on both, and the first check of a step sees it.
         let rejected: Vec<_> = verdict.failures.iter().map(|failure| (failure.check.as_str(), failure.step)).collect();
@@ -20,7 +20,7 @@ fn both_drivers_pass_with_the_emulated_step() {
             _ => &["literals"],
         };
         assert_eq!(verdict.undecorated, liberties, "{driver}");
-        assert!(measure(device, Step::Emulated).unwrap().million_steps > 0);
+        assert!(measure(&device, Step::Emulated).unwrap().million_steps > 0);
     });
 }
 
