@@ -68,6 +68,11 @@ impl Home {
         self.root.join("compiled")
     }
 
+    /// Verdicts on devices.
+    pub(crate) fn devices(&self) -> PathBuf {
+        self.root.join("devices")
+    }
+
     pub(crate) fn records(&self) -> PathBuf {
         self.root.join("records.redb")
     }

@@ -43,6 +43,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == cli::WORKER_COMMAND) {
         return cli::worker::main();
     }
+    if std::env::args_os().nth(1).is_some_and(|command| command == cli::DEVICE_PROOF_COMMAND) {
+        return cli::device_proof::main();
+    }
     poai_sandbox::prepare_kernels();
     ExitCode::from(cli::main() as u8)
 }

@@ -5,6 +5,8 @@ mod cancel;
 mod completions;
 mod config_show;
 mod demo;
+pub(crate) mod device_proof;
+mod devices;
 mod doctor;
 mod export;
 mod gc;
@@ -47,6 +49,8 @@ use invocation::Invocation;
 
 /// The hidden command that makes this program a worker.
 pub(crate) const WORKER_COMMAND: &str = "worker";
+/// The hidden command that makes this program prove a device.
+pub(crate) const DEVICE_PROOF_COMMAND: &str = "device-proof";
 
 /// Run AI tasks on computers that you need not trust, and verify the results.
 #[derive(Debug, Parser)]
@@ -116,6 +120,7 @@ enum Command {
     Config(config_show::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Devices(devices::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     /// Serves a daemon as a worker; started by poai itself.
@@ -184,6 +189,7 @@ async fn dispatch(line: CommandLine, screen: &mut Screen) -> Result<Exit, Failur
         Command::Config(args) => config_show::run(&args, invocation),
         Command::Status(args) => status::run(&args, invocation).await,
         Command::Doctor(args) => doctor::run(&args, invocation).await,
+        Command::Devices(args) => devices::run(&args, invocation).await,
         Command::Demo(args) => demo::run(args, invocation).await,
         Command::Completions(args) => completions::run(&args),
         Command::Worker => Err(Failure::new(Kind::Usage, "a worker is started by poai itself")),

@@ -1,6 +1,7 @@
 //! The only place that prints: answers to stdout, everything else to stderr.
 
 pub(crate) mod demo;
+pub(crate) mod devices;
 mod human;
 mod json;
 mod progress;

@@ -5,6 +5,7 @@ mod claims; // the same run, the same claim
 mod command; // how it is called
 mod daemons; // homes with a daemon: detached runs, their ends
 mod demo; // the whole story
+mod devices; // GPUs, by drivers of software
 mod gateway; // blocks over HTTP
 #[path = "../../../registry/net/tests/helia/node.rs"]
 #[expect(dead_code, reason = "net's tests use the rest")]

@@ -1,0 +1,54 @@
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::command::Home;
+
+/// A home whose commands find the two software drivers that the Vulkan crate's script brings.
+fn with_drivers() -> Home {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/vulkan/scripts/drivers.sh");
+    let output = Command::new(script).arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/../vulkan-drivers")).output().unwrap();
+    assert!(output.status.success(), "no drivers: {}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let variable = |name: &str| {
+        let line = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap().to_owned()
+    };
+    let home = Home::new().with("VK_DRIVER_FILES", variable("VK_DRIVER_FILES"));
+    home.with("LD_LIBRARY_PATH", variable("LD_LIBRARY_PATH"))
+}
+
+#[test]
+fn a_machine_without_a_driver_has_no_device_and_that_is_no_error() {
+    let home = Home::new().with("VK_DRIVER_FILES", "/of/no/driver.json");
+    let (exit, answer) = home.json(["devices"]);
+    assert_eq!((exit, &answer["devices"]), (0, &json!([])), "{answer}");
+    let said = home.run(["devices"]);
+    assert_eq!(said.exit, 0);
+    assert!(said.stdout.starts_with(b"no device: "), "{}", String::from_utf8_lossy(&said.stdout));
+}
+
+#[test]
+fn devices_are_shown_with_their_proof() {
+    let home = with_drivers();
+    let (exit, first) = home.json(["devices"]);
+    assert_eq!(exit, 0, "{first}");
+    let devices = first["devices"].as_array().unwrap();
+    let names: Vec<&str> = devices.iter().map(|device| device["name"].as_str().unwrap()).collect();
+    assert!(names.iter().any(|name| name.contains("llvmpipe")), "{names:?}");
+    assert!(names.iter().any(|name| name.contains("SwiftShader")), "{names:?}");
+    for device in devices {
+        assert_eq!(device["proof"]["step"], "emulated", "{device}");
+        assert!(device["speed"]["million_steps"].as_u64() > Some(0), "{device}");
+    }
+    assert_eq!(first["absent"], Value::Null);
+
+    // Verdicts are kept, and so are the speeds beside them, which no second proof would measure alike.
+    let (_, second) = home.json(["devices"]);
+    assert_eq!(second, first);
+    assert_eq!(std::fs::read_dir(home.path().join("devices")).unwrap().count(), 2);
+
+    let words = String::from_utf8(home.run(["devices"]).stdout).unwrap();
+    assert!(words.contains("passed; fused step: emulated"), "{words}");
+    assert!(words.contains("not triples with fma: "), "{words}");
+}
