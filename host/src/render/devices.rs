@@ -49,7 +49,9 @@ fn paragraph(Found { device, state }: &Found) -> String {
     let mut row = |name: &str, what: String| {
         let _ = writeln!(text, "  {name:<7}  {what}");
     };
-    row("driver", format!("{} {}, Vulkan {}", driver.name, driver.info, driver.vulkan));
+    // Some drivers say nothing of themselves but their name.
+    let named = format!("{} {}", driver.name, driver.info);
+    row("driver", format!("{}, Vulkan {}", named.trim(), driver.vulkan));
     row("memory", bytes(device.memory_bytes));
     row("offers", offers(device.features));
     match state {
