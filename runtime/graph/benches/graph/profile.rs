@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use poai_graph::{Cpu, Device, Kernel, KernelError, Node, OpError, Tensor};
+use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, OpError, Tensor};
 
 /// Nodes that are named one by one.
 const NODES: usize = 16;
@@ -39,11 +39,14 @@ impl Device for Profiler {
     }
 
     fn prepare(&self, node: &Node, constants: &[Option<&Tensor>]) -> Result<Box<dyn Kernel>, OpError> {
-        let operator = node.op.operation().name();
-        let clock = Arc::new(Clock { operator, node: node.name.clone(), least: Mutex::default() });
-        self.nodes.lock().unwrap().push(clock.clone());
         let kernel = self.cpu.prepare(node, constants)?;
-        Ok(Box::new(Timed { kernel, clock, nodes_time: self.nodes_time.clone() }))
+        Ok(self.timed(node.op.operation().name(), node.name.clone(), kernel))
+    }
+
+    fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        let kernel = self.cpu.prepare_group(group)?;
+        let operators: Vec<_> = group.nodes.iter().map(|node| node.op.operation().name()).collect();
+        Some(self.timed("(group)", operators.join(" "), kernel))
     }
 
     fn release(&self, value: Tensor) {
@@ -70,6 +73,12 @@ impl Profiler {
     pub(crate) fn new(cpu: Cpu) -> Self {
         let session_time = Mutex::new(Duration::MAX);
         Self { cpu, nodes: Mutex::default(), nodes_time: Arc::default(), session_time }
+    }
+
+    fn timed(&self, operator: &'static str, node: String, kernel: Box<dyn Kernel>) -> Box<dyn Kernel> {
+        let clock = Arc::new(Clock { operator, node, least: Mutex::default() });
+        self.nodes.lock().unwrap().push(clock.clone());
+        Box::new(Timed { kernel, clock, nodes_time: self.nodes_time.clone() })
     }
 
     /// A computation is done, and took `whole`.

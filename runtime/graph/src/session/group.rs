@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::op::elementwise::Elementwise;
-use crate::{DType, Dim, Fact, Graph, Node, Op, Tensor, ValueId};
+use crate::{DType, Fact, Graph, Node, Op, Tensor, ValueId};
 
 /// The most nodes of a group.
 const NODES: usize = 32;
@@ -60,14 +60,14 @@ fn uses(graph: &Graph) -> Vec<usize> {
     uses
 }
 
-/// The result of a node that is a sequence of operations on floats of 32 bits, and of which the shape is known.
+/// The result of a node that is a sequence of operations on floats of 32 bits, and of which the rank is known.
 fn shaped(graph: &Graph, node: &Node) -> Option<ValueId> {
     let (Op::Elementwise(operation), &[Some(result)]) = (&node.op, &node.outputs[..]) else { return None };
     let operands: Vec<ValueId> = node.inputs.iter().copied().collect::<Option<_>>()?;
     let is_float = |id: &ValueId| graph.value(*id).fact.as_ref().is_some_and(|fact| fact.dtype == DType::F32);
-    let shape = fact(graph, result)?.shape.as_ref()?;
+    fact(graph, result)?.shape.as_ref()?;
     let constants: Vec<Option<&Tensor>> = operands.iter().map(|id| graph.constants.get(id)).collect();
-    let fits = is_float(&result) && operands.iter().all(is_float) && !shape.contains(&Dim::Unknown);
+    let fits = is_float(&result) && operands.iter().all(is_float);
     (fits && Elementwise::steps(operation, &constants).is_some()).then_some(result)
 }
 
@@ -75,7 +75,7 @@ fn fact(graph: &Graph, id: ValueId) -> Option<&Fact> {
     graph.value(id).fact.as_ref()
 }
 
-/// Whether two nodes have results of the same shape.
+/// Whether two nodes have results of the same shape, as far as it is known: whoever computes them looks again.
 fn alike(graph: &Graph, one: usize, other: usize) -> bool {
     let shape = |place: usize| fact(graph, graph.nodes[place].outputs[0]?)?.shape.as_ref();
     shape(one).is_some() && shape(one) == shape(other)

@@ -8,7 +8,7 @@ use super::groups;
 use crate::op::elementwise::{Arithmetic, Elementwise, Fold};
 use crate::op::movement::permutation::Transpose;
 use crate::{
-    Budget, Builder, Cpu, DType, Device, Fact, Graph, Kernel, Node, OpError, RunError, Session, Tensor, ValueId,
+    Budget, Builder, Cpu, DType, Device, Dim, Fact, Graph, Kernel, Node, OpError, RunError, Session, Tensor, ValueId,
 };
 
 const HARD_SIGMOID: Elementwise = Elementwise::Function(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 });
@@ -45,12 +45,12 @@ fn tensor(shape: &[usize], step: usize) -> Tensor {
 /// x and y of 2 × 3 × 4, and a number a channel.
 fn inputs(builder: &mut Builder) -> [ValueId; 3] {
     let whole = Fact::new(DType::F32, [2, 3, 4]);
-    [builder.input("x", whole.clone()), builder.input("y", whole), builder.input("z", Fact::new(DType::F32, [3, 1]))]
+    [builder.input("x", whole.clone()), builder.input("y", whole), builder.input("z", Fact::new(DType::F32, [1, 3, 1]))]
 }
 
 /// What is computed, what is left of the fuel; errors too.
 fn outcome(session: &Session, mut budget: Budget) -> (Result<Vec<Tensor>, RunError>, u64) {
-    let inputs = [("x", tensor(&[2, 3, 4], 5)), ("y", tensor(&[2, 3, 4], 11)), ("z", tensor(&[3, 1], 3))];
+    let inputs = [("x", tensor(&[2, 3, 4], 5)), ("y", tensor(&[2, 3, 4], 11)), ("z", tensor(&[1, 3, 1], 3))];
     let result = session.run(&inputs, &mut budget);
     (result, budget.fuel)
 }
@@ -111,7 +111,21 @@ fn what_others_read_ends_a_group() {
 }
 
 #[test]
-fn integers_and_unknown_shapes_are_no_group() {
+fn sizes_may_turn_out_to_differ() {
+    let mut builder = Builder::new();
+    let unknown = Fact { shape: Some(vec![Dim::Unknown; 3]), ..Fact::of_type(DType::F32) };
+    let [x, y, z] = ["x", "y", "z"].map(|name| builder.input(name, unknown.clone()));
+    let a = builder.node("a", ADD, &[z, z]).unwrap();
+    let b = builder.node("b", MUL, &[a, x]).unwrap();
+    let c = builder.node("c", HARD_SIGMOID, &[b]).unwrap();
+    let d = builder.node("d", MUL, &[c, y]).unwrap();
+    let graph = builder.finish(&[("result", d)]);
+    assert_eq!(groups(&graph), [[0, 1, 2, 3]]);
+    assert_same(&graph);
+}
+
+#[test]
+fn integers_and_unknown_ranks_are_no_group() {
     let mut builder = Builder::new();
     let numbers = builder.input("numbers", Fact::new(DType::I64, [3]));
     let unknown = builder.input("unknown", Fact { shape: None, ..Fact::of_type(DType::F32) });
