@@ -20,6 +20,8 @@ struct Step {
     work: Work,
     /// Values that nobody needs after this node, and so are not counted any more.
     last_uses: Vec<ValueId>,
+    /// Values that nobody computes with after this node: later than counted where a group is yet to read them.
+    released: Vec<ValueId>,
 }
 
 enum Work {
@@ -30,8 +32,6 @@ enum Work {
     Group {
         kernel: Box<dyn Kernel>,
         operands: Vec<ValueId>,
-        /// What the nodes before were the last to need.
-        last_uses: Vec<ValueId>,
     },
 }
 
@@ -42,7 +42,7 @@ impl Plan {
             constants[id.index()] = Some(Fact::of(tensor));
         }
         let last_uses = last_uses(&graph);
-        let mut grouped = grouped(&graph, device, &last_uses);
+        let (mut grouped, mut released) = grouped(&graph, device, &last_uses);
         let steps = graph.nodes.iter().zip(last_uses).enumerate().map(|(place, (node, last_uses))| {
             let work = if let Some(work) = grouped.remove(&place) {
                 work
@@ -55,7 +55,7 @@ impl Plan {
                 let kernel = kernel.map_err(|reason| ModelError::at(&node.name, node.op.operation().name(), reason))?;
                 Work::Kernel(kernel)
             };
-            Ok(Step { work, last_uses })
+            Ok(Step { work, last_uses, released: std::mem::take(&mut released[place]) })
         });
         let steps = steps.collect::<Result<_, ModelError>>()?;
         Ok(Self { graph, steps, constants })
@@ -87,16 +87,14 @@ impl Plan {
                     step.last_uses.iter().for_each(|id| values.count_no_more(*id, account));
                     continue;
                 }
-                Work::Group { kernel, operands, .. } => {
+                Work::Group { kernel, operands } => {
                     let operands: Vec<_> = operands.iter().copied().map(Some).collect();
                     values.run_kernel(node, &**kernel, &operands, account)?
                 }
             };
             values.keep(node, results, device, account)?;
-            let before = if let Work::Group { last_uses, .. } = &step.work { &last_uses[..] } else { &[] };
-            for id in before.iter().chain(&step.last_uses) {
-                values.forget(*id, device, account);
-            }
+            step.last_uses.iter().for_each(|id| values.count_no_more(*id, account));
+            step.released.iter().for_each(|id| values.forget(*id, device, account));
         }
         let outputs = self.graph.outputs.iter().map(|id| values.taken(*id)).collect::<Result<Vec<_>, _>>()?;
         account.give_back(values.held_bytes.iter().sum());
@@ -107,22 +105,38 @@ impl Plan {
     }
 }
 
-/// The work of nodes that a device computes in groups, by their places.
-fn grouped(graph: &Graph, device: &dyn Device, last_uses: &[Vec<ValueId>]) -> BTreeMap<usize, Work> {
+/// The work of nodes that a device computes in groups, by their places; and of each node, the values to release then.
+fn grouped(
+    graph: &Graph,
+    device: &dyn Device,
+    last_uses: &[Vec<ValueId>],
+) -> (BTreeMap<usize, Work>, Vec<Vec<ValueId>>) {
+    let mut ends: BTreeMap<ValueId, usize> = BTreeMap::new();
+    for (place, ids) in last_uses.iter().enumerate() {
+        ends.extend(ids.iter().map(|&id| (id, place)));
+    }
     let mut grouped = BTreeMap::new();
     for places in group::groups(graph) {
         let nodes: Vec<&Node> = places.iter().map(|&place| &graph.nodes[place]).collect();
         let operands = group::operands(&nodes);
         let constants = operands.iter().map(|id| graph.constants.get(id)).collect();
+        let read: Vec<ValueId> = nodes.iter().flat_map(|node| node.inputs.iter().flatten().copied()).collect();
         let group = Group { nodes, operands: operands.clone(), constants };
         let (Some(kernel), Some((&last, before))) = (device.prepare_group(&group), places.split_last()) else {
             continue;
         };
-        let last_uses = before.iter().flat_map(|&place| last_uses[place].iter().copied()).collect();
+        // All that its nodes read is there until the last of them.
+        for id in read {
+            if let Some(end) = ends.get_mut(&id) {
+                *end = last.max(*end);
+            }
+        }
         grouped.extend(before.iter().map(|&place| (place, Work::Later)));
-        grouped.insert(last, Work::Group { kernel, operands, last_uses });
+        grouped.insert(last, Work::Group { kernel, operands });
     }
-    grouped
+    let mut released = vec![Vec::new(); graph.nodes.len()];
+    ends.into_iter().for_each(|(id, place)| released[place].push(id));
+    (grouped, released)
 }
 
 /// Of each node, the values that it is the last to use, or that nobody uses: not the graph's outputs.

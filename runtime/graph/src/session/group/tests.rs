@@ -110,6 +110,22 @@ fn what_others_read_ends_a_group() {
     assert_same(&graph);
 }
 
+/// What a group reads is needed by its last node, whoever else is the last to read it before.
+#[test]
+fn operands_stay_until_a_group_is_computed() {
+    let mut builder = Builder::new();
+    let [x, y, z] = inputs(&mut builder);
+    let own = builder.node("own", MUL, &[x, y]).unwrap();
+    let turned = builder.node("turned", Transpose { order: None }, &[own]).unwrap();
+    let a = builder.node("a", ADD, &[own, z]).unwrap();
+    let other = builder.node("other", Transpose { order: None }, &[own]).unwrap();
+    let back = builder.node("back", Transpose { order: None }, &[other]).unwrap();
+    let b = builder.node("b", MUL, &[a, back]).unwrap();
+    let graph = builder.finish(&[("result", b), ("turned", turned)]);
+    assert_eq!(groups(&graph), [[2, 5]]);
+    assert_same(&graph);
+}
+
 #[test]
 fn sizes_may_turn_out_to_differ() {
     let mut builder = Builder::new();
