@@ -1,13 +1,15 @@
 //! The way in which a stranger's model reaches this crate, as a plain function.
 //!
 //! It takes any bytes and panics only if a law is broken. `cargo test -p poai-graph` runs it on the corpus and on
-//! mutations of it; `cargo +nightly fuzz run fuzz_onnx` searches for more.
+//! mutations of it; `cargo +nightly fuzz run fuzz_onnx` (or `fuzz_gguf`) searches for more.
 
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use poai_graph::{Budget, Cpu, Fact, Graph, ModelLimits, RunError, Session, Tensor, onnx};
+use poai_graph::{
+    Budget, Cpu, Fact, Graph, Inspection, ModelError, ModelLimits, RunError, Session, Tensor, gguf, onnx,
+};
 use poai_numerics::Kernels;
 
 /// Bytes that no error is longer than: a name or two, and a reason.
@@ -25,12 +27,22 @@ static CPUS: LazyLock<[Cpu; 2]> = LazyLock::new(|| {
         .map(|(kernels, threads)| Cpu::new(kernels, threads).expect("a processor"))
 });
 
-/// Bytes are refused with a readable error, or are a model that costs and gives the same on two processors, or ends with
-/// the same error.
+/// Bytes are no ONNX file, or one that [`hold`] holds for.
 pub fn fuzz_onnx(data: &[u8]) {
     let (bytes, limits) = (Bytes::copy_from_slice(data), ModelLimits::default());
-    let inspection = onnx::inspect(bytes.clone(), &(), &limits);
-    let graph = match onnx::read(bytes, &(), &limits) {
+    hold(onnx::read(bytes.clone(), &(), &limits), onnx::inspect(bytes, &(), &limits));
+}
+
+/// Bytes are no GGUF file, or one that [`hold`] holds for.
+pub fn fuzz_gguf(data: &[u8]) {
+    let (bytes, limits) = (Bytes::copy_from_slice(data), ModelLimits::default());
+    hold(gguf::read(bytes.clone(), &limits), gguf::inspect(bytes, &limits));
+}
+
+/// Bytes are refused with a readable error, or are a model that costs and gives the same on two processors, or ends with
+/// the same error.
+fn hold(graph: Result<Graph, ModelError>, inspection: Result<Inspection, ModelError>) {
+    let graph = match graph {
         Ok(graph) => graph,
         Err(error) => return assert_readable(&error),
     };

@@ -83,12 +83,11 @@ impl Sizes {
                 return Err(unsupported(name, "metadata whose meaning is not known"));
             }
         }
-        if let Some(Metadata::Text(kind)) = file.metadata.get("llama.rope.scaling.type")
-            && kind != "none"
-        {
-            return Err(unsupported("llama.rope.scaling.type", format!("angles scaled by {kind:?}")));
+        match file.metadata.get("llama.rope.scaling.type") {
+            None => Ok(sizes),
+            Some(Metadata::Text(kind)) if kind == "none" => Ok(sizes),
+            Some(_) => Err(unsupported("llama.rope.scaling.type", "angles that are scaled")),
         }
-        Ok(sizes)
     }
 
     /// Cosines and sines, a row for each place: of `place · base^(-2i / turned)`, each step rounded to f32; a factor, if

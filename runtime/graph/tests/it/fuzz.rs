@@ -1,6 +1,6 @@
-//! The fuzz target on its committed corpus, and on mutations of it that are the same every time.
+//! The fuzz targets on their committed corpora, and on mutations of these that are the same every time.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use poai_testing::corpus;
 
@@ -11,8 +11,16 @@ mod targets;
 /// Mutations of each seed.
 const MUTATIONS: u64 = 1_000;
 
+fn corpus_of(target: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
+}
+
 #[test]
-fn the_target_holds_on_its_corpus_and_near_it() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/fuzz_onnx");
-    corpus::hold(targets::fuzz_onnx, &folder, 8, MUTATIONS);
+fn onnx_holds_on_its_corpus_and_near_it() {
+    corpus::hold(targets::fuzz_onnx, &corpus_of("fuzz_onnx"), 8, MUTATIONS);
+}
+
+#[test]
+fn gguf_holds_on_its_corpus_and_near_it() {
+    corpus::hold(targets::fuzz_gguf, &corpus_of("fuzz_gguf"), 2, MUTATIONS);
 }
