@@ -27,6 +27,9 @@ pub struct NnContext(pub(super) NnGraph);
 /// Tensors by their names in a model.
 pub(super) type Named = Vec<(String, NnTensor)>;
 
+/// What a computation cost in fuel, and what came of it.
+pub(super) type Performed = (u64, Result<Named, Failure>);
+
 impl Guest {
     /// Takes the tensors out of their handles, computes, and puts the results behind new ones.
     fn compute_named(
@@ -95,8 +98,8 @@ pub(super) struct Computation {
 }
 
 impl Computation {
-    /// What it costs, and what comes of it, held in `memory`.
-    pub(super) fn perform(&self, memory: &Arc<Memory>) -> (u64, Result<Named, Failure>) {
+    /// Computes. What comes of it is held in `memory`.
+    pub(super) fn perform(&self, memory: &Arc<Memory>) -> Performed {
         let operands: Vec<_> = self.operands.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
         let mut budget = self.budget;
         let computed = self.model.session.run(&operands, &mut budget);

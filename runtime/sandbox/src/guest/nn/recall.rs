@@ -2,7 +2,7 @@ use std::os::unix::fs::FileExt;
 
 use super::super::Guest;
 use super::super::stop::Stop;
-use super::computing::{Computation, Named};
+use super::computing::{Computation, Named, Performed};
 use super::errors::{self, Failure};
 use super::manifest::{Answer, Entry, Results};
 use super::recomputing::Job;
@@ -11,13 +11,9 @@ use crate::sink::TENSOR_BYTES;
 use crate::{Call, Fault};
 
 impl Guest {
-    /// What is recorded of a call, if the run is a replay: what it cost, and what came of it. What cannot have come of any
+    /// What is recorded of a call, if the run is a replay. What cannot have come of any
     /// computation that the run can pay is not taken: computed, it comes out otherwise, and the traces part here.
-    pub(super) fn recall(
-        &mut self,
-        call: &Call,
-        computation: &Computation,
-    ) -> Result<Option<(u64, Result<Named, Failure>)>, Stop> {
+    pub(super) fn recall(&mut self, call: &Call, computation: &Computation) -> Result<Option<Performed>, Stop> {
         let Some(recalled) = self.host.recall(*call)? else { return Ok(None) };
         let room = self.nn.memory.left_bytes();
         let Some(results) = Results::read(&recalled.results) else { return Ok(None) };
