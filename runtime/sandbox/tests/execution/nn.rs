@@ -56,8 +56,8 @@ fn kernels_threads_and_models_that_are_ready_change_nothing() {
 fn every_computation_is_an_effect() {
     let ended = check().run();
     let effects = &ended.kept.effects;
-    // Three by name, three from bytes, three of a language model, two in a row, one of all types; four of which the model says that they do not fit,
-    // and one after them; two that fail.
+    // Three by name, three from bytes, three of a language model, two in a row, one of all types; four of which the model
+    // says that they do not fit, and one after them; two that fail.
     assert_eq!(effects.len(), 19);
     let mut writer = TraceWriter::default();
     for (effect, arguments, results) in effects {
