@@ -18,6 +18,25 @@ fn with_drivers() -> Home {
     home.with("LD_LIBRARY_PATH", variable("LD_LIBRARY_PATH"))
 }
 
+/// How often a driver that has not answered is asked: it has no verdict, and is proven again at the next call. Lavapipe
+/// is silent once in a while on a machine under load.
+const ATTEMPTS: usize = 3;
+
+/// What `poai devices` answers once all drivers have.
+fn answered(home: &Home) -> Value {
+    let mut answer = Value::Null;
+    for _ in 0..ATTEMPTS {
+        let exit;
+        (exit, answer) = home.json(["devices"]);
+        assert_eq!(exit, 0, "{answer}");
+        let devices = answer["devices"].as_array().unwrap();
+        if devices.iter().all(|device| device["unproven"].is_null()) {
+            break;
+        }
+    }
+    answer
+}
+
 #[test]
 fn a_machine_without_a_driver_has_no_device_and_that_is_no_error() {
     let home = Home::new().with("VK_DRIVER_FILES", "/of/no/driver.json");
@@ -31,8 +50,7 @@ fn a_machine_without_a_driver_has_no_device_and_that_is_no_error() {
 #[test]
 fn devices_are_shown_with_their_proof() {
     let home = with_drivers();
-    let (exit, first) = home.json(["devices"]);
-    assert_eq!(exit, 0, "{first}");
+    let first = answered(&home);
     let devices = first["devices"].as_array().unwrap();
     let names: Vec<&str> = devices.iter().map(|device| device["name"].as_str().unwrap()).collect();
     assert!(names.iter().any(|name| name.contains("llvmpipe")), "{names:?}");
