@@ -113,12 +113,15 @@ fn a_worker_of_another_build_or_with_too_few_layers_is_not_used() {
     let all_but_one = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Landlock);
     for (bytes, expected) in [
         (
-            hello(2, &engine, Layer::ALL),
-            "the worker speaks version 2 of the worker protocol, this program version 1".to_owned(),
+            hello(99, &engine, Layer::ALL),
+            format!("the worker speaks version 99 of the worker protocol, this program version {PROTOCOL_VERSION}"),
         ),
-        (hello(1, "poai-engine/9.9", Layer::ALL), format!("the worker is poai-engine/9.9, this program {engine}")),
         (
-            hello(1, &engine, all_but_one.clone()),
+            hello(PROTOCOL_VERSION, "poai-engine/9.9", Layer::ALL),
+            format!("the worker is poai-engine/9.9, this program {engine}"),
+        ),
+        (
+            hello(PROTOCOL_VERSION, &engine, all_but_one.clone()),
             "the required layer landlock is absent: the worker did not report it".into(),
         ),
         (
@@ -138,7 +141,8 @@ fn a_worker_of_another_build_or_with_too_few_layers_is_not_used() {
         Process::spawn(&silent, &[]).unwrap_err().to_string(),
         "the program that should be a worker is none: the deadline has passed"
     );
-    let (_worker, greeting) = Process::spawn(&impostor(home.path(), &hello(1, &engine, all_but_one)), &[]).unwrap();
+    let (_worker, greeting) =
+        Process::spawn(&impostor(home.path(), &hello(PROTOCOL_VERSION, &engine, all_but_one)), &[]).unwrap();
     assert_eq!(greeting.layers.absent().map(|(layer, _)| layer).collect::<Vec<_>>(), [Layer::Landlock]);
 }
 
