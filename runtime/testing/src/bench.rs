@@ -68,7 +68,7 @@ pub fn report(group: &str, lines: &[Line]) -> io::Result<()> {
     println!("{:<32} {:>12} {:<7} {:>10} {:>12} {:>7}  peer", "name", "value", "unit", "goal", "peer's", "ratio");
     let shown = |number: Option<f64>, digits| number.map_or(String::new(), |number| format!("{number:.digits$}"));
     for Line { name, value, unit, peer, peer_value, ratio, goal, .. } in lines {
-        let (goal, peer_value, ratio) = (shown(*goal, 0), shown(*peer_value, 3), shown(*ratio, 2));
+        let (goal, peer_value, ratio) = (shown(*goal, 2), shown(*peer_value, 3), shown(*ratio, 2));
         let peer = peer.unwrap_or_default();
         println!("{name:<32} {value:>12.3} {unit:<7} {goal:>10} {peer_value:>12} {ratio:>7}  {peer}");
     }

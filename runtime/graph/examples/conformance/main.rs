@@ -5,11 +5,12 @@
 //! DIR is what `scripts/onnx-cases.py` wrote. A FILTER is part of a case's `kind/name`, or an operator's name in full.
 //! Failures are always printed, all other cases with `-v`. `--write` writes the table of operators, docs/onnx-operators.md.
 //! Integers have to be equal; floats may differ by the tolerance that the case declares, for that is a comparison with
-//! another implementation. Ends with an error if a case failed.
+//! another implementation. Ends with an error if a case failed, but for `deviations`.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod case; // a case, its model and its tensors
 mod comparison; // what came out against what should
+mod deviations; // failures that are understood
 mod operators; // the table by operator
 mod verdict; // one case, computed
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use prost::Message;
 
 use super::case::Case;
+use super::deviations;
 use super::verdict::Verdict;
 
 #[derive(Message)]
@@ -72,8 +73,8 @@ pub(crate) struct Operators {
     operators: BTreeMap<String, (Tally, BTreeSet<String>)>,
     /// Operators that ended cases, each with its reasons and how many cases these ended.
     unsupported: BTreeMap<String, BTreeMap<String, usize>>,
-    /// Cases that failed, and why.
-    failures: Vec<String>,
+    /// Cases that failed, and how.
+    failures: Vec<(String, String)>,
 }
 
 impl Operators {
@@ -94,14 +95,14 @@ impl Operators {
                 let reasons = self.unsupported.entry(operator.clone()).or_default();
                 *reasons.entry(reason.clone()).or_default() += 1;
             }
-            Verdict::Failed(reason) => self.failures.push(format!("{}: {reason}", case.name)),
+            Verdict::Failed(reason) => self.failures.push((case.name.clone(), reason.clone())),
             Verdict::Passed | Verdict::Skipped(_) => {}
         }
     }
 
-    /// Whether a case failed.
+    /// Whether a case failed that has no reason to.
     pub(crate) fn failed(&self) -> bool {
-        !self.failures.is_empty()
+        self.failures.iter().any(|(case, _)| deviations::reason(case).is_none())
     }
 
     /// What is not built, for the terminal.
@@ -137,8 +138,9 @@ impl Operators {
             let _ = writeln!(page, " {} |", reasons.join("; "));
         }
         page.push_str(FAILURES);
-        for failure in &self.failures {
-            let _ = writeln!(page, "- {}", escaped(failure));
+        for (case, how) in &self.failures {
+            let reason = deviations::reason(case).map_or(String::new(), |reason| format!(". *Understood*: {reason}"));
+            let _ = writeln!(page, "- {case}: {}{reason}.", escaped(how));
         }
         if self.failures.is_empty() {
             page.push_str("None.\n");
