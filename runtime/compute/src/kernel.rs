@@ -1,0 +1,141 @@
+use std::thread;
+
+use naga::front::wgsl::{ParseError, parse_str};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
+
+use crate::compile::compile;
+use crate::program::{Op, Program};
+use crate::shape::Shapes;
+use crate::source::{Source, within};
+use crate::{KernelError, Limits};
+
+/// Reading recurses, but never deeper than [`Limits`] let it.
+const STACK_BYTES: usize = 32 << 20;
+
+/// How a kernel uses a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All invocations read all of it.
+    Read,
+    /// Each invocation reads and writes a slice of its own.
+    ReadWrite,
+}
+
+/// A storage variable.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub(crate) access: Access,
+    /// Words that its buffer must have at least.
+    pub(crate) least_words: u32,
+}
+
+/// A compute entry point that is ready to run.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(crate) program: Program,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) workgroup_size: [u32; 3],
+    pub(crate) has_barriers: bool,
+}
+
+impl Kernel {
+    /// Reads a source in WGSL, and compiles one of its entry points.
+    ///
+    /// This happens on a thread of its own, so that neither the depth of a source nor a bug of naga ends the caller.
+    ///
+    /// # Errors
+    /// What is too large, is not WGSL, or says what kernels cannot: see docs/compute.md.
+    pub fn parse(source: &str, entry_point: &str) -> Result<Self, KernelError> {
+        let source = Source::new(source)?;
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().name("kernel".into()).stack_size(STACK_BYTES);
+            let reader = builder.spawn_scoped(scope, || read(&source, entry_point));
+            // Without a thread, or with a bug of naga, the source is more than this reader can take.
+            reader.ok().and_then(|reader| reader.join().ok()).unwrap_or(Err(TOO_MUCH))
+        })
+    }
+
+    /// How the entry point's module uses its buffers: the bindings 0, 1, … of group 0.
+    pub fn accesses(&self) -> impl ExactSizeIterator<Item = Access> {
+        self.variables.iter().map(|variable| variable.access)
+    }
+
+    /// Invocations of a workgroup along each axis.
+    #[must_use]
+    pub fn workgroup_size(&self) -> [u32; 3] {
+        self.workgroup_size
+    }
+
+    /// Instructions that it was compiled to: what compiling cost.
+    #[must_use]
+    pub fn instructions(&self) -> usize {
+        self.program.ops.len()
+    }
+}
+
+const TOO_MUCH: KernelError = KernelError::TooLarge { what: "sources that the reader gives up on", found: 1, limit: 0 };
+
+fn read(source: &Source<'_>, entry_point: &str) -> Result<Kernel, KernelError> {
+    let module = parse_str(source.text).map_err(|error| KernelError::Invalid(at_place(&error, source.text)))?;
+    source.check_calls(&module)?;
+    let shapes = Shapes::of(&module)?;
+    let variables = variables(&module, &shapes)?;
+    let entry = module.entry_points.iter().position(|entry| entry.name == entry_point);
+    let entry = entry.filter(|entry| module.entry_points[*entry].stage == ShaderStage::Compute);
+    let entry = entry.ok_or_else(|| KernelError::NoEntryPoint(entry_point.to_owned()))?;
+    let workgroup_size = module.entry_points[entry].workgroup_size;
+    limit_workgroup(workgroup_size)?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .map_err(|error| KernelError::Invalid(with_causes(&error.into_inner())))?;
+    let program = compile((&module, &info), &shapes, entry)?;
+    let has_barriers = program.ops.contains(&Op::Barrier);
+    Ok(Kernel { program, variables, workgroup_size, has_barriers })
+}
+
+/// The storage variables: the bindings 0, 1, … of group 0, without gaps.
+fn variables(module: &Module, shapes: &Shapes) -> Result<Vec<Variable>, KernelError> {
+    let mut found = Vec::new();
+    for (_, variable) in module.global_variables.iter() {
+        let access = match variable.space {
+            AddressSpace::Storage { access } if access == StorageAccess::LOAD => Access::Read,
+            AddressSpace::Storage { access } if access == StorageAccess::LOAD | StorageAccess::STORE => {
+                Access::ReadWrite
+            }
+            AddressSpace::WorkGroup | AddressSpace::Private => continue,
+            AddressSpace::Uniform => {
+                return Err(KernelError::instead("a uniform variable", "use var<storage, read>"));
+            }
+            _ => return Err(KernelError::unsupported("a variable of this address space")),
+        };
+        let binding = variable.binding.filter(|binding| binding.group == 0);
+        let binding = binding.ok_or_else(|| KernelError::unsupported("a binding of another group than 0"))?;
+        found.push((binding.binding, Variable { access, least_words: shapes.get(variable.ty)?.words().laid }));
+    }
+    within("storage variables", found.len() as u64, Limits::BINDINGS as u64)?;
+    found.sort_by_key(|(binding, _)| *binding);
+    if found.iter().zip(0..).any(|((binding, _), expected)| *binding != expected) {
+        return Err(KernelError::unsupported("a gap in the numbers of the bindings"));
+    }
+    Ok(found.into_iter().map(|(_, variable)| variable).collect())
+}
+
+fn limit_workgroup(size: [u32; 3]) -> Result<(), KernelError> {
+    let invocations = size.iter().fold(1_u64, |product, axis| product.saturating_mul(u64::from(*axis)));
+    within("invocations of a workgroup", invocations, u64::from(Limits::WORKGROUP_INVOCATIONS))?;
+    within("invocations of a workgroup along z", u64::from(size[2]), u64::from(Limits::WORKGROUP_DEPTH))
+}
+
+fn at_place(error: &ParseError, source: &str) -> String {
+    match error.location(source) {
+        Some(place) => format!("line {}, column {}: {}", place.line_number, place.line_position, error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
+/// An error and what caused it, from the outside in.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
