@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::internal::{TractErrorContext, bail};
 
 struct Peer {
     executor: Executor,
