@@ -12,6 +12,7 @@ mod integers; // ConvInteger, QLinearConv
 mod layout; // how images lie in memory
 mod patches; // Col2Im
 mod pooling; // MaxPool, AveragePool, LpPool
+mod power; // the p of a norm
 mod regions; // RoiAlign
 mod resize; // Resize, Upsample
 mod signal; // DFT, STFT, window functions, mel scales
@@ -32,7 +33,8 @@ pub use grid::{GridSample, Outside, Sampling};
 pub use integers::IntegerConvolution;
 pub use layout::Layout;
 pub use patches::ColumnsToImage;
-pub use pooling::{Pool, PoolKind, Power};
+pub use pooling::{Pool, PoolKind};
+pub use power::Power;
 pub use regions::RoiAlign;
 pub use resize::{Coordinates, Fit, Interpolation, Nearest, Resize};
 pub use signal::{Fourier, Mel, ShortTime, Signal, SignalWindow};

@@ -3,7 +3,7 @@
 use poai_numerics::Reduction;
 
 use super::layout::{Images, Layout};
-use super::pooling::{Power, import_power};
+use super::power::{Power, import_power};
 use super::{Image, Operation, float_type};
 use crate::onnx::Source;
 use crate::op::operand::{float_result, floats, needed};
