@@ -1,5 +1,7 @@
 //! Rewritten graphs give the bits of the graphs that they were.
 
+use std::sync::Arc;
+
 use poai_numerics::{Kernels, Unary};
 
 use super::{channels, epilogue, layout};
@@ -18,7 +20,7 @@ use crate::op::product::{MatMul, Product};
 use crate::op::quantisation::{Quantisation, Scaling};
 use crate::op::reduction::batch::BatchNormalization;
 use crate::op::reduction::reduce::{Kind, Reduce};
-use crate::{Builder, Cpu, DType, Fact, Graph, Op, Tensor};
+use crate::{Budget, Builder, Cpu, DType, Fact, Graph, Op, Session, Tensor};
 
 /// Computes a graph node by node, as it stands.
 fn compute(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
@@ -205,6 +207,23 @@ fn random_graphs_of_images_keep_every_bit() {
         epilogue::fuse(&mut all);
         layout::keep_channels_last(&mut all).unwrap();
         assert_eq!(compute(&all, &inputs), expected, "all of {seed}");
+    }
+}
+
+/// Groups of nodes, memory that is used again, and threads come only with a session.
+#[test]
+fn sessions_of_random_graphs_keep_every_bit_on_all_kernels() {
+    for seed in 100..130 {
+        let (graph, inputs) = random_images(seed);
+        let expected = compute(&graph, &inputs);
+        for kernels in Kernels::available() {
+            let session = Session::new(graph.clone(), Arc::new(Cpu::new(kernels, 2).unwrap())).unwrap();
+            for turn in 0..2 {
+                let found = session.run(&[("x", inputs[0].clone())], &mut Budget::UNBOUNDED.clone()).unwrap();
+                assert_eq!(found, expected, "{seed} on {kernels}, turn {turn}");
+                found.into_iter().for_each(|value| session.device().release(value));
+            }
+        }
     }
 }
 
