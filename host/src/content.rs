@@ -9,19 +9,21 @@ use poai_store::unixfs::{self, EntryKind, LayoutLimits};
 use poai_store::{Store, StoreError};
 
 use crate::recording::StoreRecording;
+use crate::whole_files::WholeFiles;
 
 /// Verified content of one store. Whoever runs with it holds what the run links to.
 #[derive(Debug)]
 pub(crate) struct StoreContent {
     store: Store,
     limits: LayoutLimits,
+    whole: Arc<WholeFiles>,
     recording: Option<Arc<StoreRecording>>,
 }
 
 impl StoreContent {
     /// Content for a run; for a replay that samples, with what is recorded.
-    pub(crate) fn new(store: Store, recording: Option<Arc<StoreRecording>>) -> Self {
-        Self { store, limits: LayoutLimits::default(), recording }
+    pub(crate) fn new(store: Store, whole: Arc<WholeFiles>, recording: Option<Arc<StoreRecording>>) -> Self {
+        Self { store, limits: LayoutLimits::default(), whole, recording }
     }
 }
 
@@ -40,6 +42,13 @@ impl Content for StoreContent {
         let poai_store::BlockFile { file, offset, bytes } =
             unixfs::leaf_file(&self.store, cid).map_err(|error| unavailable(&error))?;
         Ok(BlockFile { file, offset, bytes })
+    }
+
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        match self.open(file)? {
+            Node::File(layout) => self.whole.get(file, &layout, &|cid| self.block(cid)),
+            Node::Folder(_) => Err(Fault::Content { reason: format!("{file} is a folder") }),
+        }
     }
 
     fn recording(&self) -> Option<&dyn Recording> {

@@ -241,6 +241,7 @@ impl From<poai_sandbox::Fault> for Failure {
         let kind = match fault {
             F::Cancelled => Kind::Interrupted,
             F::Watchdog { .. } => Kind::TimedOut,
+            F::Storage { .. } => Kind::DiskFull,
             _ => Kind::HostFault,
         };
         Self::new(kind, fault.to_string())
@@ -264,6 +265,14 @@ mod tests {
         ] {
             assert_eq!(kind.exit() as u8, exit, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_under_a_run_is_told_with_what_helps() {
+        let fault = poai_sandbox::Fault::Storage { reason: "a model as a whole file: no space left on device".into() };
+        let failure = Failure::from(fault);
+        assert_eq!((failure.kind, failure.kind.exit() as u8), (Kind::DiskFull, 6));
+        assert!(failure.hint.unwrap().contains("`poai gc`"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod scheduler; // slots, memory, queue
 mod shelf; // objects in the store
 mod tensor_folder; // a model's results as files
 mod toml_line; // where a TOML error lies
+mod whole_files; // models for workers to map
 
 use std::process::ExitCode;
 

@@ -136,6 +136,7 @@ pub(crate) struct CacheConfig {
     pub(crate) trusted_keys: Vec<String>,
     pub(crate) verdicts: usize,
     pub(crate) compiled_bytes: u64,
+    pub(crate) mapped_bytes: u64,
 }
 
 /// How models are computed: nothing here changes a result.

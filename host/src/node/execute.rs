@@ -106,7 +106,7 @@ impl Node {
             let stop = stop.clone();
             move || {
                 let tensor_bytes = if recording.is_some() { 0 } else { node.config.store.effect_bytes };
-                let content = StoreContent::new(node.store.clone(), recording);
+                let content = StoreContent::new(node.store.clone(), node.whole_files.clone(), recording);
                 let say = move |word: Word| say(word.into());
                 let mut sink = OutputSink::new(node.store.clone(), &in_use, tensor_bytes, say);
                 let mut execute =

@@ -56,6 +56,7 @@ use crate::keys::Keys;
 use crate::policy::Policy;
 use crate::records::Records;
 use crate::scheduler::{Scheduler, SchedulerLimits};
+use crate::whole_files::WholeFiles;
 
 pub(crate) use executor::{Execute, Executor, Honest};
 use kubo::KuboSide;
@@ -81,6 +82,7 @@ pub(crate) struct Node {
     speed: Speed,
     executor: Box<dyn Executor>,
     workers: OnceCell<Arc<Workers>>,
+    whole_files: Arc<WholeFiles>,
     network: OnceCell<Network>,
     gateway: OnceLock<Gateway>,
     kubo: Option<KuboSide>,
@@ -111,6 +113,7 @@ impl Node {
         let policy = Policy::parse(&config.host.accept)?;
         let scheduler = Scheduler::new(scheduler_limits(&config));
         let attempts = Attempts::new(home.logs());
+        let whole_files = Arc::new(WholeFiles::new(home.root().to_owned(), config.cache.mapped_bytes));
         let kubo = KuboSide::new(&config.store)?;
         Ok(Self {
             home,
@@ -125,6 +128,7 @@ impl Node {
             speed: Speed::default(),
             executor,
             workers: OnceCell::new(),
+            whole_files,
             network: OnceCell::new(),
             gateway: OnceLock::new(),
             kubo,

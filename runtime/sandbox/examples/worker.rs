@@ -104,6 +104,10 @@ fn act_out(act: &str, argument: &str) -> io::Result<()> {
         "new-code" | "new-code-once-loaded" => make_executable(),
         "open-many" => (0..1_000).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>().map(drop),
         "count-descriptors" => holds(fs::read_dir("/proc/self/fd")?.count() == 4),
+        "write-given" => Ok(rustix::io::write(io::stdin(), b"x").map(drop)?),
+        "truncate-given" => Ok(rustix::fs::ftruncate(io::stdin(), 0)?),
+        "map-given-writable" => map_given(true),
+        "make-given-writable" => map_given(false),
         "undumpable" => holds(rustix::process::dumpable_behavior()? == DumpableBehavior::NotDumpable),
         "no-new-privileges" => holds(rustix::thread::no_new_privs()?),
         "first-to-be-killed" => holds(fs::read_to_string("/proc/self/oom_score_adj")?.trim() == "1000"),
@@ -137,11 +141,25 @@ fn make_executable() -> io::Result<()> {
     Ok(())
 }
 
+/// Maps a page of standard input for all to see, to be written at once or only later.
+fn map_given(at_once: bool) -> io::Result<()> {
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect};
+    let protection = if at_once { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+    // SAFETY: a new mapping of one page, which nothing else knows and nothing reads.
+    unsafe {
+        let page = mmap(std::ptr::null_mut(), 4_096, protection, MapFlags::SHARED, io::stdin(), 0)?;
+        mprotect(page, 4_096, MprotectFlags::READ | MprotectFlags::WRITE)?;
+    }
+    Ok(())
+}
+
 fn errno_name(errno: i32) -> Option<&'static str> {
     Some(match errno {
         libc::EACCES => "EACCES",
         libc::EAGAIN => "EAGAIN",
+        libc::EBADF => "EBADF",
         libc::EFAULT => "EFAULT",
+        libc::EINVAL => "EINVAL",
         libc::EMFILE => "EMFILE",
         libc::ENETUNREACH => "ENETUNREACH",
         libc::ENOSYS => "ENOSYS",

@@ -1,10 +1,12 @@
 use std::fs::File;
+use std::io;
 
 use cid::Cid;
 use poai_objects::Link;
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, Recording};
+use crate::sealed::SealedWriter;
+use crate::{Fault, Recording, assemble};
 
 /// Where a run's inputs come from: the seam to the store, which the host implements.
 ///
@@ -15,6 +17,20 @@ pub trait Content: Send + Sync {
 
     /// A read-only descriptor of one verified block.
     fn block(&self, cid: &Cid) -> Result<BlockFile, Fault>;
+
+    /// A read-only descriptor of a whole file, to be mapped: its bytes are verified, and nobody can change them any more.
+    /// By default it is assembled in memory.
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        let Node::File(layout) = self.open(file)? else {
+            return Err(Fault::Content { reason: format!("{file} is a folder") });
+        };
+        let memory = |error: &io::Error| Fault::HostMemory { reason: format!("a whole file: {error}") };
+        let mut whole = SealedWriter::new("file").map_err(|error| memory(&error))?;
+        assemble(&layout, &|cid| self.block(cid), &mut whole, &memory)?;
+        let sealed = whole.seal().map_err(|error| memory(&error))?;
+        let bytes = sealed.bytes();
+        Ok(BlockFile { file: sealed.into(), offset: 0, bytes })
+    }
 
     /// What an earlier execution computed, if this one is a replay that takes results from it.
     fn recording(&self) -> Option<&dyn Recording> {
@@ -66,7 +82,7 @@ pub struct FolderEntry {
     pub size_bytes: u64,
 }
 
-/// A verified block as an open file: it can be read, mapped, and passed to a worker.
+/// A verified block, or a whole file, as an open file: it can be read, mapped, and passed to a worker.
 #[derive(Debug)]
 pub struct BlockFile {
     /// Opened read-only.

@@ -53,8 +53,8 @@ pub enum Fault {
         /// What is missing.
         reason: String,
     },
-    /// An output could not be stored.
-    #[error("an output could not be stored: {reason}")]
+    /// An output, an effect or a model's file could not be stored.
+    #[error("this host could not store what the run needs: {reason}")]
     Storage {
         /// What stands in the way.
         reason: String,

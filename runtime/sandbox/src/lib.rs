@@ -8,6 +8,7 @@
 //! Inputs come through [`Content`] and outputs leave through [`Sink`]: this crate knows neither the
 //! store nor the network, and no guest sees a path, a clock, a socket or a random number of the machine.
 
+mod assembly; // a file out of its blocks
 mod code_cache; // compiled code on disk
 mod content; // where inputs come from
 mod engine; // the compiler and its pinned settings
@@ -17,6 +18,7 @@ mod guest; // what a running guest sees
 mod guest_text; // text of a guest, fit to be shown
 mod layers; // what stands between a worker and the machine
 mod link; // imports and entry
+mod mapping; // files as memory
 mod models; // models, ready to compute
 mod program; // world, adapter, static rules, meter
 mod recording; // what an earlier execution computed
@@ -25,6 +27,7 @@ mod sealed; // bytes that nobody can change any more
 mod sink; // where outputs go
 pub mod worker;
 
+pub use assembly::assemble;
 pub use code_cache::{CodeCacheLimits, LocalKey};
 pub use content::{BlockFile, Chunk, Content, FileLayout, FolderEntry, Node};
 pub use engine::{Artefact, Engine, EngineConfig, LoadError, OptLevel};

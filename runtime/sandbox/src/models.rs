@@ -1,6 +1,7 @@
 //! Models, read and made ready: once for all runs of a stage.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -35,6 +36,9 @@ pub(crate) struct Models {
     device: OnceLock<Arc<dyn Device>>,
     /// By file and format: the same bytes are another model, or none, in another format.
     ready: Mutex<Ready>,
+    /// Mapped files of the programs' models: each is asked for once, however often and under however many names it is
+    /// loaded.
+    mapped: Mutex<BTreeMap<Link, Bytes>>,
 }
 
 type Ready = BTreeMap<(Link, String), Arc<Model>>;
@@ -52,7 +56,7 @@ pub(crate) struct Model {
 
 impl Models {
     pub(crate) fn new(numerics: Numerics) -> Self {
-        Self { numerics, device: OnceLock::new(), ready: Mutex::default() }
+        Self { numerics, device: OnceLock::new(), ready: Mutex::default(), mapped: Mutex::default() }
     }
 
     /// A program's model, if it was loaded before.
@@ -63,6 +67,15 @@ impl Models {
     /// Keeps a program's model ready.
     pub(crate) fn keep(&self, named: Named, model: &Arc<Model>) {
         self.ready().insert((named.graph, named.format), Arc::clone(model));
+    }
+
+    /// A file's bytes, which `map` maps unless they are mapped already.
+    pub(crate) fn file<E>(&self, link: Link, map: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+        let mut mapped = self.mapped.lock().expect("no panic while a file is mapped");
+        Ok(match mapped.entry(link) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => place.insert(map()?).clone(),
+        })
     }
 
     /// Where models compute. Its threads are started when the first model is loaded.

@@ -26,6 +26,12 @@ impl SealedFile {
     }
 }
 
+impl From<SealedFile> for File {
+    fn from(sealed: SealedFile) -> Self {
+        sealed.file
+    }
+}
+
 impl AsFd for SealedFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()

@@ -20,6 +20,7 @@ const MESSAGE_BYTES: usize = 256 << 10;
 pub(crate) enum Request {
     Open { link: Link, answer: SyncSender<Result<Node, Fault>> },
     Block { cid: Cid, answer: SyncSender<Result<BlockFile, Fault>> },
+    Whole { file: Link, answer: SyncSender<Result<BlockFile, Fault>> },
     Output { name: OutputName, bytes: Vec<u8> },
     Recall { call: Call, answer: SyncSender<Result<Option<Recalled>, Fault>> },
     Tensor(Bytes),
@@ -48,6 +49,11 @@ impl Host {
 
     pub(crate) fn block(&self, cid: Cid) -> Result<BlockFile, Stop> {
         self.ask(|answer| Request::Block { cid, answer })
+    }
+
+    /// A whole file, to be mapped.
+    pub(crate) fn whole(&self, file: Link) -> Result<BlockFile, Stop> {
+        self.ask(|answer| Request::Whole { file, answer })
     }
 
     /// Adds bytes to an output; no bytes create it.
@@ -99,6 +105,7 @@ pub(crate) fn serve(requests: Receiver<Request>, content: &dyn Content, sink: &m
         match request {
             Request::Open { link, answer } => drop(answer.send(content.open(&link))),
             Request::Block { cid, answer } => drop(answer.send(content.block(&cid))),
+            Request::Whole { file, answer } => drop(answer.send(content.whole(&file))),
             Request::Output { name, bytes } => sink.output(&name, &bytes)?,
             Request::Recall { call, answer } => {
                 let recalled = content.recording().map_or(Ok(None), |recording| recording.recall(&call));

@@ -63,6 +63,7 @@ pub(super) fn attend(
                 answer_open(channel, answer, patience)?;
             }
             FromWorker::Block(cid) => answer_block(channel, granted.block(&cid, content)?, patience)?,
+            FromWorker::Whole(file) => answer_block(channel, granted.whole(file, content)?, patience)?,
             FromWorker::Recall(call) => {
                 let recalled = granted.recall(&call, content);
                 channel.send(&answer_recall(recalled), None, patience)?;
@@ -111,12 +112,17 @@ fn begin(channel: &mut Channel, start: &ToWorker, patience: &Patience<'_>) -> Re
 struct Granted {
     links: HashSet<Link>,
     blocks: HashSet<Cid>,
+    /// Those of the links that belong to models.
+    models: HashSet<Link>,
+    /// Those of the models' files that it has.
+    whole: HashSet<Link>,
 }
 
 impl Granted {
     fn new(program: &Program, run: &Run) -> Self {
-        let models = program.models.values().map(|model| model.graph);
-        Self { links: run.inputs.values().copied().chain(models).collect(), blocks: HashSet::new() }
+        let models: HashSet<Link> = program.models.values().map(|model| model.graph).collect();
+        let links = run.inputs.values().chain(&models).copied().collect();
+        Self { links, blocks: HashSet::new(), models, whole: HashSet::new() }
     }
 
     fn open(&mut self, link: &Link, content: &dyn Content) -> Result<Result<Node, Fault>, Stop> {
@@ -126,7 +132,13 @@ impl Granted {
         let node = content.open(link);
         match &node {
             Ok(Node::File(layout)) => self.blocks.extend(layout.chunks.iter().map(|chunk| chunk.cid)),
-            Ok(Node::Folder(entries)) => self.links.extend(entries.iter().map(|entry| entry.link)),
+            Ok(Node::Folder(entries)) => {
+                let entries = || entries.iter().map(|entry| entry.link);
+                self.links.extend(entries());
+                if self.models.contains(link) {
+                    self.models.extend(entries());
+                }
+            }
             Err(_) => {}
         }
         Ok(node)
@@ -137,6 +149,17 @@ impl Granted {
             return Err(Stop::Worker("asked for a block of no file that it has opened"));
         }
         Ok(content.block(cid))
+    }
+
+    /// Each once: a file may have to be assembled, which takes time and room on the disk.
+    fn whole(&mut self, file: Link, content: &dyn Content) -> Result<Result<BlockFile, Fault>, Stop> {
+        if !self.models.contains(&file) {
+            return Err(Stop::Worker("asked for a whole file that is no model of its program"));
+        }
+        if !self.whole.insert(file) {
+            return Err(Stop::Worker("asked twice for a whole file"));
+        }
+        Ok(content.whole(&file))
     }
 
     fn recall(&mut self, call: &Call, content: &dyn Content) -> Result<Option<Recalled>, Fault> {

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `Compile` | `Code`… | `Compiled`, `Refused` or `Faulted` |
 //! | `Load` | | `Loaded` or `Faulted` |
-//! | `Start` | `Open`, `Block` and `Recall`, each answered by `Node`, `Payload`, `Recalled`, `Compute` or `Missing`; `Output`, `Tensor`…, `Effect` with its `Bytes`…, `Word` | `Done` or `Faulted` |
+//! | `Start` | `Open`, `Block`, `Whole` and `Recall`, each answered by `Node`, `Payload`, `Recalled`, `Compute` or `Missing`; `Output`, `Tensor`…, `Effect` with its `Bytes`…, `Word` | `Done` or `Faulted` |
 //!
 //! A worker that has compiled is not used again; one that has loaded serves that program only. There
 //! is no order to stop: the daemon kills the worker.
@@ -24,7 +24,7 @@ use crate::layers::Layers;
 use crate::{Call, Fault, Node, Word};
 
 /// Raised with every change of this file that the other side would notice.
-pub(crate) const PROTOCOL_VERSION: u32 = 2;
+pub(crate) const PROTOCOL_VERSION: u32 = 3;
 /// Bytes of one message. A file of 100 GB in chunks of 1 MiB has a layout of about 6 MB.
 pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 /// What a decoder accepts: every CID that a message has room for.
@@ -45,7 +45,8 @@ pub(crate) enum ToWorker {
     Start { run: Run, tensor_bytes: u64, is_replay: bool },
     /// Answers `Open`.
     Node(Node),
-    /// Answers `Block`: the descriptor holds a verified block, its payload at `offset`.
+    /// Answers `Block`: the descriptor holds a verified block, its payload at `offset`. Answers `Whole`: it holds a file,
+    /// which nobody can change any more.
     Payload { offset: u64, bytes: u64 },
     /// Answers `Recall`: what is recorded of the call. The worker may ask for the blocks that it names.
     Recalled {
@@ -84,6 +85,8 @@ pub(crate) enum FromWorker {
     Open(Link),
     /// Give me this block.
     Block(Cid),
+    /// Give me this file as one descriptor, to be mapped.
+    Whole(Link),
     /// What is recorded of this call?
     Recall(Call),
     /// Adds bytes to an output; no bytes create it.

@@ -66,8 +66,8 @@ impl<'a> RemoteContent<'a> {
         Self { line, is_replay, kept: Mutex::default() }
     }
 
-    fn fetch(&self, cid: &Cid) -> Result<BlockFile, Fault> {
-        match self.line.ask(&FromWorker::Block(*cid))? {
+    fn fetch(&self, question: &FromWorker) -> Result<BlockFile, Fault> {
+        match self.line.ask(question)? {
             (ToWorker::Payload { offset, bytes }, Some(file)) => Ok(BlockFile { file, offset, bytes }),
             (ToWorker::Missing(fault), None) => Err(fault),
             _ => Err(unexpected()),
@@ -88,7 +88,7 @@ impl Content for RemoteContent<'_> {
         let mut kept = self.kept.lock().expect("no holder of the descriptors panics");
         let block = match kept.iter().position(|(known, _)| known == cid).and_then(|index| kept.remove(index)) {
             Some((_, block)) => block,
-            None => self.fetch(cid)?,
+            None => self.fetch(&FromWorker::Block(*cid))?,
         };
         let copy = duplicate(&block)?;
         if kept.len() == DESCRIPTORS_KEPT {
@@ -96,6 +96,10 @@ impl Content for RemoteContent<'_> {
         }
         kept.push_back((*cid, block));
         Ok(copy)
+    }
+
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        self.fetch(&FromWorker::Whole(*file))
     }
 
     fn recording(&self) -> Option<&dyn Recording> {

@@ -1,11 +1,16 @@
 //! `wasi:nn`: models by name and from bytes, in effects, fuel and memory.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Mutex;
 
+use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Fuel, Limits, Outcome, TraceWriter, Trap};
-use poai_sandbox::{Kernels, Numerics, Stage};
+use poai_objects::{Fuel, Limits, Link, Outcome, TraceWriter, Trap};
+use poai_sandbox::{BlockFile, Content, Fault, Kernels, Node, Numerics, Stage};
 
+use crate::content::Contents;
 use crate::harness::{Case, Ended, trapped};
 use crate::plain::{rust, tasks};
 
@@ -97,4 +102,59 @@ fn fuel_ends_inside_a_computation() {
     let ended = case.with(|run| run.limits.fuel = limit).run();
     assert_eq!((ended.outcome(), ended.finished.fuel), (&trapped(Trap::OutOfFuel), limit));
     assert_eq!(ended.kept.effects.len(), 1);
+}
+
+/// Content that remembers which whole files it handed out: their inodes, by link.
+struct Watched<'a> {
+    contents: &'a Contents,
+    whole: Mutex<BTreeMap<Link, u64>>,
+}
+
+impl Content for Watched<'_> {
+    fn open(&self, link: &Link) -> Result<Node, Fault> {
+        self.contents.open(link)
+    }
+
+    fn block(&self, cid: &Cid) -> Result<BlockFile, Fault> {
+        panic!("block {cid} was asked for: models come as whole files")
+    }
+
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        let whole = self.contents.whole(file)?;
+        let known = self.whole.lock().unwrap().insert(*file, whole.file.metadata().unwrap().ino());
+        assert_eq!(known, None, "{file} was asked for twice");
+        Ok(whole)
+    }
+}
+
+/// How the file of an inode is mapped here.
+fn protections(inode: u64) -> Vec<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let fields = maps.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields[4] == inode.to_string()).map(|fields| fields[1].to_owned()).collect()
+}
+
+#[test]
+fn models_files_are_mapped_once_and_never_to_be_written() {
+    let case = check();
+    let expected = case.run().claim();
+    let watched = Watched { contents: &case.contents, whole: Mutex::default() };
+    let mut stage = Stage::new().unwrap();
+    for _ in 0..2 {
+        assert_eq!(case.try_run_with(&mut stage, &watched, 0).unwrap().claim(), expected);
+    }
+    let whole = watched.whole.into_inner().unwrap();
+    // The same file by two names, and in an encoding that nobody reads; one with its weights beside it; two more.
+    assert_eq!(whole.len(), 5);
+    for inode in whole.values() {
+        assert_eq!(protections(*inode), ["r--p"]);
+    }
+}
+
+#[test]
+fn a_model_whose_blocks_are_lost_is_the_hosts_fault() {
+    let mut case = check();
+    case.contents.lose_blocks();
+    let Err(Fault::Content { reason }) = case.try_run() else { panic!("it ran without its models") };
+    assert!(reason.ends_with(" is not here"), "{reason}");
 }

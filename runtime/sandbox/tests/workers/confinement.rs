@@ -114,6 +114,33 @@ fn a_confined_worker_that_breaks_out_gets_nowhere() {
     }
 }
 
+/// What models are handed out as: a file that was opened for reading. Other workers map the same one.
+#[test]
+fn a_file_that_is_given_to_be_read_cannot_be_changed() {
+    let try_on = |given: std::fs::File, layers: &str, act: &str| {
+        let mut worker = Command::new(executable());
+        result(&worker.args(["attempt", layers, act]).stdin(given).output().unwrap())
+    };
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let writable = || std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    for (act, expected) in [
+        ("write-given", "EBADF"),
+        ("truncate-given", "EINVAL"),
+        ("map-given-writable", "EACCES"),
+        ("make-given-writable", "EACCES"),
+    ] {
+        assert_eq!(try_on(writable(), "", act), "done", "{act}: the test would prove nothing");
+        for layers in ["", "all"] {
+            assert_eq!(try_on(std::fs::File::open(&path).unwrap(), layers, act), expected, "{layers}: {act}");
+        }
+    }
+    // Nor can it be opened anew to be written.
+    for call in [libc::SYS_fchmod, libc::SYS_openat2] {
+        assert_eq!(result(&attempt("all", "syscall", &call.to_string())), "signal 31");
+    }
+    assert_eq!(result(&attempt("all", "create", "/proc/self/fd/0")), "ENOSYS");
+}
+
 #[test]
 fn system_calls_that_no_worker_needs_kill() {
     for (name, number) in [

@@ -1,16 +1,18 @@
 //! A store of the tests: blocks in memory, handed out as files.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Mutex;
 
 use cid::Cid;
 use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, EngineName, InputName, Link, Model, Object, OutputName, Program, Run, World};
 use poai_sandbox::worker::{Attempt, Cancel, Ran, RunError, Workers, WorkersConfig, WorkersLimits};
 use poai_sandbox::{
-    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, Finished, LocalKey, Node, Sink, Word, execute,
-    prepare,
+    BlockFile, Chunk, Content, Engine, EngineConfig, Fault, FileLayout, Finished, LocalKey, Node, Sink, Word, assemble,
+    execute, prepare,
 };
 
 /// Bytes of one block of a file.
@@ -21,6 +23,8 @@ const CHUNK_BYTES: usize = 100_000;
 pub(crate) struct Blocks {
     files: BTreeMap<Link, FileLayout>,
     blocks: BTreeMap<Cid, Vec<u8>>,
+    /// Whole files that were asked for, and how often.
+    whole: Mutex<BTreeMap<Link, (File, u32)>>,
 }
 
 impl Blocks {
@@ -35,6 +39,11 @@ impl Blocks {
         self.files.insert(link, layout);
         link
     }
+
+    /// How often each whole file was asked for since this was last asked.
+    pub(crate) fn asked_for(&self) -> Vec<u32> {
+        self.whole.lock().unwrap().values_mut().map(|(_, asked)| std::mem::take(asked)).collect()
+    }
 }
 
 impl Content for Blocks {
@@ -48,6 +57,19 @@ impl Content for Blocks {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         Ok(BlockFile { file, offset: 0, bytes: bytes.len() as u64 })
+    }
+
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        let Node::File(layout) = self.open(file)? else { unreachable!("there are no folders here") };
+        let mut whole = self.whole.lock().unwrap();
+        let (file, asked) = whole.entry(*file).or_insert_with(|| {
+            let mut written = tempfile::NamedTempFile::new().unwrap();
+            let full = |error: &std::io::Error| panic!("{error}");
+            assemble(&layout, &|cid| self.block(cid), &mut written, &full).unwrap();
+            (File::open(written.path()).unwrap(), 0)
+        });
+        *asked += 1;
+        Ok(BlockFile { file: file.try_clone().unwrap(), offset: 0, bytes: layout.size_bytes })
     }
 }
 

@@ -32,6 +32,7 @@ fn workers_of_every_kernel_do_what_is_done_here() {
     let (case, component) = check();
     let (here, kept_here) = case.run_here(&component);
     assert_eq!(here.outcome, Outcome::Ok, "{:?}", kept_here.words);
+    case.blocks.asked_for();
     let home = tempfile::tempdir().unwrap();
     for kernels in Kernels::available() {
         let mut config = config(home.path(), |_| {});
@@ -41,6 +42,8 @@ fn workers_of_every_kernel_do_what_is_done_here() {
             let (ran, kept) = case.run_with(&workers, &Cancel::new().unwrap());
             let ran = ran.unwrap();
             assert_eq!(ran.warm, warm, "{kernels}");
+            // One file of two names, and two more: each is mapped when a worker first needs it, and stays.
+            assert_eq!(case.blocks.asked_for(), if warm { [0; 3] } else { [1; 3] }, "{kernels}");
             assert_eq!((ran.finished.fuel, ran.finished.trace), (here.fuel, here.trace.clone()), "{kernels}");
             assert_eq!(
                 (kept.outputs, kept.effects),

@@ -1,7 +1,6 @@
 //! `wasi:nn/graph`.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,7 +14,6 @@ use wasmtime::component::Resource;
 use super::super::Guest;
 use super::super::bindings::wasi::nn::errors::ErrorCode;
 use super::super::bindings::wasi::nn::graph::{self, ExecutionTarget, GraphEncoding};
-use super::super::host::Host;
 use super::super::memory::Reserved;
 use super::super::meter::cost;
 use super::super::stop::Stop;
@@ -23,7 +21,7 @@ use super::NAMED_TENSORS;
 use super::computing::NnContext;
 use super::errors::{Failure, NnError};
 use crate::models::{self, Beside, GGUF, Model, ONNX};
-use crate::{Fault, FileLayout, Node};
+use crate::{Fault, FileLayout, Node, mapping};
 
 /// Bytes of a model that a guest brings itself. A larger one is a model of the program, which is never in its memory.
 const LOADED_BYTES: usize = 64 << 20;
@@ -36,6 +34,12 @@ const KEPT_FOR_MODEL: u64 = 65_536;
 
 /// The model itself, where a program's model is a folder.
 const MAIN_FILE: &str = "model.onnx";
+
+/// A file of a program's model.
+struct ModelFile {
+    link: Link,
+    bytes: u64,
+}
 
 /// A model that a guest has loaded.
 #[derive(Clone)]
@@ -98,33 +102,46 @@ impl Guest {
             return Ok(NnGraph { model, _reserved: None });
         }
         let mut files = self.files_of(found.graph)?;
-        let bytes = files.values().fold(0, |bytes: u64, layout| bytes.saturating_add(layout.size_bytes));
+        let bytes = files.values().fold(0, |bytes: u64, file| bytes.saturating_add(file.bytes));
         self.meter.charge(cost::MODEL_BYTE.saturating_mul(bytes))?;
         let file = files.remove(MAIN_FILE).ok_or_else(|| {
             Failure::refused(ErrorCode::InvalidEncoding, format!("the model {name} is a folder without {MAIN_FILE}"))
         })?;
-        let file = read_whole(&self.host, &file)?;
-        let beside = files.into_iter().map(|(name, layout)| Ok((name, read_whole(&self.host, &layout)?)));
+        let mapped = self.mapped(&file)?;
+        let beside = files.into_iter().map(|(name, file)| Ok((name, self.mapped(&file)?)));
         let beside = Beside(beside.collect::<Result<_, Stop>>()?);
-        let (graph, grown) = self.read_graph(&found.format, file, &beside, bytes)?;
+        let (graph, grown) = self.read_graph(&found.format, mapped, &beside, bytes)?;
         let model = Arc::new(self.make_ready(graph, *found.graph.cid(), bytes.saturating_add(grown))?);
         self.nn.models.keep(found, &model);
         Ok(NnGraph { model, _reserved: None })
     }
 
     /// A model's file by the name that it has in a folder, and the files beside it there.
-    fn files_of(&self, link: Link) -> Result<BTreeMap<String, FileLayout>, Stop> {
+    fn files_of(&self, link: Link) -> Result<BTreeMap<String, ModelFile>, Stop> {
+        let file = |link, layout: FileLayout| ModelFile { link, bytes: layout.size_bytes };
         let entries = match self.host.open(link)? {
-            Node::File(layout) => return Ok(BTreeMap::from([(MAIN_FILE.to_owned(), layout)])),
+            Node::File(layout) => return Ok(BTreeMap::from([(MAIN_FILE.to_owned(), file(link, layout))])),
             Node::Folder(entries) => entries,
         };
         let mut files = BTreeMap::new();
         for entry in entries.into_iter().filter(|entry| !entry.is_folder) {
             if let Node::File(layout) = self.host.open(entry.link)? {
-                files.insert(entry.name, layout);
+                files.insert(entry.name, file(entry.link, layout));
             }
         }
         Ok(files)
+    }
+
+    /// A file's bytes, mapped: all workers that have it share them.
+    fn mapped(&self, file: &ModelFile) -> Result<Bytes, Stop> {
+        self.nn.models.file(file.link, || {
+            let unreadable = |reason: &str| Stop::Fault(Fault::Content { reason: format!("a model: {reason}") });
+            let whole = self.host.whole(file.link)?;
+            if (whole.offset, whole.bytes) != (0, file.bytes) {
+                return Err(unreadable("its file is not as long as its layout says"));
+            }
+            mapping::map(&whole.file, whole.bytes).map_err(|error| unreadable(&error.to_string()))
+        })
     }
 
     fn reserve(&self, bytes: u64) -> Result<Reserved, Failure> {
@@ -158,25 +175,6 @@ impl Guest {
 
 fn unknown_encoding(name: &str) -> Failure {
     Failure::refused(ErrorCode::InvalidEncoding, format!("models of the encoding {name} are not read"))
-}
-
-/// A file's bytes: every block was verified by whoever handed it out.
-fn read_whole(host: &Host, layout: &FileLayout) -> Result<Bytes, Stop> {
-    let unreadable = |reason: &str| Stop::Fault(Fault::Content { reason: format!("a model: {reason}") });
-    let mut whole = Vec::new();
-    let size = usize::try_from(layout.size_bytes).map_err(|_| unreadable("it is larger than any memory"))?;
-    whole
-        .try_reserve_exact(size)
-        .map_err(|error| Stop::Fault(Fault::HostMemory { reason: format!("a model of {size} bytes: {error}") }))?;
-    for chunk in &layout.chunks {
-        let block = host.block(chunk.cid)?;
-        let begin = whole.len();
-        let end = usize::try_from(chunk.bytes).ok().and_then(|bytes| begin.checked_add(bytes));
-        let end = end.filter(|&end| end <= size && block.bytes == chunk.bytes);
-        whole.resize(end.ok_or_else(|| unreadable("a block is not as long as its file says"))?, 0);
-        block.file.read_exact_at(&mut whole[begin..], block.offset).map_err(|error| unreadable(&error.to_string()))?;
-    }
-    if whole.len() == size { Ok(whole.into()) } else { Err(unreadable("its layout has a gap")) }
 }
 
 impl graph::Host for Guest {

@@ -7,29 +7,38 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{EngineName, Fuel, InputName, Object, TraceRoot, Trap, World};
+use poai_objects::{EngineName, Fuel, InputName, Model, Object, TraceRoot, Trap, World};
 
 use super::super::protocol::{encode, tests::seeds_from_worker};
 use super::*;
 use crate::{Chunk, FileLayout, FolderEntry, Level};
 
-/// A file, and a folder that holds another file.
+/// A file, and a folder that holds another file; a model that is a folder, with its weights in it.
 struct Store {
     file: Link,
     folder: Link,
     inside: Link,
+    model: Link,
+    weights: Link,
     private: Link,
 }
 
 impl Store {
     fn new() -> Self {
         let link = |bytes: &[u8]| Link::try_from(cid_of(RAW, bytes)).unwrap();
-        Self { file: link(b"file"), folder: link(b"folder"), inside: link(b"inside"), private: link(b"private") }
+        Self {
+            file: link(b"file"),
+            folder: link(b"folder"),
+            inside: link(b"inside"),
+            model: link(b"model"),
+            weights: link(b"weights"),
+            private: link(b"private"),
+        }
     }
 
     fn run(&self) -> (Program, Run) {
-        let program =
-            Program { world: World::Command, component: self.private, models: BTreeMap::new(), adapter: None };
+        let models = BTreeMap::from([("m".parse().unwrap(), Model { graph: self.model, format: "onnx".into() })]);
+        let program = Program { world: World::Command, component: self.private, models, adapter: None };
         let mut run = Run::new(program.id(), EngineName::CURRENT);
         run.inputs = [("file", self.file), ("folder", self.folder)]
             .map(|(name, link)| (name.parse::<InputName>().unwrap(), link))
@@ -44,19 +53,22 @@ impl Store {
 impl Content for Store {
     fn open(&self, link: &Link) -> Result<Node, Fault> {
         assert_ne!(*link, self.private, "what the run does not name was opened");
-        if *link == self.folder {
-            return Ok(Node::Folder(vec![FolderEntry {
-                name: "inside".into(),
-                link: self.inside,
-                is_folder: false,
-                size_bytes: 6,
-            }]));
+        for (folder, inside) in [(self.folder, self.inside), (self.model, self.weights)] {
+            if *link == folder {
+                let name = "inside".into();
+                return Ok(Node::Folder(vec![FolderEntry { name, link: inside, is_folder: false, size_bytes: 6 }]));
+            }
         }
         Ok(Node::File(FileLayout { size_bytes: 4, chunks: vec![Chunk { cid: *link.cid(), bytes: 4 }] }))
     }
 
     fn block(&self, cid: &Cid) -> Result<BlockFile, Fault> {
         assert_ne!(cid, self.private.cid(), "what the run does not name was read");
+        Ok(BlockFile { file: tempfile::tempfile().unwrap(), offset: 0, bytes: 0 })
+    }
+
+    fn whole(&self, file: &Link) -> Result<BlockFile, Fault> {
+        assert!([self.model, self.weights].contains(file), "what is no model was handed out whole");
         Ok(BlockFile { file: tempfile::tempfile().unwrap(), offset: 0, bytes: 0 })
     }
 }
@@ -153,6 +165,8 @@ fn an_honest_worker_is_served() {
         FromWorker::Open(store.folder),
         FromWorker::Open(store.inside),
         FromWorker::Block(*store.inside.cid()),
+        FromWorker::Open(store.model),
+        FromWorker::Whole(store.weights),
         output(400),
         output(600),
         effect(2, 3),
@@ -184,6 +198,22 @@ fn a_lying_worker_gets_nothing() {
         (vec![FromWorker::Open(store.inside)], "asked for content that its run does not name"),
         (vec![FromWorker::Block(*store.private.cid())], "asked for a block of no file that it has opened"),
         (vec![FromWorker::Block(*store.file.cid())], "asked for a block of no file that it has opened"),
+        (vec![FromWorker::Whole(store.file)], "asked for a whole file that is no model of its program"),
+        (vec![FromWorker::Whole(store.private)], "asked for a whole file that is no model of its program"),
+        (vec![FromWorker::Whole(store.weights)], "asked for a whole file that is no model of its program"),
+        (
+            vec![FromWorker::Open(store.folder), FromWorker::Whole(store.inside)],
+            "asked for a whole file that is no model of its program",
+        ),
+        (
+            vec![
+                FromWorker::Open(store.model),
+                FromWorker::Whole(store.weights),
+                FromWorker::Open(store.model),
+                FromWorker::Whole(store.weights),
+            ],
+            "asked twice for a whole file",
+        ),
         (vec![output(600), output(401)], "sent more output than its run may have"),
         (vec![output_named("a"), output_named("b"), output_named("c")], "sent more output than its run may have"),
         (
@@ -194,7 +224,7 @@ fn a_lying_worker_gets_nothing() {
         (vec![effect(1, 0), FromWorker::Bytes(vec![1, 2])], "sent more bytes of an effect than it announced"),
         (
             vec![effect(u64::MAX, 0)],
-            "an output could not be stored: a call of f takes or gives more than 1048576 bytes",
+            "this host could not store what the run needs: a call of f takes or gives more than 1048576 bytes",
         ),
         (vec![FromWorker::Bytes(vec![1])], "sent what no run sends"),
         (vec![FromWorker::Loaded], "sent what no run sends"),

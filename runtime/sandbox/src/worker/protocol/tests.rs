@@ -77,6 +77,7 @@ fn from_worker() -> Vec<(&'static str, FromWorker)> {
         ("open", FromWorker::Open(link())),
         ("block", FromWorker::Block(block())),
         ("output", FromWorker::Output { name: name.clone(), bytes: vec![4, 5] }),
+        ("whole", FromWorker::Whole(link())),
         ("recall", FromWorker::Recall(Call { index: 1, fuel: Fuel(3), arguments: block() })),
         ("tensor", FromWorker::Tensor(vec![4; 3])),
         ("effect", FromWorker::Effect { effect, arguments_bytes: 2, results_bytes: 3 }),
