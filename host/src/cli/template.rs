@@ -22,11 +22,13 @@ macro_rules! sdk {
 }
 
 /// The SDK without its tests.
-const SDK: [(&str, &str); 13] = sdk![
+const SDK: [(&str, &str); 15] = sdk![
     "sdk/Cargo.toml",
     "sdk/macros/Cargo.toml",
     "sdk/macros/src/lib.rs",
     "sdk/src/bindings.rs",
+    "sdk/src/compute.rs",
+    "sdk/src/compute/bindings.rs",
     "sdk/src/entry.rs",
     "sdk/src/input.rs",
     "sdk/src/job.rs",

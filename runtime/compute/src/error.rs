@@ -22,6 +22,9 @@ pub enum KernelError {
         /// What can be written in its place.
         instead: Option<&'static str>,
     },
+    /// This machine has no thread for reading it: no property of the source.
+    #[error("no thread for reading a kernel: {0}")]
+    NoThread(String),
     /// It has no compute entry point of this name.
     #[error("there is no compute entry point {0:?}")]
     NoEntryPoint(String),

@@ -27,6 +27,24 @@ pub enum Binding<'a> {
     },
 }
 
+/// What is known of a binding before its words are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Words of the buffer.
+    pub words: usize,
+    /// Words of one invocation's slice, if the buffer is to be written.
+    pub stride: Option<u32>,
+}
+
+impl Binding<'_> {
+    fn offer(&self) -> Offer {
+        match self {
+            Self::Read(words) => Offer { words: words.len(), stride: None },
+            Self::ReadWrite { words, stride } => Offer { words: words.len(), stride: Some(*stride) },
+        }
+    }
+}
+
 impl Kernel {
     /// Runs all invocations of so many workgroups. Takes what it costs from `budget`.
     ///
@@ -40,7 +58,8 @@ impl Kernel {
         workgroups: [u32; 3],
         budget: &mut u64,
     ) -> Result<(), DispatchError> {
-        self.check(bindings, workgroups)?;
+        let offers: Vec<_> = bindings.iter().map(Binding::offer).collect();
+        self.check(&offers, workgroups)?;
         let done = self.run(bindings, workgroups, budget);
         match done {
             Err(DispatchError::OutOfFuel) => *budget = 0,
@@ -58,18 +77,17 @@ impl Kernel {
     ///
     /// # Errors
     /// The bindings, or the workgroups, do not fit.
-    pub fn check(&self, bindings: &[Binding<'_>], workgroups: [u32; 3]) -> Result<(), DispatchError> {
-        if bindings.len() != self.variables.len() {
+    pub fn check(&self, offers: &[Offer], workgroups: [u32; 3]) -> Result<(), DispatchError> {
+        if offers.len() != self.variables.len() {
             return Err(DispatchError::Bindings);
         }
-        for (binding, variable) in bindings.iter().zip(&self.variables) {
-            let words = match (binding, variable.access) {
-                (Binding::Read(words), Access::Read) => words.len(),
-                (Binding::ReadWrite { stride: 0, .. }, Access::ReadWrite) => return Err(DispatchError::Stride),
-                (Binding::ReadWrite { words, .. }, Access::ReadWrite) => words.len(),
+        for (offer, variable) in offers.iter().zip(&self.variables) {
+            match (offer.stride, variable.access) {
+                (None, Access::Read) | (Some(1..), Access::ReadWrite) => {}
+                (Some(0), Access::ReadWrite) => return Err(DispatchError::Stride),
                 _ => return Err(DispatchError::Bindings),
-            };
-            if words < variable.least_words as usize {
+            }
+            if offer.words < variable.least_words as usize {
                 return Err(DispatchError::BufferSize);
             }
         }

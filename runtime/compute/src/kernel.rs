@@ -51,8 +51,9 @@ impl Kernel {
         thread::scope(|scope| {
             let builder = thread::Builder::new().name("kernel".into()).stack_size(STACK_BYTES);
             let reader = builder.spawn_scoped(scope, || read(&source, entry_point));
-            // Without a thread, or with a bug of naga, the source is more than this reader can take.
-            reader.ok().and_then(|reader| reader.join().ok()).unwrap_or(Err(TOO_MUCH))
+            let reader = reader.map_err(|error| KernelError::NoThread(error.to_string()))?;
+            // With a bug of naga, the source is more than this reader can take.
+            reader.join().unwrap_or(Err(TOO_MUCH))
         })
     }
 

@@ -20,7 +20,7 @@ mod source; // what is refused before a source is read
 mod vocabulary; // WGSL's functions
 
 pub use error::{DispatchError, KernelError};
-pub use execute::Binding;
+pub use execute::{Binding, Offer};
 pub use kernel::{Access, Kernel};
 pub use limits::Limits;
 

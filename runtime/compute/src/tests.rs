@@ -1,5 +1,6 @@
 //! What kernels compute, how they end, and what is refused.
 
+mod examples; // the kernels of tasks/
 mod hostile; // kernels that mean harm
 mod language; // what each part of the language does
 mod refusals; // what is not for kernels

@@ -1,10 +1,13 @@
 //! What a running guest sees of the world: nothing of this machine.
 //!
-//! [`Guest`] is the state behind every host call. The interfaces are thin: [`task`], [`wasi`] and [`nn`] translate them to
-//! the few things that a run has: an account of fuel and time, inputs, outputs, a disk in memory, randomness, models, words.
+//! [`Guest`] is the state behind every host call. The interfaces are thin: [`task`], [`wasi`], [`nn`] and [`compute`] translate them to
+//! the few things that a run has: an account of fuel and time, inputs, outputs, a disk in memory, randomness, models, kernels, words.
 
 mod bindings; // generated from wit/
+#[expect(unreachable_pub, reason = "the generated bindings re-export the types of resources")]
+mod compute; // poai:compute
 mod disk; // files under /out
+mod effects; // the trace
 mod handles; // what handles stand for
 pub(crate) mod host; // the way to the caller's content and sink
 mod inputs; // folders and files to read
@@ -27,6 +30,7 @@ use poai_objects::{OutputName, Run, TraceRoot, World};
 use wasmtime::component::{HasSelf, Linker};
 
 use self::disk::Disk;
+use self::effects::Effects;
 use self::handles::Handles;
 use self::host::Host;
 use self::inputs::Inputs;
@@ -53,6 +57,8 @@ pub(crate) struct Guest {
     disk: Disk,
     random: Random,
     nn: Nn,
+    effects: Effects,
+    memory: Arc<Memory>,
     words: Words,
 }
 
@@ -73,7 +79,9 @@ impl Guest {
             inputs: Inputs::new(run.inputs.clone(), Arc::clone(&memory)),
             outputs: Outputs::new(&run.limits),
             disk: Disk::new(Arc::clone(&memory)),
-            nn: Nn::new(Arc::clone(&loaded.models), models, memory, host.tensor_bytes),
+            nn: Nn::new(Arc::clone(&loaded.models), models, Arc::clone(&memory), host.tensor_bytes),
+            effects: Effects::default(),
+            memory,
             random: Random::new(run.seed),
             words: Words::default(),
             host,
@@ -105,7 +113,7 @@ impl Guest {
 
     /// The trace of all accelerated calls; afterwards there is none.
     pub(crate) fn end_trace(&mut self) -> TraceRoot {
-        self.nn.end_trace()
+        self.effects.end()
     }
 
     /// Waits until everything is computed that was to be computed again. Gives the first effect that came out otherwise.

@@ -57,11 +57,12 @@ pub(crate) fn is_known(name: &str) -> bool {
 }
 
 /// What every run offers, up to the last number of its version; of a version that is not released, its whole name.
-const OFFERED: [&str; 28] = [
+const OFFERED: [&str; 29] = [
     "poai:task/inputs@0.1.",
     "poai:task/outputs@0.1.",
     "poai:task/job@0.1.",
     "poai:task/telemetry@0.1.",
+    "poai:compute/kernels@0.1.",
     "wasi:io/error@0.2.",
     "wasi:io/poll@0.2.",
     "wasi:io/streams@0.2.",

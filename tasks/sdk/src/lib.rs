@@ -30,10 +30,13 @@
 //! Logic that takes readers and slices rather than [`Input`] is tested natively by `cargo test`; what asks
 //! the host ([`Input::open`], [`params`], [`seed`] …) works only inside a run.
 //!
-//! Models that the package names are computed by [`nn`].
+//! Models that the package names are computed by [`nn`]; kernels of the task's own by `compute`, with the feature of
+//! that name.
 //!
 //! Not here: time, network and threads, which a run has not.
 
+#[cfg(feature = "compute")]
+pub mod compute; // kernels
 mod entry; //      the entry point: parameters in, an error's words out
 mod input; //      the run's inputs, and folders of them
 mod job; //        parameters, seed, limits

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{alone, run};
-use crate::{Binding, DispatchError, Kernel, KernelError};
+use crate::{Binding, DispatchError, Kernel, KernelError, Offer};
 
 fn workgroup(declarations: &str, size: u32, body: &str) -> String {
     format!(
@@ -118,9 +118,8 @@ fn what_does_not_fit_a_kernel_is_refused_before_it_runs() {
         @compute @workgroup_size(64) fn main() { out[0] = head.n; }";
     let kernel = Kernel::parse(source, "main").unwrap();
     let check = |head: usize, out: usize, stride: u32, workgroups: [u32; 3]| {
-        let (head, mut out) = (vec![0; head], vec![0; out]);
-        let bindings = [Binding::Read(&head), Binding::ReadWrite { words: &mut out, stride }];
-        kernel.check(&bindings, workgroups)
+        let offers = [Offer { words: head, stride: None }, Offer { words: out, stride: Some(stride) }];
+        kernel.check(&offers, workgroups)
     };
     assert_eq!(check(8, 1, 1, [1; 3]), Ok(()));
     assert_eq!(check(7, 1, 1, [1; 3]), Err(DispatchError::BufferSize));
@@ -129,9 +128,9 @@ fn what_does_not_fit_a_kernel_is_refused_before_it_runs() {
     assert_eq!(check(8, 1, 1, [65_536, 1, 1]), Err(DispatchError::Workgroups));
     assert_eq!(check(8, 1, 1, [65_535, 65, 1]), Err(DispatchError::Workgroups));
     assert_eq!(check(8, 1, 1, [0, 65_535, 65_535]), Ok(()));
-    assert_eq!(kernel.check(&[Binding::Read(&[0; 8])], [1; 3]), Err(DispatchError::Bindings));
-    let both = [Binding::Read(&[0; 8]), Binding::Read(&[0; 8])];
-    assert_eq!(kernel.check(&both, [1; 3]), Err(DispatchError::Bindings));
+    let read = Offer { words: 8, stride: None };
+    assert_eq!(kernel.check(&[read], [1; 3]), Err(DispatchError::Bindings));
+    assert_eq!(kernel.check(&[read; 2], [1; 3]), Err(DispatchError::Bindings));
 }
 
 /// Sources that would take long to read, or much memory, end quickly.

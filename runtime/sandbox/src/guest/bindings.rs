@@ -8,6 +8,7 @@ wasmtime::component::bindgen!({
             include poai:task/task-imports@0.1.0;
             include poai:task/wasi-imports@0.1.0;
             include wasi:nn/ml@0.2.0-rc-2024-10-28;
+            include poai:compute/imports@0.1.0;
         }
     ",
     world: "poai:sandbox/offered",
@@ -25,6 +26,8 @@ wasmtime::component::bindgen!({
         "wasi:io/streams.output-stream": crate::guest::wasi::OutputStream,
         "wasi:filesystem/types.descriptor": crate::guest::wasi::Descriptor,
         "wasi:filesystem/types.directory-entry-stream": crate::guest::wasi::Listing,
+        "poai:compute/kernels.buffer": crate::guest::compute::ComputeBuffer,
+        "poai:compute/kernels.kernel": crate::guest::compute::ComputeKernel,
         "wasi:nn/errors.error": crate::guest::nn::NnError,
         "wasi:nn/tensor.tensor": crate::guest::nn::NnTensor,
         "wasi:nn/graph.graph": crate::guest::nn::NnGraph,

@@ -20,7 +20,11 @@ pub(crate) mod cost {
     pub(crate) const MODEL_BYTE: u64 = 1;
     /// Loading a model, for each of its operators.
     pub(crate) const MODEL_NODE: u64 = 4_096;
-    /// Bytes of tensors that are hashed for the trace, for a unit of fuel.
+    /// Reading a kernel, for each byte of its source.
+    pub(crate) const KERNEL_BYTE: u64 = 512;
+    /// Reading a kernel, for each instruction that it becomes.
+    pub(crate) const KERNEL_INSTRUCTION: u64 = 64;
+    /// Bytes of tensors and buffers that are hashed for the trace, for a unit of fuel.
     pub(crate) const HASHED_BYTES: u64 = 2;
 }
 

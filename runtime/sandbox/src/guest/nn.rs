@@ -19,17 +19,16 @@ pub use computing::NnContext;
 pub use errors::NnError;
 pub use loading::NnGraph;
 use manifest::COMPUTE;
-use poai_objects::codec::{RAW, cid_of};
-use poai_objects::{Effect, Fuel, InputName, Model, TraceRoot, TraceWriter};
+use poai_objects::{InputName, Model};
 use recomputing::Recomputing;
 pub use tensors::NnTensor;
 
 use super::host::Host;
 use super::memory::Memory;
 use super::stop::Stop;
+use crate::Fault;
 use crate::models::Models;
 use crate::sink::{FOR_EACH_TENSOR, TENSOR_BYTES};
-use crate::{Call, Fault};
 
 /// Named tensors that a model takes or gives, at most.
 const NAMED_TENSORS: usize = 512;
@@ -40,7 +39,6 @@ pub(crate) struct Nn {
     named: Arc<BTreeMap<InputName, Model>>,
     models: Arc<Models>,
     memory: Arc<Memory>,
-    trace: TraceWriter,
     /// Bytes of results' tensors that the caller still wants.
     tensor_bytes: u64,
     /// Of a replay that has something to compute again.
@@ -54,11 +52,7 @@ impl Nn {
         memory: Arc<Memory>,
         tensor_bytes: u64,
     ) -> Self {
-        Self { named, models, memory, trace: TraceWriter::default(), tensor_bytes, recomputing: None }
-    }
-
-    pub(crate) fn end_trace(&mut self) -> TraceRoot {
-        std::mem::take(&mut self.trace).finish().0
+        Self { named, models, memory, tensor_bytes, recomputing: None }
     }
 
     /// Waits for what is being computed again. Gives the first effect that came out otherwise.
@@ -66,32 +60,9 @@ impl Nn {
         self.recomputing.take().map_or(Ok(None), Recomputing::finish)
     }
 
-    /// The next effect, as far as it is known before its results are.
-    fn call(&self, fuel: Fuel, arguments: &[u8]) -> Call {
-        Call { index: self.trace.count(), fuel, arguments: cid_of(RAW, arguments) }
-    }
-
-    /// Adds an effect to the trace, and hands it out. Whoever takes it keeps the trace's chunks.
-    fn record(
-        &mut self,
-        host: &Host,
-        call: &Call,
-        arguments: Vec<u8>,
-        results: Vec<u8>,
-        outputs: &[(String, NnTensor)],
-    ) -> Result<(), Stop> {
-        if self.trace.is_full() {
-            return Err(Stop::Abi { rule: "a run has at most 16,777,216 computations" });
-        }
-        let effect = Effect {
-            function: COMPUTE.into(),
-            fuel: call.fuel,
-            arguments: call.arguments,
-            results: cid_of(RAW, &results),
-        };
-        self.trace.push(effect.clone());
-        self.wanted(outputs).into_iter().try_for_each(|tensor| host.tensor(tensor))?;
-        host.effect(effect, arguments, results)
+    /// Hands out the tensors that the next effect's results name, as far as they are wanted.
+    fn hand_out(&mut self, host: &Host, outputs: &[(String, NnTensor)]) -> Result<(), Stop> {
+        self.wanted(outputs).into_iter().try_for_each(|tensor| host.tensor(tensor))
     }
 
     /// The outputs' elements, if the caller still wants as many.

@@ -4,6 +4,7 @@
 
 mod adversary; // guests that mean harm
 mod components; // guests in text
+mod compute; // kernels of a task
 mod content; // inputs of the tests
 mod endings; // every way in which a run ends
 mod harness; // prepares, compiles, runs

@@ -13,11 +13,11 @@ use super::super::bindings::wasi::nn::inference;
 use super::super::memory::Memory;
 use super::super::meter::cost;
 use super::super::stop::Stop;
-use super::NAMED_TENSORS;
 use super::errors::{Failure, NnError};
 use super::loading::NnGraph;
 use super::manifest::{Arguments, Results};
 use super::tensors::NnTensor;
+use super::{COMPUTE, NAMED_TENSORS};
 use crate::execution::float_control;
 use crate::models::Model;
 
@@ -56,7 +56,7 @@ impl Guest {
         let called_at = self.meter.spent();
         self.charge_digests(&inputs)?;
         let arguments = codec::encode(&Arguments::of(model.id, &mut inputs));
-        let call = self.nn.call(called_at, &arguments);
+        let call = self.effects.call(called_at, &arguments);
         let budget = Budget { fuel: self.meter.left().unsigned_abs(), memory_bytes: self.nn.memory.left_bytes() };
         let names = inputs.iter().map(|(name, _)| name.clone());
         let computation = Computation { model: Arc::clone(model), operands: names.zip(operands).collect(), budget };
@@ -76,7 +76,8 @@ impl Guest {
         }
         if let Some(results) = Results::of(fuel, &mut answer) {
             let outputs = answer.as_deref().unwrap_or_default();
-            self.nn.record(&self.host, &call, arguments, codec::encode(&results), outputs)?;
+            self.nn.hand_out(&self.host, outputs)?;
+            self.effects.record(&self.host, COMPUTE, &call, [arguments, codec::encode(&results)])?;
         }
         answer
     }

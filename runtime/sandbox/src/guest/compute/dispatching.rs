@@ -1,0 +1,162 @@
+use std::sync::Arc;
+
+use cid::Cid;
+use poai_compute::{Binding as Bound, DispatchError, Kernel, Limits, Offer};
+use poai_objects::codec;
+use wasmtime::component::Resource;
+
+use super::super::Guest;
+use super::super::meter::cost;
+use super::super::stop::Stop;
+use super::errors::Failure;
+use super::kernels::ComputeKernel;
+use super::manifest::{Answer, Arguments, DISPATCH, Entry, Results};
+use super::wit::{Access, Binding, Error};
+
+/// A buffer's words while a kernel has them.
+enum Held {
+    Read(Arc<Vec<u32>>),
+    ReadWrite { words: Vec<u32>, stride: u32 },
+}
+
+impl Held {
+    fn bound(&mut self) -> Bound<'_> {
+        match self {
+            Self::Read(words) => Bound::Read(words),
+            Self::ReadWrite { words, stride } => Bound::ReadWrite { words, stride: *stride },
+        }
+    }
+}
+
+impl Guest {
+    /// One effect of the run, whether the kernel ends well or not. Bindings that no dispatch begins with are none.
+    pub(super) fn dispatch_kernel(
+        &mut self,
+        kernel: &Resource<ComputeKernel>,
+        bindings: &[Binding],
+        workgroups: [u32; 3],
+    ) -> Result<(), Failure> {
+        self.meter.charge(cost::ENTRY.saturating_mul(bindings.len() as u64))?;
+        check(bindings)?;
+        let ComputeKernel { kernel, source, entry_point, .. } = self.handles.get(kernel)?;
+        let (kernel, source, entry_point) = (Arc::clone(kernel), *source, entry_point.clone());
+        kernel.check(&self.offers(bindings)?, workgroups)?;
+        let called_at = self.meter.spent();
+        self.charge_buffer_digests(bindings)?;
+        let bound = self.entries(bindings)?;
+        let arguments = Arguments { kernel: source, entry_point: &entry_point, bindings: bound, workgroups };
+        let arguments = codec::encode(&arguments);
+        let call = self.effects.call(called_at, &arguments);
+        let (fuel, done) = self.run_kernel(&kernel, bindings, workgroups)?;
+        if done == Err(DispatchError::OutOfFuel) {
+            // One more than there is: the run costs exactly its limit.
+            self.meter.charge(fuel.saturating_add(1))?;
+        }
+        self.meter.charge(fuel)?;
+        self.charge_buffer_digests(bindings)?;
+        let done = done.map_err(Failure::from);
+        let answer = match &done {
+            Ok(()) => Answer::Written(self.written(bindings)?),
+            Err(Failure::Refused { error, .. }) => Answer::error(*error),
+            Err(Failure::Stop(_)) => return done,
+        };
+        let results = codec::encode(&Results { fuel, answer });
+        self.effects.record(&self.host, DISPATCH, &call, [arguments, results])?;
+        done
+    }
+
+    fn offers(&self, bindings: &[Binding]) -> Result<Vec<Offer>, Stop> {
+        let offer = |binding: &Binding| {
+            let words = self.handles.get(&binding.buffer)?.shared().len();
+            Ok(Offer { words, stride: words_of(binding.access) })
+        };
+        bindings.iter().map(offer).collect()
+    }
+
+    fn entries(&mut self, bindings: &[Binding]) -> Result<Vec<Entry>, Stop> {
+        let entry = |binding: &Binding| {
+            let data = self.handles.get_mut(&binding.buffer)?.digest();
+            Ok(Entry { data, stride: bytes_of(binding.access) })
+        };
+        bindings.iter().map(entry).collect()
+    }
+
+    /// Lends a kernel the buffers' words. Gives what it cost, and how it ended.
+    fn run_kernel(
+        &mut self,
+        kernel: &Kernel,
+        bindings: &[Binding],
+        workgroups: [u32; 3],
+    ) -> Result<(u64, Result<(), DispatchError>), Stop> {
+        let mut held = Vec::with_capacity(bindings.len());
+        for binding in bindings {
+            let buffer = self.handles.get_mut(&binding.buffer)?;
+            held.push(match words_of(binding.access) {
+                None => Held::Read(buffer.shared()),
+                Some(stride) => Held::ReadWrite { words: buffer.take(), stride },
+            });
+        }
+        let before = self.meter.left().unsigned_abs();
+        let mut budget = before;
+        let mut bound: Vec<_> = held.iter_mut().map(Held::bound).collect();
+        let done = kernel.dispatch(&mut bound, workgroups, &mut budget);
+        for (binding, held) in bindings.iter().zip(held) {
+            if let Held::ReadWrite { words, .. } = held {
+                self.handles.get_mut(&binding.buffer)?.put_back(words);
+            }
+        }
+        Ok((before - budget, done))
+    }
+
+    /// The digests of the buffers that a kernel wrote.
+    fn written(&mut self, bindings: &[Binding]) -> Result<Vec<Cid>, Stop> {
+        let written = bindings.iter().filter(|binding| is_written(binding));
+        written.map(|binding| Ok(self.handles.get_mut(&binding.buffer)?.digest())).collect()
+    }
+
+    /// Charges for hashing the buffers that have changed, before that is done.
+    fn charge_buffer_digests(&mut self, bindings: &[Binding]) -> Result<(), Stop> {
+        let mut fuel = 0_u64;
+        for binding in bindings {
+            fuel = fuel.saturating_add(self.handles.get(&binding.buffer)?.digest_fuel());
+        }
+        self.meter.charge(fuel)
+    }
+}
+
+/// Whether the bindings are any that a kernel could have.
+fn check(bindings: &[Binding]) -> Result<(), Failure> {
+    if bindings.len() > Limits::BINDINGS {
+        return Err(DispatchError::Bindings.into());
+    }
+    for (place, binding) in bindings.iter().enumerate() {
+        if !bytes_of(binding.access).is_multiple_of(4) {
+            return Err(Failure::refused(Error::Misaligned, "a stride is not a multiple of 4"));
+        }
+        let mut same = bindings[..place].iter().filter(|other| other.buffer.rep() == binding.buffer.rep());
+        if same.any(|other| is_written(binding) || is_written(other)) {
+            return Err(Failure::refused(Error::InvalidBindings, "a buffer is bound twice, and not only read"));
+        }
+    }
+    Ok(())
+}
+
+fn is_written(binding: &Binding) -> bool {
+    words_of(binding.access).is_some()
+}
+
+/// Words of an invocation's slice, if the buffer is to be written.
+fn words_of(access: Access) -> Option<u32> {
+    match access {
+        Access::Read => None,
+        Access::ReadWrite(bytes) => Some(bytes / 4),
+    }
+}
+
+/// Bytes of an invocation's slice; 0 of a buffer that is only read.
+fn bytes_of(access: Access) -> u32 {
+    match access {
+        Access::Read => 0,
+        Access::ReadWrite(bytes) => bytes,
+    }
+}
