@@ -41,11 +41,17 @@ pub struct Group<'a> {
 
 /// A node, or a group of them, ready to run on its device.
 pub trait Kernel: Send + Sync {
-    /// Computes the node's results; constants are given again among the inputs.
+    /// Computes the node's results; constants are given again among the inputs, if it still needs them.
     ///
     /// # Errors
     /// See [`KernelError`].
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError>;
+
+    /// Whether it needs an operand again that it was made ready with. A constant that nobody needs again is dropped: it
+    /// may be none among the inputs.
+    fn needs_constant(&self, _operand: usize) -> bool {
+        true
+    }
 }
 
 /// Why a kernel has no results.

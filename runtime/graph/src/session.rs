@@ -3,6 +3,7 @@
 mod body; // the bodies of branches and loops at work
 mod group; // element-wise nodes that are computed together
 mod layers; // a tensor as a row of smaller ones
+mod needs; // constants that somebody still reads
 mod plan; // nodes in order, each with its kernel and the values that die with it
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::body::Bodies;
 use super::group;
+use super::needs::Needs;
 use crate::budget::Account;
 use crate::{Cost, Device, Fact, Graph, Group, Kernel, ModelError, Node, Op, OpError, RunError, Tensor, ValueId};
 
@@ -36,14 +37,17 @@ enum Work {
 }
 
 impl Plan {
-    pub(super) fn new(graph: Graph, device: &dyn Device) -> Result<Self, ModelError> {
+    pub(super) fn new(mut graph: Graph, device: &dyn Device) -> Result<Self, ModelError> {
+        let last_uses = last_uses(&graph);
+        let (mut grouped, mut released) = grouped(&graph, device, &last_uses);
         let mut constants = vec![None; graph.values.len()];
         for (id, tensor) in &graph.constants {
             constants[id.index()] = Some(Fact::of(tensor));
         }
-        let last_uses = last_uses(&graph);
-        let (mut grouped, mut released) = grouped(&graph, device, &last_uses);
-        let steps = graph.nodes.iter().zip(last_uses).enumerate().map(|(place, (node, last_uses))| {
+        let mut needs = Needs::of(&graph);
+        let mut steps = Vec::with_capacity(graph.nodes.len());
+        for (place, last_uses) in last_uses.into_iter().enumerate() {
+            let node = &graph.nodes[place];
             let work = if let Some(work) = grouped.remove(&place) {
                 work
             } else if let Op::Control(control) = &node.op {
@@ -55,9 +59,15 @@ impl Plan {
                 let kernel = kernel.map_err(|reason| ModelError::at(&node.name, node.op.operation().name(), reason))?;
                 Work::Kernel(kernel)
             };
-            Ok(Step { work, last_uses, released: std::mem::take(&mut released[place]) })
-        });
-        let steps = steps.collect::<Result<_, ModelError>>()?;
+            let kernel = if let Work::Kernel(kernel) = &work { Some(&**kernel) } else { None };
+            for id in kernel.map_or_else(Vec::new, |kernel| needs.made_ready(node, kernel)) {
+                // Its type and shape stay known.
+                graph.constants.remove(&id);
+                let known = [&mut constants[id.index()], &mut graph.values[id.index()].fact];
+                known.into_iter().flatten().for_each(|fact| fact.value = None);
+            }
+            steps.push(Step { work, last_uses, released: std::mem::take(&mut released[place]) });
+        }
         Ok(Self { graph, steps, constants })
     }
 

@@ -245,14 +245,21 @@ impl Convolution {
         Ok(Turned { taps, channels, results, values: turned })
     }
 
-    fn compute(&self, cpu: &Cpu, filter: &Filter, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
-        let (input, weights) = (needed(inputs, 0, "X")?, needed(inputs, 1, "W")?);
+    /// Computes the result with packed weights, which were of this shape.
+    fn compute(
+        &self,
+        cpu: &Cpu,
+        (filter, weights): (&Filter, &[usize]),
+        inputs: &[Option<&Tensor>],
+    ) -> Result<Tensor, OpError> {
+        let input = needed(inputs, 0, "X")?;
         let images = self.layout.split(input.shape())?;
-        let facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
+        let mut facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
+        facts[1] = Some(Fact::new(input.dtype(), weights.iter().copied()));
         let facts: Vec<_> = facts.iter().map(Option::as_ref).collect();
         let shape = self.infer(&facts)?[0].sizes().expect("operands are known, so their convolution is");
         let results = self.layout.split(&shape)?;
-        let (window, direction) = self.window(&images, &weights.shape()[2..])?;
+        let (window, direction) = self.window(&images, &weights[2..])?;
         let pixels = self.layout.to_channels_last(&images, floats(input)?);
         let bias = given(inputs, Self::BIAS).map(floats).transpose()?;
         let residual = given(inputs, Self::RESIDUAL).map(floats).transpose()?;
@@ -305,13 +312,13 @@ impl Operation for Convolution {
 
     fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
         let Some(weights) = given(constants, 1) else { return Ok(None) };
-        let filter = self.filter(weights)?;
-        Ok(Some(Box::new(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter })))
+        let (filter, weights) = (self.filter(weights)?, weights.shape().to_vec());
+        Ok(Some(Box::new(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter, weights })))
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        let filter = self.filter(needed(inputs, 1, "W")?)?;
-        Ok(vec![self.compute(cpu, &filter, inputs)?])
+        let weights = needed(inputs, 1, "W")?;
+        Ok(vec![self.compute(cpu, (&self.filter(weights)?, weights.shape()), inputs)?])
     }
 }
 
@@ -320,11 +327,17 @@ struct Prepared {
     cpu: Cpu,
     convolution: Convolution,
     filter: Filter,
+    /// The weights' shape.
+    weights: Vec<usize>,
 }
 
 impl Kernel for Prepared {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        Ok(vec![self.convolution.compute(&self.cpu, &self.filter, inputs)?])
+        Ok(vec![self.convolution.compute(&self.cpu, (&self.filter, &self.weights), inputs)?])
+    }
+
+    fn needs_constant(&self, operand: usize) -> bool {
+        operand != 1
     }
 }
 

@@ -99,13 +99,10 @@ impl MatMul {
         Ok(())
     }
 
-    /// Computes the result; `packed` is the right operand, if that was packed before.
-    fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], packed: Option<&Packed>) -> Result<Tensor, OpError> {
-        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+    /// Computes the result of floats.
+    fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], right: &Right<'_>) -> Result<Tensor, OpError> {
+        let left = needed(inputs, 0, "A")?;
         let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
-        if let Some(result) = with_scalar!(left.dtype(), T => self.scalar::<T>(cpu, inputs, &sizes)) {
-            return result;
-        }
         let addend = self.addend(inputs).map(|addend| self.term(cpu, addend, &sizes)).transpose()?;
         let residual = given(inputs, 3).map(floats).transpose()?;
         let (bias, residual) = match &addend {
@@ -119,9 +116,9 @@ impl MatMul {
         let left = floats(left)?;
         float_result(cpu, dtype, &shape, |out| {
             let sizes = sizes.folded();
-            match packed {
-                Some(packed) => multiply_packed(cpu, &sizes, &left, packed, &epilogue, out),
-                None => multiply(cpu, &sizes, &left, &floats(right)?, &epilogue, out),
+            match right {
+                Right::Packed(packed, _) => multiply_packed(cpu, &sizes, &left, packed, &epilogue, out),
+                Right::Plain(right) => multiply(cpu, &sizes, &left, &floats(right)?, &epilogue, out),
             }
         })
     }
@@ -148,8 +145,9 @@ impl MatMul {
     }
 
     /// The result in a type that no kernel has.
-    fn scalar<T: Scalar>(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], sizes: &Sizes) -> Result<Tensor, OpError> {
+    fn scalar<T: Scalar>(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
         let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        let sizes = &Sizes::of(left.shape(), right.shape(), self.transposed)?;
         let mut result = cpu.allocate(left.dtype(), &sizes.result())?;
         let out = result.slice_mut::<T>();
         products(sizes, left.slice()?, right.slice()?, out);
@@ -172,6 +170,21 @@ impl MatMul {
         }
         out.iter_mut().for_each(|value| *value = value.stored());
         Ok(result.freeze())
+    }
+}
+
+/// The right operand: as it is, or packed before, with its shape.
+enum Right<'a> {
+    Plain(&'a Tensor),
+    Packed(&'a Packed, &'a [usize]),
+}
+
+impl Right<'_> {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Plain(tensor) => tensor.shape(),
+            Self::Packed(_, shape) => shape,
+        }
     }
 }
 
@@ -259,12 +272,16 @@ impl Operation for MatMul {
         if !one_matrix || right.shape().is_empty() || !matches!(right.dtype(), DType::F32 | DType::F16 | DType::Bf16) {
             return Ok(None);
         }
-        let right = packed(right, self.transposed[1])?;
-        Ok(Some(Box::new(PackedMatMul { cpu: cpu.clone(), op: self.clone(), right })))
+        let (shape, right) = (right.shape().to_vec(), packed(right, self.transposed[1])?);
+        Ok(Some(Box::new(PackedMatMul { cpu: cpu.clone(), op: self.clone(), right, shape })))
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
-        Ok(vec![self.compute(cpu, inputs, None)?])
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        if let Some(result) = with_scalar!(left.dtype(), T => self.scalar::<T>(cpu, inputs)) {
+            return Ok(vec![result?]);
+        }
+        Ok(vec![self.compute(cpu, inputs, &Right::Plain(right))?])
     }
 }
 
@@ -286,10 +303,15 @@ struct PackedMatMul {
     cpu: Cpu,
     op: MatMul,
     right: Packed,
+    shape: Vec<usize>,
 }
 
 impl Kernel for PackedMatMul {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        Ok(vec![self.op.compute(&self.cpu, inputs, Some(&self.right))?])
+        Ok(vec![self.op.compute(&self.cpu, inputs, &Right::Packed(&self.right, &self.shape))?])
+    }
+
+    fn needs_constant(&self, operand: usize) -> bool {
+        operand != 1
     }
 }

@@ -91,6 +91,10 @@ impl Kernel for PackedMatMul {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
         Ok(vec![self.op.compute(&self.cpu, inputs, &self.weights)?])
     }
+
+    fn needs_constant(&self, operand: usize) -> bool {
+        operand != 1
+    }
 }
 
 #[cfg(test)]
