@@ -31,6 +31,9 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// What a kernel has too much of, if it finds a bug of the compiler.
+    pub const COMPILER: &str = "kernels that the compiler gives up on";
+
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into(), instead: None }
     }

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use naga::front::wgsl::{ParseError, parse_str};
@@ -52,8 +53,7 @@ impl Kernel {
             let builder = thread::Builder::new().name("kernel".into()).stack_size(STACK_BYTES);
             let reader = builder.spawn_scoped(scope, || read(&source, entry_point));
             let reader = reader.map_err(|error| KernelError::NoThread(error.to_string()))?;
-            // With a bug of naga, the source is more than this reader can take.
-            reader.join().unwrap_or(Err(TOO_MUCH))
+            reader.join().unwrap_or(Err(too_much(KernelError::COMPILER)))
         })
     }
 
@@ -75,10 +75,18 @@ impl Kernel {
     }
 }
 
-const TOO_MUCH: KernelError = KernelError::TooLarge { what: "sources that the reader gives up on", found: 1, limit: 0 };
+/// A source that ends its reader by a panic is more than that can take.
+fn too_much(what: &'static str) -> KernelError {
+    KernelError::TooLarge { what, found: 1, limit: 0 }
+}
+
+fn by_naga<T>(read: impl FnOnce() -> Result<T, KernelError>) -> Result<T, KernelError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(too_much("sources that naga gives up on")))
+}
 
 fn read(source: &Source<'_>, entry_point: &str) -> Result<Kernel, KernelError> {
-    let module = parse_str(source.text).map_err(|error| KernelError::Invalid(at_place(&error, source.text)))?;
+    let module =
+        by_naga(|| parse_str(source.text).map_err(|error| KernelError::Invalid(at_place(&error, source.text))))?;
     source.check_calls(&module)?;
     let shapes = Shapes::of(&module)?;
     let variables = variables(&module, &shapes)?;
@@ -87,9 +95,10 @@ fn read(source: &Source<'_>, entry_point: &str) -> Result<Kernel, KernelError> {
     let entry = entry.ok_or_else(|| KernelError::NoEntryPoint(entry_point.to_owned()))?;
     let workgroup_size = module.entry_points[entry].workgroup_size;
     limit_workgroup(workgroup_size)?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-        .validate(&module)
-        .map_err(|error| KernelError::Invalid(with_causes(&error.into_inner())))?;
+    let info = by_naga(|| {
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        validator.validate(&module).map_err(|error| KernelError::Invalid(with_causes(&error.into_inner())))
+    })?;
     let program = compile((&module, &info), &shapes, entry)?;
     let has_barriers = program.ops.contains(&Op::Barrier);
     Ok(Kernel { program, variables, workgroup_size, has_barriers })

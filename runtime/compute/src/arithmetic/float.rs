@@ -1,4 +1,4 @@
-use poai_numerics::step::{canonical, element, operand, soft_fused, stored};
+use poai_numerics::step::{canonical, element, operand, stored};
 
 use super::{Binary, Unary, truth};
 
@@ -10,7 +10,7 @@ const WHOLE_DIGITS: u32 = 24;
 #[must_use]
 #[inline]
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
-    canonical(soft_fused(operand(a), operand(b), addend(c)))
+    canonical(operand(a).mul_add(operand(b), addend(c)))
 }
 
 /// A number without its digits below 2⁻¹²⁶; -0 is +0.

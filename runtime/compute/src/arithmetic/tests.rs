@@ -120,3 +120,21 @@ fn a_chain_of_fma_is_numerics_chain() {
     assert_eq!(fma(-1.0, 0.0, -0.0).to_bits(), 0);
     assert_eq!(fma(f32::INFINITY, 0.0, 1.0).to_bits(), 0x7fc0_0000);
 }
+
+/// The machine's own step, and numerics' from additions and products.
+#[test]
+fn the_fused_step_is_numerics_step() {
+    use poai_numerics::step::{operand, soft_fused};
+    let mut random = 1_u32;
+    let mut next = || {
+        random = random.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15).rotate_left(7);
+        f32::from_bits(random)
+    };
+    for _ in 0..100_000 {
+        let (a, b) = (next(), next());
+        let c = f32::from_bits((a * b).to_bits().wrapping_add(next().to_bits() & 7));
+        let expected = soft_fused(operand(a), operand(b), addend(c));
+        let found = fma(a, b, c);
+        assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(), "{a:e} {b:e} {c:e}");
+    }
+}

@@ -1,6 +1,7 @@
 use super::shared::Shared;
 use super::storage::Storage;
 use crate::DispatchError;
+use crate::arithmetic::Binary;
 use crate::program::{Bound, NOWHERE, Op, Program, Reg, Space, Stride};
 
 /// One invocation, from where it is.
@@ -67,8 +68,10 @@ impl Invocation<'_> {
     }
 
     /// What only registers take part in.
+    #[inline(always)]
     fn compute(&mut self, op: Op) {
         match op {
+            Op::Copy { to, from, words: 1 } => self.set(to, self.get(from)),
             Op::Copy { to, from, words } => self.copy(to, from, words),
             Op::Splat { to, from, words } => {
                 let word = self.get(from);
@@ -84,12 +87,7 @@ impl Invocation<'_> {
                     self.set(to + lane, word);
                 }
             }
-            Op::Binary { op, lanes, to, a, b } => {
-                for lane in 0..Reg::from(lanes) {
-                    let word = op.of(self.get(a + lane), self.get(b + lane));
-                    self.set(to + lane, word);
-                }
-            }
+            Op::Binary { op, lanes, to, a, b } => self.binary(op, lanes, [to, a, b]),
             Op::Ternary { op, lanes, to, a, b, c } => {
                 for lane in 0..Reg::from(lanes) {
                     let word = op.of(self.get(a + lane), self.get(b + lane), self.get(c + lane));
@@ -102,6 +100,28 @@ impl Invocation<'_> {
                 self.set(to, u32::from(holds));
             }
             _ => unreachable!("the rest is done where memory is at hand"),
+        }
+    }
+
+    /// What kernels do most is chosen once for all lanes.
+    fn binary(&mut self, op: Binary, lanes: u8, registers: [Reg; 3]) {
+        match op {
+            Binary::Add => self.lanes(lanes, registers, |a, b| Binary::Add.of(a, b)),
+            Binary::Subtract => self.lanes(lanes, registers, |a, b| Binary::Subtract.of(a, b)),
+            Binary::Multiply => self.lanes(lanes, registers, |a, b| Binary::Multiply.of(a, b)),
+            Binary::AddInteger => self.lanes(lanes, registers, |a, b| Binary::AddInteger.of(a, b)),
+            Binary::MultiplyInteger => self.lanes(lanes, registers, |a, b| Binary::MultiplyInteger.of(a, b)),
+            Binary::LessUnsigned => self.lanes(lanes, registers, |a, b| Binary::LessUnsigned.of(a, b)),
+            Binary::LessSigned => self.lanes(lanes, registers, |a, b| Binary::LessSigned.of(a, b)),
+            _ => self.lanes(lanes, registers, |a, b| op.of(a, b)),
+        }
+    }
+
+    #[inline(always)]
+    fn lanes(&mut self, lanes: u8, [to, a, b]: [Reg; 3], of: impl Fn(u32, u32) -> u32) {
+        for lane in 0..Reg::from(lanes) {
+            let word = of(self.get(a + lane), self.get(b + lane));
+            self.set(to + lane, word);
         }
     }
 
@@ -125,6 +145,7 @@ impl Invocation<'_> {
         if index < bound && base != NOWHERE { base + index * stride.words } else { NOWHERE }
     }
 
+    #[inline(always)]
     fn load(
         &mut self,
         space: Space,

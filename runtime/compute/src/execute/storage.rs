@@ -32,8 +32,12 @@ impl<'s, 'b> Storage<'s, 'b> {
     }
 
     /// Words from a buffer; zeros for those that the invocation does not have.
+    #[inline]
     pub(super) fn read(&self, binding: u8, at: usize, to: &mut [u32]) {
         let (binding, window) = (&self.bindings[usize::from(binding)], &self.windows[usize::from(binding)]);
+        if at >= window.start && at + to.len() <= window.end {
+            return to.copy_from_slice(&binding.words()[at..at + to.len()]);
+        }
         for (place, word) in (at..).zip(to) {
             *word = if window.contains(&place) { binding.words()[place] } else { 0 };
         }
