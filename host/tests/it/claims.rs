@@ -29,6 +29,8 @@ const CHAT: [&str; 8] = [
     "1",
 ];
 
+const SEEDED: [&str; 2] = ["--seed", "1"];
+
 /// One pinned run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pin {
@@ -77,6 +79,14 @@ fn cases(folder: &Path) -> Vec<Case> {
         case("wordfreq", task("wordfreq"), &input("corpus", &text), None),
         case("wc", c_program(), &[&input("text", &text)[..], &["--".into(), "/in/text".into()]].concat(), None),
         case("nn-check", task("nn-check"), &[], None),
+        // By kernels of their own.
+        case("nbody", task("nbody"), &SEEDED.map(String::from), None),
+        case(
+            "matmul",
+            task("matmul"),
+            &[&SEEDED.map(String::from)[..], &["--param".into(), "rows=70".into()]].concat(),
+            None,
+        ),
         case("digits-train-1", task("digits"), &train, None),
         case("digits-train-2", task("digits"), &train, Some("digits-train-1")),
         case("digits-train-3", task("digits"), &train, Some("digits-train-2")),

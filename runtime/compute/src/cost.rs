@@ -1,17 +1,24 @@
-//! What instructions cost: part of the engine. A word, a lane and a jump are one unit; functions cost more.
+//! What instructions cost: part of the engine. A word, a lane and a jump are [`UNIT`]; functions cost more. The executor does
+//! what a unit of fuel pays for in about a nanosecond, as wasm's meter has it.
 
 use crate::arithmetic::{Binary, Ternary, Unary};
 use crate::program::Op;
 
+/// Fuel of the least instruction.
+pub(crate) const UNIT: u32 = 2;
 /// What an invocation costs besides what it does: its registers are made ready.
-pub(crate) const INVOCATION: u64 = 16;
+pub(crate) const INVOCATION: u64 = 32;
 /// What a workgroup costs besides its invocations, for each word of its memory that is zeroed.
 pub(crate) const WORKGROUP_WORD: u64 = 1;
 /// A turn of a loop, besides what is done in it.
-pub(crate) const TURN: u32 = 1;
+pub(crate) const TURN: u32 = UNIT;
 
 /// What an instruction costs.
 pub(crate) fn of(op: &Op) -> u32 {
+    UNIT * units(op)
+}
+
+fn units(op: &Op) -> u32 {
     match op {
         Op::Charge(_) => 0,
         Op::Jump(_) | Op::JumpIf { .. } | Op::JumpUnless { .. } | Op::Length { .. } | Op::End => 1,

@@ -25,6 +25,7 @@
 
 #[doc(hidden)]
 #[expect(
+    clippy::unwrap_used,
     clippy::allow_attributes,
     clippy::undocumented_unsafe_blocks,
     unreachable_pub,

@@ -136,6 +136,13 @@ impl Compiler<'_> {
         [accept, reject]: [&Block; 2],
     ) -> Result<(), KernelError> {
         let condition = frame.words(condition)?;
+        // The head of a loop: nothing to be done, or to leave it.
+        if accept.is_empty() {
+            let to_end = self.jump(Op::JumpIf { condition, target: 0 })?;
+            self.block(frame, reject)?;
+            self.land([to_end]);
+            return Ok(());
+        }
         let to_reject = self.jump(Op::JumpUnless { condition, target: 0 })?;
         self.block(frame, accept)?;
         if reject.is_empty() {

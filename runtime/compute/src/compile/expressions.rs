@@ -164,6 +164,11 @@ impl Compiler<'_> {
     }
 
     fn swizzle(&mut self, from: Reg, pattern: &[SwizzleComponent]) -> Result<Value, KernelError> {
+        let first = pattern[0] as Reg;
+        // Components in a row are where they are.
+        if pattern.iter().zip(first..).all(|(component, expected)| *component as Reg == expected) {
+            return Ok(Value::Words(from + first));
+        }
         let to = self.allocate(pattern.len() as u32)?;
         for (to, component) in (to..).zip(pattern) {
             self.push(Op::Copy { to, from: from + *component as Reg, words: 1 })?;

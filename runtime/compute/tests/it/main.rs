@@ -1,7 +1,5 @@
 //! The fuzz target on its committed corpus, and on mutations of it that are the same every time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use poai_testing::corpus;
