@@ -4,6 +4,7 @@
 //! [`control::Request`]: the node in this process, or the daemon's over its socket. `render` is the only
 //! part that prints. A worker is this same program, started with the hidden command `worker`.
 
+mod accelerator; // the device that computes models beside the processor
 mod attempts; // runs under way, and their logs
 mod claim_cache; // which known claims answer for a run
 mod cli; // one command a file

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::host;
 use super::invocation::{Invocation, absolute, interrupts};
 use crate::demo::cheat::Altering;
-use crate::demo::{Setting, Stage, inference, training};
+use crate::demo::{Setting, Stage, acceleration, inference, training};
 use crate::errors::{Exit, Failure, Kind};
 use crate::events::Event;
 use crate::render;
@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// Run tasks with models instead: computed by the host's fastest code, and verified by other code; needs pip
     #[arg(long)]
     models: bool,
+    /// Run a task on every GPU of this machine that passes its proof instead, and verify it on the processor
+    #[arg(long, conflicts_with = "models")]
+    gpu: bool,
     /// Keep the peers' homes in this folder, to look at them afterwards
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -51,7 +54,9 @@ pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<E
     let screen = &mut *invocation.screen;
     let mut say = |message| screen.event(&Event::Notice { message });
     let setting = Setting { tasks: &tasks, stage: &stage, say: &mut say };
-    let told = if args.models {
+    let told = if args.gpu {
+        acceleration::tell(setting, &cancel).await.map(|report| shown(&report, render::demo::devices(&report)))
+    } else if args.models {
         inference::tell(setting, &cancel).await.map(|report| shown(&report, render::demo::models(&report)))
     } else {
         training::tell(setting, &cancel).await.map(|report| shown(&report, render::demo::training(&report)))

@@ -1,15 +1,22 @@
-//! The hidden command that `poai devices` starts: drivers are strangers' code, and may take their process with them.
+//! The hidden command that looks at devices for this program: drivers are strangers' code, and may take their process with them.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
 use poai_vulkan::device::{Description, DeviceError, VulkanDevice, list};
 use poai_vulkan::proof::{self, Speed, Verdict};
 use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::DEVICE_PROOF_COMMAND;
+use crate::errors::{Failure, Kind};
+
+/// How long a child may take: compiling and running every check, on software too.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is asked of the child, as its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +52,27 @@ pub(crate) enum Reply {
 }
 
 /// The arguments that ask a child.
-pub(crate) fn arguments(ask: &Ask) -> Vec<OsString> {
+fn arguments(ask: &Ask) -> Vec<OsString> {
     match ask {
         Ask::List => vec![DEVICE_PROOF_COMMAND.into()],
         Ask::Prove { index, folder } => vec![DEVICE_PROOF_COMMAND.into(), index.to_string().into(), folder.into()],
     }
+}
+
+/// Asks a child of this program. One that crashes or hangs is a reply too.
+pub(crate) async fn ask(ask: &Ask) -> Result<Reply, Failure> {
+    let no_child =
+        |error: &dyn std::fmt::Display| Failure::new(Kind::HostFault, format!("a proof does not start: {error}"));
+    let program = env::current_exe().map_err(|error| no_child(&error))?;
+    let mut command = Command::new(program);
+    command.args(arguments(ask)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let child = command.spawn().map_err(|error| no_child(&error))?;
+    let output = match timeout(PATIENCE, child.wait_with_output()).await {
+        Ok(output) => output.map_err(|error| no_child(&error))?,
+        Err(_) => return Ok(Reply::Failed(format!("its driver has not answered for {} s", PATIENCE.as_secs()))),
+    };
+    let reply = output.stdout.rsplit(|&byte| byte == b'\n').next().and_then(|line| serde_json::from_slice(line).ok());
+    Ok(reply.unwrap_or_else(|| Reply::Failed(format!("its driver ended the process: {}", output.status))))
 }
 
 /// What [`arguments`] asked; none of any others: only this program starts proofs.

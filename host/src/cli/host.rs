@@ -31,6 +31,12 @@ pub(super) struct Args {
     /// Which code computes models; all give the same bits (default: the fastest that the processor has)
     #[arg(long, value_name = "auto|scalar|avx2|avx512|amx|neon")]
     kernels: Option<String>,
+    /// What computes models beside the processor: cpu, auto, or a device that `poai devices` shows, by name or UUID
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Multiply-adds from which a product is given to that device
+    #[arg(long, value_name = "N")]
+    device_from: Option<u32>,
     /// Do not look for peers in the local network
     #[arg(long)]
     no_mdns: bool,
@@ -67,6 +73,12 @@ pub(super) async fn run_with(
     if let Some(kernels) = args.kernels {
         layers.add_flag("--kernels", "numerics.kernels", kernels)?;
     }
+    if let Some(device) = args.device {
+        layers.add_flag("--device", "numerics.device", device)?;
+    }
+    if let Some(least) = args.device_from {
+        layers.add_flag("--device-from", "numerics.device_from", i64::from(least))?;
+    }
     if args.no_mdns {
         layers.add_flag("--no-mdns", "network.mdns", false)?;
     }
@@ -90,6 +102,8 @@ async fn serve(
     stop: &tokio_util::sync::CancellationToken,
     invocation: &mut Invocation<'_>,
 ) -> Result<(), Failure> {
+    // A device that was named and does not serve ends this at once.
+    let device = node.accelerator().await?.map(|chosen| chosen.name().to_owned());
     let gateway = node.start_gateway().await?;
     let (peer, addresses) = node.start_hosting().await?;
     let listener = control::listen(home)?;
@@ -98,6 +112,10 @@ async fn serve(
         "peer  {peer}\n{}",
         addresses.iter().map(|address| format!("listens on  {address}\n")).collect::<String>()
     );
+    if let Some(device) = device {
+        words.push_str(&format!("computes on  {device}\n"));
+        value["device"] = device.into();
+    }
     if let Some(gateway) = gateway {
         words.push_str(&format!("gateway at  {gateway}\n"));
         value["gateway"] = gateway.into();

@@ -145,6 +145,10 @@ pub(crate) struct CacheConfig {
 pub(crate) struct NumericsConfig {
     pub(crate) kernels: String,
     pub(crate) threads: usize,
+    /// `cpu`, `auto`, or a device by its name or UUID.
+    pub(crate) device: String,
+    /// Fused steps below which a product stays on the processor.
+    pub(crate) device_from: u64,
 }
 
 impl NumericsConfig {

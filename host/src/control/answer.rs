@@ -405,6 +405,9 @@ pub(crate) struct StatusAnswer {
     pub(crate) kernels: String,
     /// On how many threads, in each run.
     pub(crate) threads: u64,
+    /// The device that computes them beside the processor, if one does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) device: Option<String>,
     pub(crate) store_blocks: u64,
     pub(crate) store_bytes: u64,
     /// The operator's Kubo node, if there is one: where it is, and its version or what is wrong with it.

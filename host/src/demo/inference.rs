@@ -28,7 +28,7 @@ async fn story(scene: &mut Scene<'_>) -> Result<ModelsReport, Failure> {
         scene.build(&folder).await.map_err(needs_pip)?;
     }
     let begun = Instant::now();
-    let author = Part { name: AUTHOR, conduct: Conduct::Honest, kernels: AUTO, accept: &[], peers: &[] };
+    let author = Part { name: AUTHOR, conduct: Conduct::Honest, kernels: AUTO, device: None, accept: &[], peers: &[] };
     scene.enter(author).await?;
     let mut published = Vec::new();
     for question in &QUESTIONS {
@@ -63,7 +63,7 @@ async fn gather(scene: &mut Scene<'_>, published: &[PublishAnswer]) -> Result<()
     let accept: Vec<_> = published.iter().map(|task| format!("program:{}", task.program)).collect();
     for (name, kernels, accept) in [(HOST, fastest, &*accept), (VERIFIER, plainest, &[])] {
         let kernels = kernels.as_deref().unwrap_or(AUTO);
-        scene.enter(Part { name, conduct: Conduct::Honest, kernels, accept, peers: &known }).await?;
+        scene.enter(Part { name, conduct: Conduct::Honest, kernels, device: None, accept, peers: &known }).await?;
         scene.say(format!("{name} computes models with its {kernels} kernels"));
     }
     if available.len() < 2 {

@@ -1,12 +1,13 @@
 //! `poai demo`: the whole story, between real processes on this machine.
 //!
-//! There are two stories: [`training`], as [`plan`] says as data, and [`inference`] with models, which are asked the
-//! [`questions`]. Both happen by the very commands that a user types ([`program`]), on peers that are processes of
+//! There are three stories: [`training`], as [`plan`] says as data, [`inference`] with models, which are asked the
+//! [`questions`], and [`acceleration`] by GPUs. All happen by the very commands that a user types ([`program`]), on peers that are processes of
 //! their own ([`peers`]) with homes of their own ([`stage`]), and consist of the same acts ([`scene`]).
 //! What came of one is a [`report`], which only `render` turns into words.
 //! The one host that does not play by the rules is made here and nowhere else ([`cheat`]): no flag of
 //! `poai host` makes a host lie.
 
+pub(crate) mod acceleration; // models, computed by a GPU and verified by a processor
 pub(crate) mod cheat; // a host that alters what its guests write
 pub(crate) mod inference; // models, computed by one path of code and verified by another
 mod peers; // the daemons, and their end

@@ -36,6 +36,8 @@ pub(super) struct Part<'a> {
     pub(super) conduct: Conduct,
     /// The code that computes its models: a name of `poai host --kernels`.
     pub(super) kernels: &'a str,
+    /// The device that computes them too, if one is to: all products, however small.
+    pub(super) device: Option<&'a str>,
     /// Whose runs it takes.
     pub(super) accept: &'a [String],
     /// The peers that it knows.
@@ -64,7 +66,7 @@ struct Ready {
 impl Peer {
     /// Starts a daemon, and waits until it is ready.
     pub(super) async fn start(program: &Program, stage: &Stage, part: Part<'_>) -> Result<Self, Failure> {
-        let Part { name, conduct, kernels, accept, peers } = part;
+        let Part { name, conduct, kernels, device, accept, peers } = part;
         let home = stage.home(name);
         let log_path = stage.log(name);
         let log = File::create(&log_path).map_err(|error| Failure::file("write", &log_path, &error))?;
@@ -74,6 +76,9 @@ impl Peer {
             Conduct::Cheating => command.args(["demo", "cheating-host"]),
         };
         command.args(["--listen", LOOPBACK, "--no-mdns", "--kernels", kernels]).stderr(Stdio::from(log));
+        if let Some(device) = device {
+            command.args(["--device", device, "--device-from", "0"]);
+        }
         for (flag, values) in [("--accept", accept), ("--peer", peers)] {
             command.args(values.iter().flat_map(|value| [flag, value]));
         }

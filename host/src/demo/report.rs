@@ -47,6 +47,32 @@ pub(crate) struct TaskRow {
     pub(crate) answer: Vec<String>,
 }
 
+/// What came of a demo with GPUs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DevicesReport {
+    pub(crate) task: PublishAnswer,
+    pub(crate) peers: Vec<PeerRow>,
+    /// Every device, in order.
+    pub(crate) devices: Vec<DeviceRow>,
+    /// Time from the first peer's start to the last verdict, without proofs and the build.
+    pub(crate) took_ms: u64,
+    /// Where the peers' homes are, if they were kept.
+    pub(crate) kept: Option<String>,
+    /// This program, for whoever wants to go on.
+    pub(crate) program: String,
+}
+
+/// One device, and the run that it computed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DeviceRow {
+    #[serde(flatten)]
+    pub(crate) row: RunRow,
+    /// The host's device.
+    pub(crate) device: String,
+    /// The code that computed the models again.
+    pub(crate) verifier_kernels: String,
+}
+
 /// One peer of the story.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PeerRow {
@@ -56,6 +82,9 @@ pub(crate) struct PeerRow {
     pub(crate) home: String,
     /// The code that computes its models.
     pub(crate) kernels: String,
+    /// The device that computes them too, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
     /// Bytes that came to it from the others.
     pub(crate) received_bytes: u64,
 }

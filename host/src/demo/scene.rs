@@ -19,7 +19,7 @@ use crate::errors::{Failure, Kind};
 const BUILD: Duration = Duration::from_secs(900);
 /// How long any other command may take: seconds, but on a machine that does much else. That the whole story is
 /// quick is measured by the bench, not enforced here.
-const COMMAND: Duration = Duration::from_secs(600);
+pub(super) const COMMAND: Duration = Duration::from_secs(600);
 
 /// What a story needs to be told.
 pub(crate) struct Setting<'a> {
@@ -154,6 +154,7 @@ impl Scene<'_> {
             addresses: peer.addresses.clone(),
             home: peer.home.display().to_string(),
             kernels: status.kernels,
+            device: status.device,
             received_bytes: status.peers.iter().map(|other| other.received_bytes).sum(),
         })
     }

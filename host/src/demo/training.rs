@@ -30,7 +30,8 @@ impl Training<'_, '_> {
         let folder = self.scene.task(TASK);
         self.scene.build(&folder).await?;
         let begun = Instant::now();
-        let author = Part { name: AUTHOR, conduct: Conduct::Honest, kernels: AUTO, accept: &[], peers: &[] };
+        let author =
+            Part { name: AUTHOR, conduct: Conduct::Honest, kernels: AUTO, device: None, accept: &[], peers: &[] };
         self.scene.enter(author).await?;
         let task = self.scene.publish(&folder).await?;
         self.gather(&task).await?;
@@ -56,7 +57,8 @@ impl Training<'_, '_> {
     async fn gather(&mut self, task: &PublishAnswer) -> Result<(), Failure> {
         let peers = &*self.scene.peer(AUTHOR).addresses;
         let accept = &[format!("program:{}", task.program)];
-        let verifier = Part { name: VERIFIER, conduct: Conduct::Honest, kernels: AUTO, accept: &[], peers };
+        let verifier =
+            Part { name: VERIFIER, conduct: Conduct::Honest, kernels: AUTO, device: None, accept: &[], peers };
         let hosts = HOSTS.map(|name| {
             let conduct = if name == CHEAT { Conduct::Cheating } else { Conduct::Honest };
             Part { name, conduct, accept, ..verifier }

@@ -14,6 +14,7 @@ impl Node {
     pub(super) async fn doctor(self: &Arc<Self>) -> Result<Answer, Failure> {
         let mut checks = self.sandbox_checks().await;
         checks.push(self.numerics_check());
+        checks.push(self.device_check().await);
         checks.push(self.disk_check());
         checks.push(CheckWords {
             name: "keys".into(),
@@ -57,6 +58,17 @@ impl Node {
                 names.join(", ")
             ),
         }
+    }
+
+    async fn device_check(&self) -> CheckWords {
+        let (state, about) = match self.accelerator().await {
+            Ok(None) => (CheckState::Good, "the processor computes models alone".to_owned()),
+            Ok(Some(chosen)) => {
+                (CheckState::Good, format!("{} computes models too: it passed its proof", chosen.name()))
+            }
+            Err(failure) => (CheckState::Bad, failure.message),
+        };
+        CheckWords { name: "device".into(), state, about }
     }
 
     fn disk_check(&self) -> CheckWords {

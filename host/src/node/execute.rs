@@ -8,6 +8,7 @@ use poai_store::InUse;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, broken_off, interrupted, machine};
+use crate::accelerator::Chosen;
 use crate::clock;
 use crate::content::StoreContent;
 use crate::errors::{Failure, Kind};
@@ -112,7 +113,7 @@ impl Node {
                 let mut execute =
                     |sink: &mut dyn Sink| workers.run(Work { program: &program, run: &run }, &content, sink, &stop);
                 let ran = node.executor.run(&mut execute, &mut sink).map_err(failure_of)?;
-                let telemetry = telemetry(&ran, started_ms);
+                let telemetry = telemetry(&ran, started_ms, node.computing());
                 node.speed.measured(ran.finished.fuel, ran.finished.guest_us);
                 let first_difference = ran.finished.first_difference;
                 let Written { claim, tensors } = sink.claim(run.id(), ran.finished)?;
@@ -142,8 +143,14 @@ impl Drop for Killer {
     }
 }
 
-fn telemetry(ran: &Ran, started_ms: u64) -> Telemetry {
-    Telemetry { started_ms, wall_us: ran.finished.guest_us, prepare_us: ran.prepare_us, device: machine::processor() }
+/// The accelerator is named where the run computed models.
+fn telemetry(ran: &Ran, started_ms: u64, accelerator: Option<&Chosen>) -> Telemetry {
+    let processor = machine::processor();
+    let device = match accelerator.filter(|_| ran.finished.trace.count > 0) {
+        Some(chosen) => format!("{}; {processor}", machine::plain(chosen.name())),
+        None => processor,
+    };
+    Telemetry { started_ms, wall_us: ran.finished.guest_us, prepare_us: ran.prepare_us, device }
 }
 
 fn failure_of(error: RunError) -> Failure {

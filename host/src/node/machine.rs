@@ -7,8 +7,13 @@ const UNKNOWN_MEMORY_BYTES: u64 = 4 << 30;
 pub(super) fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = value_of(&info, "model name").unwrap_or(std::env::consts::ARCH);
-    let plain: String = name.chars().filter(|c| !c.is_control()).take(120).collect();
+    let plain = plain(name);
     if plain.is_empty() { std::env::consts::ARCH.to_owned() } else { plain }
+}
+
+/// A device's name as telemetry has it.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
 /// The machine's memory, bytes.

@@ -44,6 +44,7 @@ use poai_store::{Durability, Store, StoreLimits};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use crate::accelerator::{self, Chosen, choose};
 use crate::attempts::Attempts;
 use crate::claim_cache::TrustPolicy;
 use crate::config::Config;
@@ -81,6 +82,7 @@ pub(crate) struct Node {
     attempts: Attempts,
     speed: Speed,
     executor: Box<dyn Executor>,
+    accelerator: OnceCell<Option<Chosen>>,
     workers: OnceCell<Arc<Workers>>,
     whole_files: Arc<WholeFiles>,
     network: OnceCell<Network>,
@@ -127,6 +129,7 @@ impl Node {
             attempts,
             speed: Speed::default(),
             executor,
+            accelerator: OnceCell::new(),
             workers: OnceCell::new(),
             whole_files,
             network: OnceCell::new(),
@@ -222,7 +225,7 @@ impl Node {
     /// The workers, started when they are first needed.
     async fn workers(&self) -> Result<Arc<Workers>, Failure> {
         let start = || async {
-            let config = self.workers_config()?;
+            let config = self.workers_config(self.accelerator().await?)?;
             let started = tokio::task::spawn_blocking(move || Workers::start(config)).await.map_err(broken_off)?;
             started.map(Arc::new).map_err(|error| {
                 Failure::new(Kind::HostFault, crate::errors::chain(&error))
@@ -232,13 +235,28 @@ impl Node {
         self.workers.get_or_try_init(start).await.cloned()
     }
 
-    fn workers_config(&self) -> Result<WorkersConfig, Failure> {
+    /// The device that computes models beside the processor, if one does; looked for when it is first asked for.
+    pub(crate) async fn accelerator(&self) -> Result<Option<&Chosen>, Failure> {
+        let numerics = &self.config.numerics;
+        let find = || async { choose(&numerics.device, numerics.device_from, &self.home.devices()).await };
+        Ok(self.accelerator.get_or_try_init(find).await?.as_ref())
+    }
+
+    /// The same, once it was looked for.
+    fn computing(&self) -> Option<&Chosen> {
+        self.accelerator.get().and_then(Option::as_ref)
+    }
+
+    fn workers_config(&self, accelerator: Option<&Chosen>) -> Result<WorkersConfig, Failure> {
         let executable = std::env::current_exe().map_err(|error| {
             Failure::new(Kind::HostFault, format!("this program does not know where it lies: {error}"))
         })?;
-        let arguments = crate::cli::worker::arguments(self.config.host.optimise, self.numerics());
+        let arguments = crate::cli::worker::arguments(self.config.host.optimise, self.numerics(), accelerator);
         let mut config =
             WorkersConfig::new(executable, arguments, self.home.compiled(), LocalKey::from_bytes(self.keys.local));
+        if accelerator.is_some() {
+            config.environment = accelerator::environment();
+        }
         let limits = self.scheduler.limits();
         config.limits.running = limits.slots;
         config.limits.worker_memory_bytes = limits.run_memory_bytes.saturating_add(WORKER_OVERHEAD_BYTES);

@@ -47,6 +47,7 @@ impl Node {
             waiting: waiting as u64,
             kernels: numerics.kernels.to_string(),
             threads: numerics.threads.get() as u64,
+            device: self.computing().map(|chosen| chosen.name().to_owned()),
             store_blocks: usage.blocks,
             store_bytes: usage.bytes,
             kubo: self.kubo_words().await?.map(|(_, words)| words),

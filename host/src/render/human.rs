@@ -280,6 +280,9 @@ fn status_words(status: &StatusAnswer) -> String {
         count(status.store_blocks),
         bytes(status.store_bytes)
     );
+    if let Some(device) = &status.device {
+        let _ = write!(text, "\ndevice   {device}");
+    }
     for address in &status.addresses {
         let _ = write!(text, "\nlistens  {address}");
     }

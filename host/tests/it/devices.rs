@@ -2,7 +2,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::command::Home;
+use crate::command::{Home, PATIENCE, finish_within};
+use crate::programs::{build, tasks};
 
 /// A home whose commands find the two software drivers that the Vulkan crate's script brings.
 fn with_drivers() -> Home {
@@ -69,4 +70,43 @@ fn devices_are_shown_with_their_proof() {
     let words = String::from_utf8(home.run(["devices"]).stdout).unwrap();
     assert!(words.contains("passed; fused step: emulated"), "{words}");
     assert!(words.contains("not triples with fma: "), "{words}");
+}
+
+#[test]
+fn a_device_that_is_named_and_not_there_is_no_host() {
+    for (home, words) in [
+        (Home::new().with("VK_DRIVER_FILES", "/of/no/driver.json"), "this machine has no device \"geforce\": "),
+        (with_drivers(), "this machine has no device \"geforce\": it has "),
+    ] {
+        let (exit, answer) =
+            home.json(["host", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--device", "geforce"]);
+        assert_eq!(answer["error"]["kind"], "config", "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().starts_with(words), "{answer}");
+        assert!(exit != 0 && answer["error"]["hint"].as_str().unwrap().contains("poai devices"), "{answer}");
+    }
+}
+
+/// On every driver; one that is missing fails here.
+#[test]
+fn a_task_computed_on_a_device_is_verified_on_the_processor() {
+    let home = with_drivers();
+    build(&home, "nn-check");
+    let mut command = home.command(["--json", "demo", "--gpu", "--tasks"]);
+    command.arg(tasks()).env("TMPDIR", home.scratch());
+    let ended = finish_within(3 * PATIENCE, command, home.scratch(), || {});
+    let report = ended.json();
+    assert_eq!(ended.exit, 0, "{report}\n{}", ended.stderr);
+    let rows = report["devices"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["device"].as_str().unwrap()).collect();
+    for driver in ["llvmpipe", "SwiftShader"] {
+        assert!(names.iter().any(|name| name.contains(driver)), "{names:?}\n{}", ended.stderr);
+    }
+    for row in rows {
+        assert_eq!((&row["verifier_kernels"], &row["replay"]["verdict"]), (&json!("scalar"), &json!("same")), "{row}");
+        assert_eq!(row["replay"]["found"], row["run"]["claim"], "{row}");
+        // All devices come to one claim, and receipts name who computed.
+        assert_eq!(row["run"]["claim"], rows[0]["run"]["claim"], "{row}");
+        let computed = row["run"]["telemetry"]["device"].as_str().unwrap();
+        assert!(computed.starts_with(row["device"].as_str().unwrap()), "{row}");
+    }
 }

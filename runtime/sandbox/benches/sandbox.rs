@@ -33,7 +33,7 @@ const COLD_STARTS: usize = 50;
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
-        Some("worker") => match serve(OptLevel::Speed, Numerics::default()) {
+        Some("worker") => match serve(OptLevel::Speed, Numerics::default(), None) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         // Kernels may follow. Whatever else follows only marks the process, so that a test knows its own.
-        ["worker", ref rest @ ..] => match serve(OptLevel::Speed, numerics(rest)) {
+        ["worker", ref rest @ ..] => match serve(OptLevel::Speed, numerics(rest), None) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");

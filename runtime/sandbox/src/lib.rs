@@ -35,7 +35,7 @@ pub use execution::{Finished, Stage, execute};
 pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;
-pub use models::Numerics;
+pub use models::{Accelerator, Numerics};
 pub use poai_meter::Nans;
 pub use poai_numerics::{Kernels, prepare as prepare_kernels};
 pub use program::{Prepared, Refusal, detect_world, max_program_bytes, prepare, prepare_with, preview1_adapter};

@@ -29,16 +29,32 @@ impl Default for Numerics {
     }
 }
 
-/// The device of a stage, and the programs' models that were loaded there: a later run finds them ready, and pays for
+/// A device beside the processor, open and proven: it computes what it takes of a model, and the processor the rest. The
+/// bits are the same.
+pub trait Accelerator: Send + Sync {
+    /// The device over a processor.
+    fn over(self: Arc<Self>, cpu: Cpu) -> Arc<dyn Device>;
+}
+
+/// The devices of a stage, and the programs' models that were loaded there: a later run finds them ready, and pays for
 /// them all the same.
 pub(crate) struct Models {
     numerics: Numerics,
-    device: OnceLock<Arc<dyn Device>>,
+    accelerator: Option<Arc<dyn Accelerator>>,
+    devices: OnceLock<Devices>,
     /// By file and format: the same bytes are another model, or none, in another format.
     ready: Mutex<Ready>,
     /// Mapped files of the programs' models: each is asked for once, however often and under however many names it is
     /// loaded.
     mapped: Mutex<BTreeMap<Link, Bytes>>,
+}
+
+/// Where models compute.
+#[derive(Clone)]
+struct Devices {
+    processor: Arc<dyn Device>,
+    /// The processor too, if there is no accelerator.
+    fastest: Arc<dyn Device>,
 }
 
 type Ready = BTreeMap<(Link, String), Arc<Model>>;
@@ -55,8 +71,9 @@ pub(crate) struct Model {
 }
 
 impl Models {
-    pub(crate) fn new(numerics: Numerics) -> Self {
-        Self { numerics, device: OnceLock::new(), ready: Mutex::default(), mapped: Mutex::default() }
+    pub(crate) fn new(numerics: Numerics, accelerator: Option<Arc<dyn Accelerator>>) -> Self {
+        let devices = OnceLock::new();
+        Self { numerics, accelerator, devices, ready: Mutex::default(), mapped: Mutex::default() }
     }
 
     /// A program's model, if it was loaded before.
@@ -78,16 +95,31 @@ impl Models {
         })
     }
 
-    /// Where models compute. Its threads are started when the first model is loaded.
-    pub(crate) fn device(&self) -> Result<Arc<dyn Device>, Fault> {
-        if let Some(device) = self.device.get() {
-            return Ok(Arc::clone(device));
+    /// Where models compute whose guest does not care.
+    pub(crate) fn fastest(&self) -> Result<Arc<dyn Device>, Fault> {
+        Ok(self.devices()?.fastest)
+    }
+
+    /// Where models compute that are to stay on the processor.
+    pub(crate) fn processor(&self) -> Result<Arc<dyn Device>, Fault> {
+        Ok(self.devices()?.processor)
+    }
+
+    /// The devices. Their threads are started when the first model is loaded.
+    fn devices(&self) -> Result<Devices, Fault> {
+        if let Some(devices) = self.devices.get() {
+            return Ok(devices.clone());
         }
         let cpu = Cpu::new(self.numerics.kernels, self.numerics.threads.get()).map_err(|error| match error {
             NumericsError::NoThread => Fault::HostMemory { reason: error.to_string() },
             other => Fault::Unknown { reason: other.to_string() },
         })?;
-        Ok(Arc::clone(self.device.get_or_init(|| Arc::new(cpu))))
+        let devices = || {
+            let processor: Arc<dyn Device> = Arc::new(cpu.clone());
+            let fastest = self.accelerator.clone().map(|accelerator| accelerator.over(cpu));
+            Devices { fastest: fastest.unwrap_or_else(|| Arc::clone(&processor)), processor }
+        };
+        Ok(self.devices.get_or_init(devices).clone())
     }
 
     /// Threads that compute.

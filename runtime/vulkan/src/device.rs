@@ -18,14 +18,17 @@ pub use vulkan::{Kernel, PATIENCE, VulkanDevice, Words};
 use crate::spirv::Shader;
 
 /// A device that runs compute shaders, a dispatch at a time.
-pub trait Compute {
+pub trait Compute: Send + Sync + 'static {
     /// Words in the device's memory.
-    type Buffer;
+    type Buffer: Send + Sync;
     /// A shader, compiled for the device.
-    type Kernel;
+    type Kernel: Send + Sync;
 
     /// What the device is.
     fn description(&self) -> &Description;
+
+    /// The words of the largest buffer that a kernel can be given.
+    fn largest_buffer(&self) -> usize;
 
     /// So many 32-bit words of zeros.
     ///

@@ -1,5 +1,9 @@
 //! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
 
+mod product; // what a product is told
+
+pub use product::Terms;
+
 use serde::{Deserialize, Serialize};
 
 /// How a device computes the fused step; both give the same bits.
@@ -42,19 +46,13 @@ pub(crate) fn with_rules(step: &str, body: &str) -> String {
     format!("{}\n{step}\n{body}", include_str!("kernels/rules.wgsl"))
 }
 
-/// The product of two matrices, before the step is in front of it.
+/// Products of matrices, before the step is in front of it.
 pub(crate) const MATMUL: &str = include_str!("kernels/matmul.wgsl");
 
-/// The product of two matrices: bindings left, right, shape (m, k, n) and result; a workgroup a tile, x across.
+/// Products of matrices and what follows: bindings left, right, the words of [`Terms`], and result.
 #[must_use]
 pub fn matmul(step: Step) -> String {
     with_rules(step.source(), MATMUL)
-}
-
-/// Workgroups for a product of m rows and n columns.
-#[must_use]
-pub fn matmul_groups(m: u32, n: u32) -> [u32; 3] {
-    [n.div_ceil(16), m.div_ceil(16), 1]
 }
 
 /// An element-wise operation of one or two operands.

@@ -22,6 +22,7 @@ pub(super) fn peer(name: &str) -> PeerRow {
         addresses: Vec::new(),
         home: format!("/demo/{name}"),
         kernels: "avx2".into(),
+        device: None,
         received_bytes: 123_456,
     }
 }

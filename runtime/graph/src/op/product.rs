@@ -18,7 +18,7 @@ pub use attention::{Attention, GroupQuery, MultiHead, Shown};
 pub use block::{BLOCK, BitsMatMul, BlockFormat, BlockMatMul, BlockRows};
 pub use einsum::Einsum;
 pub use integer::{IntegerForm, IntegerMatMul};
-pub use matmul::{MatMul, MatMulForm};
+pub use matmul::{MatMul, MatMulForm, Multiplication};
 pub use rotary::Rotary;
 
 /// The operators of this family.

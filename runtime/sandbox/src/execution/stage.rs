@@ -7,7 +7,7 @@ use poai_objects::{EngineName, Run};
 use super::{Finished, live};
 use crate::engine::NATIVE_STACK_BYTES;
 use crate::guest::host::{Host, serve, way};
-use crate::models::{Models, Numerics};
+use crate::models::{Accelerator, Models, Numerics};
 use crate::{Content, Fault, Loaded, Sink};
 
 /// Bytes of the thread's stack: wasm's part, and what host calls need above it.
@@ -32,15 +32,15 @@ impl Stage {
     /// # Errors
     /// [`Fault::HostMemory`] if this host has no thread or address space left.
     pub fn new() -> Result<Self, Fault> {
-        Self::with(Numerics::default())
+        Self::with(Numerics::default(), None)
     }
 
-    /// Makes the thread. Models are kept ready from one life to the next.
+    /// Makes the thread. Models are kept ready from one life to the next, and computed by the accelerator if there is one.
     ///
     /// # Errors
     /// As [`Stage::new`].
-    pub fn with(numerics: Numerics) -> Result<Self, Fault> {
-        let models = Arc::new(Models::new(numerics));
+    pub fn with(numerics: Numerics, accelerator: Option<Arc<dyn Accelerator>>) -> Result<Self, Fault> {
+        let models = Arc::new(Models::new(numerics, accelerator));
         let (lives, next) = sync_channel::<Life>(1);
         let (ended, ends) = sync_channel(1);
         let act = move || {

@@ -11,8 +11,10 @@ use crate::layers::Layer;
 pub struct WorkersConfig {
     /// The program that serves as a worker: it must call [`serve`](super::serve) and nothing before it.
     pub executable: PathBuf,
-    /// Its arguments, for instance `worker`. Its environment is empty.
+    /// Its arguments, for instance `worker`.
     pub args: Vec<OsString>,
+    /// All of its environment.
+    pub environment: Vec<(OsString, OsString)>,
     /// Where compiled code is kept. Created if missing; only this process writes there.
     pub code_cache: PathBuf,
     /// What authenticates compiled code: whoever lacks it cannot forge an entry.
@@ -24,9 +26,17 @@ pub struct WorkersConfig {
 }
 
 impl WorkersConfig {
-    /// Default limits, no layer required.
+    /// Default limits, no layer required, an empty environment.
     pub fn new(executable: PathBuf, args: Vec<OsString>, code_cache: PathBuf, local_key: LocalKey) -> Self {
-        Self { executable, args, code_cache, local_key, require: BTreeSet::new(), limits: WorkersLimits::default() }
+        Self {
+            executable,
+            args,
+            environment: Vec::new(),
+            code_cache,
+            local_key,
+            require: BTreeSet::new(),
+            limits: WorkersLimits::default(),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use seccompiler::{
     SeccompCondition as Condition, SeccompFilter, SeccompRule as Rule, TargetArch,
 };
 
+use super::confine::Profile;
+
 type Rules = BTreeMap<i64, Vec<Rule>>;
 
 /// Calls that are allowed whatever their arguments.
@@ -72,6 +74,10 @@ const ALLOWED_HERE: &[i64] = &[];
 /// library opens files to count processors.
 const ABSENT: &[i64] = &[libc::SYS_clone3, libc::SYS_newfstatat, libc::SYS_openat, libc::SYS_statx];
 
+/// Calls that a GPU's driver needs beside those, on what it opened before: Mesa's and others' talk to the kernel by
+/// `ioctl`.
+const OF_DRIVERS: &[i64] = &[libc::SYS_ioctl];
+
 /// The flags with which the C libraries make a thread.
 const THREAD: i32 = libc::CLONE_VM
     | libc::CLONE_FS
@@ -94,29 +100,45 @@ pub(super) enum FilterError {
     Install(#[from] seccompiler::Error),
 }
 
-/// Installs the filter on this thread and all that it will make. How many calls are allowed.
-pub(super) fn install() -> Result<usize, FilterError> {
+/// Installs the filter on this thread and all that it will make; with a driver, on the threads that this has made, too.
+/// How many calls are allowed. A driver's other calls are not made either, but answer "not implemented", as it cannot be
+/// known beforehand what it tries.
+pub(super) fn install(profile: Profile) -> Result<usize, FilterError> {
     let absent: Rules = ABSENT.iter().map(|call| (*call, Vec::new())).collect();
-    let absent = program(absent, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.cast_unsigned()))?;
-    let rules = allowed()?;
+    let not_implemented = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let absent = program(absent, SeccompAction::Allow, not_implemented.clone())?;
+    let mut rules = allowed()?;
+    let otherwise = match profile {
+        Profile::Processor => SeccompAction::KillProcess,
+        Profile::Driver => {
+            rules.extend(OF_DRIVERS.iter().map(|call| (*call, Vec::new())));
+            not_implemented
+        }
+    };
     let calls = rules.len() - ABSENT.len();
-    let allowed = program(rules, SeccompAction::KillProcess, SeccompAction::Allow)?;
+    let allowed = program(rules, otherwise, SeccompAction::Allow)?;
     // Of several filters the strictest answer counts.
-    seccompiler::apply_filter(&absent)?;
-    seccompiler::apply_filter(&allowed)?;
+    apply(profile, &absent)?;
+    apply(profile, &allowed)?;
     Ok(calls)
+}
+
+fn apply(profile: Profile, program: &BpfProgram) -> Result<(), seccompiler::Error> {
+    match profile {
+        Profile::Processor => seccompiler::apply_filter(program),
+        Profile::Driver => seccompiler::apply_filter_all_threads(program),
+    }
 }
 
 /// From now on, no memory of this process becomes executable: the worker has loaded its program, and
 /// whatever a guest writes stays data. Holds for this thread and all that it will make.
-pub(super) fn forbid_new_code() -> Result<(), FilterError> {
+pub(super) fn forbid_new_code(profile: Profile) -> Result<(), FilterError> {
     let executable = Is::MaskedEq(u64::from(libc::PROT_EXEC.cast_unsigned()));
     let mut rules = Rules::new();
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![argument(2, executable.clone(), libc::PROT_EXEC)?]);
     }
-    seccompiler::apply_filter(&program(rules, SeccompAction::Allow, SeccompAction::KillProcess)?)?;
-    Ok(())
+    Ok(apply(profile, &program(rules, SeccompAction::Allow, SeccompAction::KillProcess)?)?)
 }
 
 fn program(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<BpfProgram, FilterError> {

@@ -26,4 +26,4 @@ pub use config::{WorkersConfig, WorkersLimits};
 pub use confine::{confine, forbid_new_code};
 pub use error::{RunError, WorkersError};
 pub use pool::{Attempt, PoolStatus, Ran, Workers};
-pub use serve::{ServeError, serve};
+pub use serve::{OpenAccelerator, ServeError, serve};

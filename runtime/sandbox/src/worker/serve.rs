@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::thread;
 
 use poai_objects::{EngineName, Program};
@@ -12,13 +13,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketType, sockopt::socket_type};
 
 use super::channel::{Channel, ChannelError};
-use super::confine::{confine, forbid_new_code};
+use super::confine::{Profile, confine_around, forbid_new_code_of};
 use super::protocol::{FromWorker, PROTOCOL_VERSION, ToWorker};
 use super::remote::{Line, RemoteContent, RemoteSink};
 use crate::layers::Layer;
 use crate::{
-    Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, Numerics, OptLevel, Stage, prepare,
-    prepare_kernels,
+    Accelerator, Artefact, Engine, EngineConfig, Fault, Finished, LoadError, Loaded, Numerics, OptLevel, Stage,
+    prepare, prepare_kernels,
 };
 
 /// Why a worker ended other than by the daemon's going away.
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The machine has no thread or descriptor for it.
     #[error("a worker cannot start: {0}")]
     System(#[from] io::Error),
+    /// The device that is to compute models does not open.
+    #[error("the accelerator does not open: {0}")]
+    Accelerator(String),
     /// The engine cannot be made.
     #[error(transparent)]
     Engine(#[from] Fault),
@@ -44,6 +48,10 @@ impl From<ChannelError> for ServeError {
     }
 }
 
+/// Opens the device that computes models, or tells why it does not open. Everything is loaded, opened and compiled that
+/// the device will need: afterwards, the worker can do no such thing.
+pub type OpenAccelerator = Box<dyn FnOnce() -> Result<Arc<dyn Accelerator>, String>>;
+
 /// Serves the daemon at the other end of standard input, until it goes away or has compiled something.
 ///
 /// How hard the compiler tries and how models are computed changes no claim; all workers of a home must try equally
@@ -54,14 +62,17 @@ impl From<ChannelError> for ServeError {
 ///
 /// # Errors
 /// If the process was not started as a worker, or cannot go on.
-pub fn serve(opt_level: OptLevel, numerics: Numerics) -> Result<(), ServeError> {
+pub fn serve(opt_level: OptLevel, numerics: Numerics, accelerator: Option<OpenAccelerator>) -> Result<(), ServeError> {
     let stdin = io::stdin();
     if stdin.is_terminal() || socket_type(stdin.as_fd()).ok() != Some(SocketType::STREAM) {
         return Err(ServeError::NotAWorker);
     }
     // The kernel is asked for the large registers of the fastest kernels: later, the filter would not let it.
     prepare_kernels();
-    let layers = confine(&BTreeSet::from(Layer::ALL));
+    let profile = if accelerator.is_some() { Profile::Driver } else { Profile::Processor };
+    let open = || accelerator.map(|open| open()).transpose();
+    let (layers, accelerator) = confine_around(&BTreeSet::from(Layer::ALL), profile, open);
+    let accelerator = accelerator.map_err(ServeError::Accelerator)?;
     let socket = stdin.as_fd().try_clone_to_owned()?;
     end_with_the_daemon(socket.try_clone()?)?;
     let line = Line::new(Channel::new(socket));
@@ -78,8 +89,8 @@ pub fn serve(opt_level: OptLevel, numerics: Numerics) -> Result<(), ServeError> 
         }
         Ok((ToWorker::Load { program, code_bytes }, Some(code))) => {
             let Some(loaded) = load(&engine, &line, &program, &code, code_bytes)? else { return Ok(()) };
-            forbid_new_code(&layers)?;
-            let stage = Stage::with(numerics)?;
+            forbid_new_code_of(profile, &layers)?;
+            let stage = Stage::with(numerics, accelerator)?;
             line.say(&FromWorker::Loaded)?;
             serve_runs(&line, &loaded, stage)
         }

@@ -94,6 +94,7 @@ impl Process {
         let child = Command::new(&config.executable)
             .args(&config.args)
             .env_clear()
+            .envs(config.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())

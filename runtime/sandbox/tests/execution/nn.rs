@@ -50,7 +50,7 @@ fn kernels_threads_and_models_that_are_ready_change_nothing() {
     kernels.push(Kernels::Auto);
     for kernels in kernels {
         let threads = NonZeroUsize::new(3).unwrap();
-        let mut stage = Stage::with(Numerics { kernels, threads }).unwrap();
+        let mut stage = Stage::with(Numerics { kernels, threads }, None).unwrap();
         for _ in 0..2 {
             assert_eq!(case.try_run_on(&mut stage).unwrap().claim(), cold.claim(), "{kernels}");
         }

@@ -92,7 +92,7 @@ fn recorded_run(case: &Case) -> Ended {
 
 fn replay(case: &Case, recorded: &Recorded<'_>) -> Ended {
     let threads = NonZeroUsize::new(2).unwrap();
-    let mut stage = Stage::with(Numerics { kernels: Kernels::Auto, threads }).unwrap();
+    let mut stage = Stage::with(Numerics { kernels: Kernels::Auto, threads }, None).unwrap();
     case.try_run_with(&mut stage, recorded, ALL_BYTES).unwrap()
 }
 

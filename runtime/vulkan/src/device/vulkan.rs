@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 
@@ -31,6 +31,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause between two questions whether a device is done.
 const POLL: Duration = Duration::from_millis(2);
 
+/// Buffers that are kept for use again; more are given back to the driver.
+const POOLED: usize = 64;
+
 /// A device over vulkano. It serves one caller at a time, and nothing after it was lost or given up.
 pub struct VulkanDevice {
     description: Description,
@@ -39,14 +42,48 @@ pub struct VulkanDevice {
     memory: Arc<StandardMemoryAllocator>,
     commands: Arc<StandardCommandBufferAllocator>,
     sets: Arc<StandardDescriptorSetAllocator>,
+    pool: Arc<Pool>,
     patience: Duration,
     lost: AtomicBool,
 }
 
-/// Words in a device's memory.
+/// Words in a device's memory, which serves the next buffer when they are dropped.
 pub struct Words {
+    /// What kernels see: not a word more than was asked for.
     memory: Subbuffer<[u32]>,
     words: usize,
+    whole: Subbuffer<[u32]>,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.pool.put(self.whole.clone());
+    }
+}
+
+/// Memory that nobody uses.
+#[derive(Default)]
+struct Pool(Mutex<Vec<Subbuffer<[u32]>>>);
+
+impl Pool {
+    /// Memory for so many words, which is not much too large.
+    fn take(&self, words: u64) -> Option<Subbuffer<[u32]>> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = free.iter().position(|memory| (words..=words.saturating_mul(2)).contains(&memory.len()))?;
+        Some(free.swap_remove(place))
+    }
+
+    fn put(&self, memory: Subbuffer<[u32]>) {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < POOLED {
+            free.push(memory);
+        }
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// A shader, compiled for a device.
@@ -84,6 +121,7 @@ impl VulkanDevice {
             commands: Arc::new(StandardCommandBufferAllocator::new(Arc::clone(&device), Default::default())),
             sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
             device,
+            pool: Arc::default(),
             patience: PATIENCE,
             lost: AtomicBool::new(false),
         })
@@ -103,9 +141,7 @@ impl VulkanDevice {
     ) -> Result<Subbuffer<[u32]>, DeviceError> {
         let create = BufferCreateInfo { usage, ..BufferCreateInfo::default() };
         let allocation = AllocationCreateInfo { memory_type_filter: place, ..AllocationCreateInfo::default() };
-        // Vulkan has no buffer of nothing.
-        let length = u64::try_from(words.max(1)).expect("a length fits 64 bits");
-        Ok(Buffer::new_slice(Arc::clone(&self.memory) as _, create, allocation, length)?)
+        Ok(Buffer::new_slice(Arc::clone(&self.memory) as _, create, allocation, length_of(words))?)
     }
 
     /// Records commands, submits them and waits for their end.
@@ -155,19 +191,32 @@ impl Compute for VulkanDevice {
         &self.description
     }
 
-    fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
+    fn largest_buffer(&self) -> usize {
         let range = self.device.physical_device().properties().max_storage_buffer_range;
-        let limit = usize::try_from(range / 4).unwrap_or(usize::MAX);
+        usize::try_from(range / 4).unwrap_or(usize::MAX)
+    }
+
+    fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
+        let limit = self.largest_buffer();
         if words > limit {
             return Err(DeviceError::TooLarge { words, limit });
         }
         let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
-        let memory = self.allocate(words, usage, MemoryTypeFilter::PREFER_DEVICE)?;
+        let place = MemoryTypeFilter::PREFER_DEVICE;
+        let whole = match self.pool.take(length_of(words)) {
+            Some(memory) => memory,
+            None => self.allocate(words, usage, place).or_else(|error| {
+                // What is kept may be what lacks.
+                self.pool.clear();
+                if error == DeviceError::OutOfMemory { self.allocate(words, usage, place) } else { Err(error) }
+            })?,
+        };
+        let memory = whole.clone().slice(0..length_of(words));
         self.submit(|commands| {
             commands.fill_buffer(memory.clone(), 0)?;
             Ok(())
         })?;
-        Ok(Words { memory, words })
+        Ok(Words { memory, words, whole, pool: Arc::clone(&self.pool) })
     }
 
     fn write(&self, buffer: &Words, words: &[u32]) -> Result<(), DeviceError> {
@@ -226,4 +275,9 @@ impl Compute for VulkanDevice {
             unchecked::dispatch(commands, groups)
         })
     }
+}
+
+/// The length of a buffer of so many words: Vulkan has none of nothing.
+fn length_of(words: usize) -> u64 {
+    u64::try_from(words.max(1)).expect("a length fits 64 bits")
 }

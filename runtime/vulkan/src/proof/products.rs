@@ -1,11 +1,11 @@
 //! The fused step in every place where kernels have it.
 
 use poai_numerics::step::soft_fused;
-use poai_numerics::{Epilogue, Matrices, oracle};
+use poai_numerics::{Epilogue, Matrices, Unary, oracle};
 
 use super::check::Check;
 use super::numbers::{Numbers, bits, canonical, edges};
-use crate::kernels::{MATMUL, Step, matmul_groups, with_rules};
+use crate::kernels::{MATMUL, Step, Terms, with_rules};
 
 /// The fault that these checks must see: two roundings.
 const UNFUSED: &str = "
@@ -15,7 +15,7 @@ fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 ";
 
 pub(super) fn checks(step: Step) -> Vec<Check> {
-    vec![triples(step), chains(step), matrices(step)]
+    vec![triples(step), chains(step), matrices(step), followed(step)]
 }
 
 /// a, b, c and the fused result, found to be hard: rounding twice gets each wrong, or an emulation that is not exact.
@@ -101,14 +101,53 @@ fn matrices(step: Step) -> Check {
         left[i] = numbers.between(118, 127);
         left[k + i] = f32::from_bits(numbers.word() | 0x7f00_0000);
     }
-    let product = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
-    let dimension = |length: usize| u32::try_from(length).expect("the matrices are small");
+    let expected = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
+    product("matrices", step, &Terms::one([m, k, n].map(dimension)), [&left, &right], expected)
+}
+
+/// The same kernel over transposed matrices, twice, with all that may follow a product.
+fn followed(step: Step) -> Check {
+    let [m, k, n] = [19usize, 35, 21];
+    let mut numbers = Numbers::new(11);
+    let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
+    let [left, right, bias, mut residual] = [some(k * m), some(2 * n * k), some(n), some(2 * m * n)];
+    for (place, edge) in residual.iter_mut().step_by(5).zip(edges()) {
+        *place = f32::from_bits(edge);
+    }
+    let [low, high] = [-20.0, 1e30];
+    let epilogue = Epilogue {
+        scale: Some(0.3),
+        bias: Some(&bias),
+        residual: Some(&residual),
+        activation: Some(Unary::Clip { low, high }),
+    };
+    let product_of = |data, starts, column_stride| Matrices { data, starts, row_stride: 1, column_stride };
+    let expected =
+        oracle::matmul([m, k, n], product_of(&left, &[0, 0], m), product_of(&right, &[0, n * k], k), &epilogue);
+    let terms = Terms {
+        shape: [m, k, n].map(dimension),
+        strides: [[1, dimension(m)], [1, dimension(k)]],
+        starts: &[[0, 0], [0, dimension(n * k)]],
+        scale: epilogue.scale,
+        bias: epilogue.bias,
+        residual: epilogue.residual,
+        bounds: Some([low, high]),
+    };
+    product("products", step, &terms, [&left, &right], expected)
+}
+
+fn product(name: &'static str, step: Step, terms: &Terms<'_>, matrices: [&[f32]; 2], expected: Vec<f32>) -> Check {
+    let [left, right] = matrices.map(bits);
     Check {
-        name: "matrices",
+        name,
         source: with_rules(step.source(), MATMUL),
         planted: Some(with_rules(UNFUSED, MATMUL)),
-        inputs: vec![bits(&left), bits(&right), [m, k, n].map(dimension).to_vec()],
-        expected: product.into_iter().map(canonical).collect(),
-        groups: matmul_groups(dimension(m), dimension(n)),
+        inputs: vec![left, right, terms.words()],
+        expected: expected.into_iter().map(canonical).collect(),
+        groups: terms.groups().expect("the matrices are small"),
     }
+}
+
+fn dimension(length: usize) -> u32 {
+    u32::try_from(length).expect("the matrices are small")
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{Numbers, bits};
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Step, matmul_groups};
+use crate::kernels::{self, Step, Terms};
 use crate::spirv::Shader;
 
 /// A product that takes this long is measured.
@@ -38,9 +38,11 @@ pub fn measure<D: Compute>(device: &D, step: Step) -> Result<Speed, DeviceError>
             let values: Vec<f32> = (0..length).map(|_| numbers.between(-4, 4)).collect();
             device.write(matrix, &bits(&values))?;
         }
-        let shape = device.buffer(3)?;
-        device.write(&shape, &[side; 3])?;
-        let multiply = || device.run(&kernel, &[&left, &right, &shape, &result], matmul_groups(side, side));
+        let terms = Terms::one([side; 3]);
+        let (words, groups) = (terms.words(), terms.groups().expect("the matrices are not so large"));
+        let terms = device.buffer(words.len())?;
+        device.write(&terms, &words)?;
+        let multiply = || device.run(&kernel, &[&left, &right, &terms, &result], groups);
         // Once, so that a driver that compiles late has done so.
         multiply()?;
         let begun = Instant::now();

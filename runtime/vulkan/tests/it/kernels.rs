@@ -2,7 +2,7 @@
 
 use poai_numerics::{Binary, Epilogue, Matrices, Unary, oracle};
 use poai_vulkan::device::{Compute, VulkanDevice};
-use poai_vulkan::kernels::{self, Operation, Step, matmul_groups};
+use poai_vulkan::kernels::{self, Operation, Step, Terms};
 use poai_vulkan::spirv::Shader;
 
 use crate::drivers;
@@ -74,10 +74,10 @@ fn products_of_matrices_are_those_of_numerics() {
             let (left, right) = (numbers(m * k, 5), numbers(k * n, 77));
             let due =
                 oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
-            let shape = [m, k, n].map(|length| length as u32);
-            let inputs = [bits(&left), bits(&right), shape.to_vec()];
+            let terms = Terms::one([m, k, n].map(|length| length as u32));
+            let inputs = [bits(&left), bits(&right), terms.words()];
             let source = kernels::matmul(Step::Emulated);
-            let found = run(&device, &source, &inputs, m * n, matmul_groups(shape[0], shape[2]));
+            let found = run(&device, &source, &inputs, m * n, terms.groups().unwrap());
             assert_eq!(found, bits(&due), "{driver}: {m} × {k} × {n}");
         }
     });

@@ -3,5 +3,6 @@
 
 mod device;
 mod drivers;
+mod graph;
 mod kernels;
 mod proof;

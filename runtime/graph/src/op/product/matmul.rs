@@ -103,15 +103,8 @@ impl MatMul {
     fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], right: &Right<'_>) -> Result<Tensor, OpError> {
         let left = needed(inputs, 0, "A")?;
         let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
-        let addend = self.addend(inputs).map(|addend| self.term(cpu, addend, &sizes)).transpose()?;
-        let residual = given(inputs, 3).map(floats).transpose()?;
-        let (bias, residual) = match &addend {
-            Some(Term::Column(bias)) => (Some(&bias[..]), residual.as_deref()),
-            Some(Term::Element(term)) => (None, Some(&term[..])),
-            None => (None, residual.as_deref()),
-        };
-        let scale = (self.alpha != 1.0).then_some(self.alpha);
-        let epilogue = Epilogue { scale, bias, residual, activation: self.activation };
+        let added = self.added(cpu, inputs, &sizes)?;
+        let epilogue = self.epilogue(&added);
         let (shape, dtype) = (sizes.result(), left.dtype());
         let left = floats(left)?;
         float_result(cpu, dtype, &shape, |out| {
@@ -121,6 +114,49 @@ impl MatMul {
                 Right::Plain(right) => multiply(cpu, &sizes, &left, &floats(right)?, &epilogue, out),
             }
         })
+    }
+
+    /// Computes the result of operands of f32 by whoever else multiplies to the same bits: all of the memory that it is
+    /// given is to be written.
+    ///
+    /// # Errors
+    /// If no such operands could be multiplied, or are of another type; those of `multiply`.
+    pub fn run_by(
+        &self,
+        cpu: &Cpu,
+        inputs: &[Option<&Tensor>],
+        multiply: impl FnOnce(&Multiplication<'_>, &mut [f32]) -> Result<(), KernelError>,
+    ) -> Result<Tensor, KernelError> {
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
+        let added = self.added(cpu, inputs, &sizes)?;
+        let mut result = cpu.allocate(DType::F32, &sizes.result())?;
+        if sizes.result().contains(&0) {
+            return Ok(result.freeze());
+        }
+        let sizes = sizes.folded();
+        let (left_starts, right_starts) = sizes.starts();
+        let (left, right) = sizes.matrices([left.slice()?, right.slice()?], [&left_starts, &right_starts]);
+        let shape = [sizes.rows, sizes.depth, sizes.columns];
+        multiply(&Multiplication { shape, left, right, epilogue: self.epilogue(&added) }, result.slice_mut())?;
+        Ok(result.freeze())
+    }
+
+    /// What is added to the product.
+    fn added<'a>(&self, cpu: &Cpu, inputs: &[Option<&'a Tensor>], sizes: &Sizes) -> Result<Added<'a>, OpError> {
+        let addend = self.addend(inputs).map(|addend| self.term(cpu, addend, sizes)).transpose()?;
+        Ok(Added { addend, residual: given(inputs, 3).map(floats).transpose()? })
+    }
+
+    /// What follows the product.
+    fn epilogue<'a>(&self, added: &'a Added<'_>) -> Epilogue<'a> {
+        let residual = added.residual.as_deref();
+        let (bias, residual) = match &added.addend {
+            Some(Term::Column(bias)) => (Some(&bias[..]), residual),
+            Some(Term::Element(term)) => (None, Some(&term[..])),
+            None => (None, residual),
+        };
+        Epilogue { scale: (self.alpha != 1.0).then_some(self.alpha), bias, residual, activation: self.activation }
     }
 
     /// The addend as it is added. Multiplying it flushes what adding it would flush anyway.
@@ -188,7 +224,25 @@ impl Right<'_> {
     }
 }
 
-/// What is added to a product: a number for each column, or one for each element.
+/// A product of matrices of f32, as it is to be computed.
+pub struct Multiplication<'a> {
+    /// Rows, depth and columns of each product.
+    pub shape: [usize; 3],
+    /// The left matrices, one a product.
+    pub left: Matrices<'a>,
+    /// The right matrices, one a product.
+    pub right: Matrices<'a>,
+    /// What follows, over all of the results.
+    pub epilogue: Epilogue<'a>,
+}
+
+/// What is added to a product: the addend, and the residual.
+struct Added<'a> {
+    addend: Option<Term<'a>>,
+    residual: Option<Cow<'a, [f32]>>,
+}
+
+/// An addend: a number for each column, or one for each element.
 enum Term<'a> {
     Column(Cow<'a, [f32]>),
     Element(Cow<'a, [f32]>),
@@ -233,9 +287,7 @@ fn multiply(
         return Ok(());
     }
     let (left_starts, right_starts) = sizes.starts();
-    let matrices = |data, starts, (row_stride, column_stride)| Matrices { data, starts, row_stride, column_stride };
-    let left = matrices(left, &left_starts, sizes.left_strides());
-    let right = matrices(right, &right_starts, sizes.right_strides());
+    let (left, right) = sizes.matrices([left, right], [&left_starts, &right_starts]);
     Ok(cpu.processor().matmul([sizes.rows, sizes.depth, sizes.columns], left, right, epilogue, out)?)
 }
 

@@ -1,5 +1,7 @@
 //! How two operands meet in a product: numpy.matmul's rules of vectors, matrices and batches.
 
+use poai_numerics::Matrices;
+
 use crate::op::operand::{broadcast, broadcast_dims, dims};
 use crate::{Cost, Dim, Fact, OpError};
 
@@ -95,6 +97,16 @@ impl Sizes {
             starts
         };
         (starts(&self.left.batch, self.rows * self.depth), starts(&self.right.batch, self.depth * self.columns))
+    }
+
+    /// The matrices of both operands, which begin where [`Self::starts`] says.
+    pub(super) fn matrices<'a>(
+        &self,
+        [left, right]: [&'a [f32]; 2],
+        [left_starts, right_starts]: [&'a [usize]; 2],
+    ) -> (Matrices<'a>, Matrices<'a>) {
+        let matrices = |data, starts, (row_stride, column_stride)| Matrices { data, starts, row_stride, column_stride };
+        (matrices(left, left_starts, self.left_strides()), matrices(right, right_starts, self.right_strides()))
     }
 
     /// Steps from row to row and from column to column of a left matrix.

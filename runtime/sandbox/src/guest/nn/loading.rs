@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
-use poai_graph::{Graph, Session, gguf};
+use poai_graph::{Device, Graph, Session, gguf};
 use poai_objects::Link;
 use poai_objects::codec::{RAW, cid_of};
 use wasmtime::component::Resource;
@@ -85,7 +85,11 @@ impl Guest {
         let (graph, grown) = self.read_graph(format, file.into(), &Beside::default(), bytes)?;
         let for_nodes = KEPT_FOR_NODE.saturating_mul(graph.nodes.len() as u64);
         let for_graph = self.reserve(KEPT_FOR_BYTE.saturating_mul(grown).saturating_add(for_nodes))?;
-        let model = self.make_ready(graph, id, bytes)?;
+        let device = match target {
+            ExecutionTarget::Cpu => self.nn.models.processor(),
+            ExecutionTarget::Gpu | ExecutionTarget::Tpu => self.nn.models.fastest(),
+        };
+        let model = make_ready(graph, id, bytes, device.map_err(Stop::Fault)?)?;
         Ok(NnGraph { model: Arc::new(model), _reserved: Some(Rc::new([for_bytes, for_graph])) })
     }
 
@@ -111,7 +115,8 @@ impl Guest {
         let beside = files.into_iter().map(|(name, file)| Ok((name, self.mapped(&file)?)));
         let beside = Beside(beside.collect::<Result<_, Stop>>()?);
         let (graph, grown) = self.read_graph(&found.format, mapped, &beside, bytes)?;
-        let model = Arc::new(self.make_ready(graph, *found.graph.cid(), bytes.saturating_add(grown))?);
+        let device = self.nn.models.fastest().map_err(Stop::Fault)?;
+        let model = Arc::new(make_ready(graph, *found.graph.cid(), bytes.saturating_add(grown), device)?);
         self.nn.models.keep(found, &model);
         Ok(NnGraph { model, _reserved: None })
     }
@@ -165,12 +170,11 @@ impl Guest {
         }
         Ok((graph, grown))
     }
+}
 
-    fn make_ready(&self, graph: Graph, id: Cid, bytes: u64) -> Result<Model, Failure> {
-        let nodes = graph.nodes.len() as u64;
-        let device = self.nn.models.device().map_err(Stop::Fault)?;
-        Ok(Model { session: Session::new(graph, device)?, id, bytes, nodes })
-    }
+fn make_ready(graph: Graph, id: Cid, bytes: u64, device: Arc<dyn Device>) -> Result<Model, Failure> {
+    let nodes = graph.nodes.len() as u64;
+    Ok(Model { session: Session::new(graph, device)?, id, bytes, nodes })
 }
 
 fn unknown_encoding(name: &str) -> Failure {

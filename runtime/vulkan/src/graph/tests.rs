@@ -1,0 +1,110 @@
+//! What becomes of a device's failures, and of work that is not worth moving.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use poai_graph::op::product::MatMul;
+use poai_graph::{Budget, Builder, DType, Fact, RunError, Session};
+use poai_numerics::Kernels;
+
+use super::*;
+use crate::device::{Description, Driver, Features, Kind};
+use crate::kernels::Step;
+
+/// A device that computes nothing, and fails once it has been told how.
+struct Fake {
+    description: Description,
+    failure: Arc<Mutex<Option<DeviceError>>>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let driver = Driver { name: "none".into(), info: String::new(), version: 0, vulkan: "1.3.0".into() };
+        let features = Features { nearest_even: false, special_values: false, integer_dot: false };
+        let (name, uuid) = ("fake".into(), "00".into());
+        let description = Description { name, kind: Kind::Other, uuid, driver, memory_bytes: 0, features };
+        Self { description, failure: Arc::default(), runs: Arc::default() }
+    }
+
+    fn answer<T>(&self, value: T) -> Result<T, DeviceError> {
+        self.failure.lock().unwrap().clone().map_or(Ok(value), Err)
+    }
+}
+
+impl Compute for Fake {
+    type Buffer = usize;
+    type Kernel = ();
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn largest_buffer(&self) -> usize {
+        1 << 20
+    }
+
+    fn buffer(&self, words: usize) -> Result<usize, DeviceError> {
+        self.answer(words)
+    }
+
+    fn write(&self, _: &usize, _: &[u32]) -> Result<(), DeviceError> {
+        self.answer(())
+    }
+
+    fn read(&self, buffer: &usize) -> Result<Vec<u32>, DeviceError> {
+        self.answer(vec![0; *buffer])
+    }
+
+    fn kernel(&self, _: &Shader) -> Result<(), DeviceError> {
+        self.answer(())
+    }
+
+    fn run(&self, (): &(), _: &[&usize], _: [u32; 3]) -> Result<(), DeviceError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.answer(())
+    }
+}
+
+/// A 2 × 3 matrix of ones by a constant of 3 × 2, on a device that is given products of `least` steps.
+fn session(fake: Fake, least: u64) -> Session {
+    let verdict = Verdict { step: Some(Step::Emulated), failures: Vec::new(), undecorated: Vec::new() };
+    let accelerator = Accelerator::new(fake, &verdict, least).unwrap();
+    let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
+    let mut builder = Builder::new();
+    let x = builder.input("x", Fact::new(DType::F32, [2, 3]));
+    let weights = builder.constant("weights", Tensor::new(&[3, 2], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    let product = builder.node("product", Product::MatMul(MatMul::default()), &[x, weights]).unwrap();
+    Session::new(builder.finish(&[("y", product)]), Arc::new(Vulkan::new(Arc::new(accelerator), cpu))).unwrap()
+}
+
+fn compute(session: &Session) -> Result<Vec<Tensor>, RunError> {
+    session.run(&[("x", Tensor::new(&[2, 3], &[1f32; 6]))], &mut Budget::UNBOUNDED.clone())
+}
+
+#[test]
+fn what_a_device_reports_is_a_fault_of_the_host() {
+    for failure in
+        [DeviceError::Lost, DeviceError::OutOfMemory, DeviceError::TimedOut { after: crate::device::PATIENCE }]
+    {
+        let fake = Fake::new();
+        let next = Arc::clone(&fake.failure);
+        let session = session(fake, 12);
+        assert!(compute(&session).is_ok());
+        *next.lock().unwrap() = Some(failure.clone());
+        assert_eq!(compute(&session), Err(RunError::Device(failure.to_string())));
+    }
+}
+
+#[test]
+fn a_product_that_is_too_small_stays_on_the_processor() {
+    let expected = Tensor::new(&[2, 2], &[9f32, 12.0, 9.0, 12.0]);
+    for (least, runs) in [(12, 2), (13, 1)] {
+        let fake = Fake::new();
+        let counted = Arc::clone(&fake.runs);
+        let found = compute(&session(fake, least)).unwrap();
+        // The first run is that of getting ready; the fake's own products are zeros.
+        assert_eq!(counted.load(Ordering::Relaxed), runs);
+        assert_eq!(found[0] == expected, runs == 1);
+    }
+}

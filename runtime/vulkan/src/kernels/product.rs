@@ -1,0 +1,67 @@
+/// Words of a product's terms before its starts.
+const HEADER: usize = 16;
+/// Rows and columns that a workgroup computes.
+const TILE: u32 = 16;
+
+/// What a kernel of products is told beside the matrices: their sizes, where they lie, and what follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Rows, depth and columns of each product.
+    pub shape: [u32; 3],
+    /// Of left and right: words from row to row, and from column to column.
+    pub strides: [[u32; 2]; 2],
+    /// Where the left and the right matrix of each product begin.
+    pub starts: &'a [[u32; 2]],
+    /// Multiplies everything.
+    pub scale: Option<f32>,
+    /// Added, a number for each column.
+    pub bias: Option<&'a [f32]>,
+    /// Added, a number for each element.
+    pub residual: Option<&'a [f32]>,
+    /// Low and high, within which the results are kept.
+    pub bounds: Option<[f32; 2]>,
+}
+
+impl Terms<'static> {
+    /// One product of matrices with contiguous rows, which nothing follows.
+    #[must_use]
+    pub fn one(shape @ [_, depth, columns]: [u32; 3]) -> Self {
+        let strides = [[depth, 1], [columns, 1]];
+        Self { shape, strides, starts: &[[0, 0]], scale: None, bias: None, residual: None, bounds: None }
+    }
+}
+
+impl Terms<'_> {
+    /// The third binding's words.
+    #[must_use]
+    pub fn words(&self) -> Vec<u32> {
+        let mut words = vec![0; HEADER];
+        words.extend(self.starts.as_flattened());
+        let mut append = |numbers: Option<&[f32]>| {
+            let place = words.len();
+            words.extend(numbers.unwrap_or_default().iter().map(|number| number.to_bits()));
+            u32::try_from(place).expect("a buffer has fewer words")
+        };
+        let [bias, residual] = [append(self.bias), append(self.residual)];
+        let bounds = self.bounds.unwrap_or_default();
+        let given = [self.scale.is_some(), self.bias.is_some(), self.residual.is_some(), self.bounds.is_some()];
+        let flags = given.into_iter().zip(0..).fold(0, |flags, (given, bit)| flags | u32::from(given) << bit);
+        let [[left_row, left_column], [right_row, right_column]] = self.strides;
+        let [rows, depth, columns] = self.shape;
+        let sizes = [rows, depth, columns, left_row, left_column, right_row, right_column, flags];
+        words[..8].copy_from_slice(&sizes);
+        let follows = [self.scale.unwrap_or_default().to_bits(), bias, residual];
+        words[8..11].copy_from_slice(&follows);
+        words[11..13].copy_from_slice(&bounds.map(f32::to_bits));
+        words
+    }
+
+    /// Workgroups: tiles across, tiles down, products. None beyond what every device of Vulkan takes.
+    #[must_use]
+    pub fn groups(&self) -> Option<[u32; 3]> {
+        const LIMIT: u32 = 65_535;
+        let [rows, _, columns] = self.shape;
+        let groups = [columns.div_ceil(TILE), rows.div_ceil(TILE), u32::try_from(self.starts.len()).ok()?];
+        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+    }
+}

@@ -1,0 +1,132 @@
+//! Graphs on the device against the processor alone, bit for bit.
+
+use std::sync::Arc;
+
+use poai_graph::op::product::{MatMul, MatMulForm, Product};
+use poai_graph::{Budget, Builder, Cpu, DType, Device, Fact, Graph, Session, Tensor};
+use poai_numerics::{Kernels, Unary};
+use poai_vulkan::graph::{Accelerator, AcceleratorError, Vulkan};
+use poai_vulkan::kernels::Step;
+use poai_vulkan::proof::Verdict;
+
+use crate::drivers;
+
+fn verdict(step: Option<Step>) -> Verdict {
+    Verdict { step, failures: Vec::new(), undecorated: Vec::new() }
+}
+
+fn cpu() -> Cpu {
+    Cpu::new(Kernels::Auto, 1).unwrap()
+}
+
+/// Numbers of all sizes, with the edges of f32 among them.
+fn numbers(shape: &[usize], seed: u32) -> Tensor {
+    const EDGES: [u32; 8] =
+        [0x8000_0000, 0x0000_0001, 0x2b7f_ffff, 0x0d7f_ffff, 0x7f80_0000, 0xffc0_1234, 0x7f7f_ffff, 0xff80_0000];
+    let count: usize = shape.iter().product();
+    let values = (0..count as u32).map(|i| {
+        let word = i.wrapping_add(seed).wrapping_mul(2_654_435_761);
+        match word >> 24 {
+            edge @ 0..8 => f32::from_bits(EDGES[edge as usize]),
+            // The sign and the fraction, with an exponent near that of one.
+            _ => f32::from_bits(word & 0x807f_ffff | (120 + (word >> 20 & 15)) << 23),
+        }
+    });
+    Tensor::new(shape, &values.collect::<Vec<_>>())
+}
+
+/// A product of operands of these shapes, of which those in `constant` are the same in every computation.
+struct Case {
+    op: MatMul,
+    shapes: Vec<Vec<usize>>,
+    constant: Vec<usize>,
+}
+
+impl Case {
+    fn graph(&self) -> (Graph, Vec<(String, Tensor)>) {
+        let mut builder = Builder::new();
+        let mut inputs = Vec::new();
+        let operands = self.shapes.iter().enumerate().map(|(place, shape)| {
+            let (name, tensor) = (format!("operand {place}"), numbers(shape, place as u32 * 7919));
+            if self.constant.contains(&place) {
+                return builder.constant(&name, tensor);
+            }
+            let id = builder.input(&name, Fact::new(DType::F32, shape.iter().copied()));
+            inputs.push((name, tensor));
+            id
+        });
+        let operands: Vec<_> = operands.collect();
+        let result = builder.node("product", Product::MatMul(self.op.clone()), &operands).unwrap();
+        (builder.finish(&[("result", result)]), inputs)
+    }
+
+    /// What a device computes, twice, and what is left of the fuel.
+    fn computed(&self, device: Arc<dyn Device>) -> (Tensor, u64) {
+        let (graph, inputs) = self.graph();
+        let inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+        let session = Session::new(graph, device).unwrap();
+        let compute = || {
+            let mut budget = Budget::UNBOUNDED;
+            let results = session.run(&inputs, &mut budget).unwrap();
+            (results.into_iter().next().unwrap(), budget.fuel)
+        };
+        let first = compute();
+        assert_eq!(compute(), first, "a second computation");
+        first
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |op: &MatMul, shapes: &[&[usize]], constant: &[usize]| Case {
+        op: op.clone(),
+        shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
+        constant: constant.to_vec(),
+    };
+    let plain = MatMul::default();
+    let turned = |left, right| MatMul { transposed: [left, right], ..MatMul::default() };
+    let gemm = MatMul { form: MatMulForm::Gemm, transposed: [false, true], alpha: 0.5, beta: 3.0, activation: None };
+    let with = |activation| MatMul { alpha: 0.25, activation: Some(activation), ..MatMul::default() };
+    vec![
+        case(&plain, &[&[1, 1], &[1, 1]], &[]),
+        case(&plain, &[&[17, 33], &[33, 19]], &[1]),
+        case(&plain, &[&[7], &[7, 5]], &[]),
+        case(&plain, &[&[5, 7], &[7]], &[1]),
+        case(&plain, &[&[7], &[7]], &[]),
+        case(&plain, &[&[3, 0], &[0, 2]], &[]),
+        case(&plain, &[&[0, 3], &[3, 2]], &[1]),
+        case(&plain, &[&[2, 1, 5, 300], &[3, 300, 6]], &[]),
+        case(&plain, &[&[2, 3, 5, 9], &[9, 18]], &[1]),
+        case(&plain, &[&[4, 5, 9], &[4, 9, 18]], &[1]),
+        case(&turned(true, false), &[&[9, 20], &[9, 4]], &[]),
+        case(&turned(false, true), &[&[2, 20, 9], &[2, 4, 9]], &[]),
+        case(&turned(true, true), &[&[9, 20], &[4, 9]], &[1]),
+        case(&gemm, &[&[6, 40], &[18, 40], &[18]], &[1, 2]),
+        case(&gemm, &[&[6, 40], &[18, 40], &[6, 1]], &[]),
+        case(&gemm, &[&[6, 40], &[18, 40], &[6, 18]], &[1]),
+        case(&with(Unary::Relu), &[&[9, 50], &[50, 31], &[31]], &[1, 2]),
+        case(&with(Unary::Clip { low: -3.0, high: 6.0 }), &[&[9, 50], &[50, 31], &[31], &[9, 31]], &[1]),
+        case(&with(Unary::Gelu), &[&[9, 50], &[50, 31], &[31], &[9, 31]], &[1, 2]),
+    ]
+}
+
+#[test]
+fn products_are_those_of_the_processor() {
+    drivers::on_each("graph::products_are_those_of_the_processor", |driver, device| {
+        let accelerator = Arc::new(Accelerator::new(device, &verdict(Some(Step::Emulated)), 0).unwrap());
+        for case in cases() {
+            let vulkan = Arc::new(Vulkan::new(Arc::clone(&accelerator), cpu()));
+            let (found, due) = (case.computed(vulkan), case.computed(Arc::new(cpu())));
+            assert_eq!(found.1, due.1, "{driver}: fuel of {:?} over {:?}", case.op, case.shapes);
+            let differs = found.0 != due.0;
+            assert!(!differs, "{driver}: {:?} over {:?}", case.op, case.shapes);
+        }
+    });
+}
+
+#[test]
+fn a_device_without_a_proof_computes_nothing() {
+    drivers::on_each("graph::a_device_without_a_proof_computes_nothing", |_, device| {
+        let refused = Accelerator::new(device, &verdict(None), 0).err();
+        assert_eq!(refused, Some(AcceleratorError::Unproven));
+    });
+}
