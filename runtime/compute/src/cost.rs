@@ -6,6 +6,9 @@ use crate::program::Op;
 
 /// Fuel of the least instruction.
 pub(crate) const UNIT: u32 = 2;
+/// What a dispatch costs besides its workgroups, for each register that invocations have at the same time, and each word of
+/// workgroup memory.
+pub(crate) const DISPATCH_WORD: u64 = 1;
 /// What an invocation costs besides what it does: its registers are made ready.
 pub(crate) const INVOCATION: u64 = 32;
 /// What a workgroup costs besides its invocations, for each word of its memory that is zeroed.

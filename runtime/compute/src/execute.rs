@@ -100,6 +100,12 @@ impl Kernel {
     }
 
     fn run(&self, bindings: &mut [Binding<'_>], workgroups: [u32; 3], budget: &mut u64) -> Result<(), DispatchError> {
+        if workgroups.contains(&0) {
+            return Ok(());
+        }
+        let rows = if self.has_barriers { self.workgroup_size.iter().product() } else { 1 };
+        let words = u64::from(rows) * u64::from(self.program.registers) + u64::from(self.program.workgroup_words);
+        *budget = budget.checked_sub(words * cost::DISPATCH_WORD).ok_or(DispatchError::OutOfFuel)?;
         let mut storage = Storage::new(bindings);
         let mut workgroup = Workgroup::new(self, workgroups);
         for z in 0..workgroups[2] {

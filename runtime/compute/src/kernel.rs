@@ -133,6 +133,9 @@ fn variables(module: &Module, shapes: &Shapes) -> Result<Vec<Variable>, KernelEr
 
 fn limit_workgroup(size: [u32; 3]) -> Result<(), KernelError> {
     let invocations = size.iter().fold(1_u64, |product, axis| product.saturating_mul(u64::from(*axis)));
+    if invocations == 0 {
+        return Err(KernelError::Invalid("a workgroup has no invocations".into()));
+    }
     within("invocations of a workgroup", invocations, u64::from(Limits::WORKGROUP_INVOCATIONS))?;
     within("invocations of a workgroup along z", u64::from(size[2]), u64::from(Limits::WORKGROUP_DEPTH))
 }

@@ -25,6 +25,8 @@ impl Limits {
     pub const REGISTERS: u32 = 16_384;
     /// Instructions of a kernel, with the functions that it calls written out at each call.
     pub const INSTRUCTIONS: usize = 65_536;
+    /// Statements and expressions that are compiled, again for each call of the function that they are in.
+    pub const COMPILED: u64 = 1 << 19;
     /// Functions that are inside each other's calls.
     pub const CALL_DEPTH: usize = 32;
     /// Storage variables of a kernel.

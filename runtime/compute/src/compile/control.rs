@@ -13,6 +13,7 @@ impl Compiler<'_> {
         self.call_depth += 1;
         within("functions inside each other's calls", self.call_depth as u64, Limits::CALL_DEPTH as u64)?;
         let function = frame.function;
+        self.count(1 + function.expressions.len() + function.local_variables.len())?;
         for (_, variable) in function.local_variables.iter() {
             let shape = self.shapes.get(variable.ty)?;
             let register = self.allocate(shape.words().packed)?;
@@ -63,6 +64,7 @@ impl Compiler<'_> {
     }
 
     fn statement(&mut self, frame: &mut Frame<'_>, statement: &Statement) -> Result<(), KernelError> {
+        self.count(1)?;
         match statement {
             Statement::Emit(range) => range.clone().try_for_each(|expression| self.emit(frame, expression)),
             Statement::Block(block) => self.block(frame, block),

@@ -41,6 +41,7 @@ impl Compiler<'_> {
 
     /// A constant's words.
     pub(super) fn global_expression(&mut self, expression: Handle<Expression>) -> Result<Reg, KernelError> {
+        self.count(1)?;
         match &self.module.global_expressions[expression] {
             Expression::Literal(literal) => self.literal(*literal),
             Expression::Constant(constant) => self.global_expression(self.module.constants[*constant].init),

@@ -145,7 +145,13 @@ fn bombs_are_refused() {
         let members = ["a", "b", "c", "d"].map(|name| format!("{name}: S{below}")).join(", ");
         format!("{text} struct S{level} {{ {members} }}")
     });
+    let little = format!("fn n0() {{ {} }}", "_ = 1u;".repeat(2_000));
+    let little = (1..13).fold(little, |text, level| {
+        let below = level - 1;
+        format!("{text} fn n{level}() {{ n{below}(); n{below}(); }}")
+    });
     for (name, source, expected) in [
+        ("calls of what takes no instruction", alone(&little, "n12();"), "statements and expressions"),
         ("functions that double", alone(&chain(20), "out[0] = g20();"), "instructions"),
         ("functions that are deep", alone(&chain(40), "out[0] = g40();"), "functions inside each other's calls"),
         ("structures of structures", alone(&(structures + "var<private> s: S14;"), "out[0] = 1u;"), "bytes of a type"),
@@ -168,4 +174,47 @@ fn bombs_are_refused() {
         }
         assert!(started.elapsed() < Duration::from_secs(10), "{name}");
     }
+}
+
+/// What is long, but not deep, or deep, but not as deep as the reader's stack.
+#[test]
+fn long_chains_are_read() {
+    // Named before they are declared, so that whoever looks them up goes all the way.
+    let chain = |count: usize, link: fn(usize) -> String| (1..count).rev().map(link).collect::<String>();
+    let functions = chain(1_200, |i| format!("fn g{i}() {{ g{}(); }}", i - 1)) + "fn g0() { }";
+    let aliases = chain(1_500, |i| format!("alias A{i} = A{};", i - 1)) + "alias A0 = u32;";
+    let structures = chain(1_100, |i| format!("struct S{i} {{ s: S{} }}", i - 1)) + "struct S0 { s: u32 }";
+    let nested = format!("{}u32{}", "vec2<".repeat(200), ">".repeat(200));
+    for (name, declarations, body, is_taken) in [
+        ("functions", functions.as_str(), "out[0] = 1u;".to_owned(), true),
+        ("aliases", &aliases, "var a: A1499 = 1u; out[0] = a;".into(), true),
+        ("structures", &structures, "out[0] = 1u;".into(), false),
+        ("types in types", "", format!("var s: {nested}; out[0] = 1u;"), false),
+        ("sums", "", format!("var s = 1u; s = s{}; out[0] = s;", " + s".repeat(500)), true),
+        ("signs", "", format!("var s = true; s = {}s; out[0] = u32(s);", "!".repeat(200)), true),
+        ("many signs", "", format!("var s = true; s = {}s; out[0] = u32(s);", "!".repeat(1_000)), false),
+        ("members", "", format!("var s = vec2(1u); out[0] = s{}.x;", ".xy".repeat(450)), true),
+        (
+            "branches",
+            "",
+            format!("if (out[0] > 3u) {{ }} {}", "else if (out[0] > 4u) { out[0] = 1u; }".repeat(250)),
+            true,
+        ),
+        ("blocks", "", format!("{}out[0] = 1u;{}", "{".repeat(60), "}".repeat(60)), true),
+    ] {
+        let taken = Kernel::parse(&alone(declarations, &body), "main");
+        assert_eq!(taken.is_ok(), is_taken, "{name}: {:?}", taken.err());
+    }
+}
+
+/// No workgroups take no time, however many there would be along the other axes.
+#[test]
+fn no_workgroups_are_done_at_once() {
+    let kernel = Kernel::parse(&alone("", "out[0] = 1u;"), "main").unwrap();
+    let started = Instant::now();
+    let (mut words, mut budget) = ([0], 10);
+    let mut bindings = [Binding::ReadWrite { words: &mut words, stride: 1 }];
+    assert_eq!(kernel.dispatch(&mut bindings, [0, 65_535, 65_535], &mut budget), Ok(()));
+    assert_eq!((budget, words), (10, [0]));
+    assert!(started.elapsed() < Duration::from_secs(1));
 }
