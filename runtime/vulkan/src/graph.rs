@@ -1,14 +1,17 @@
 //! Graphs on a device: a [`poai_graph::Device`] that takes over nodes of the processor.
 //!
 //! [`Accelerator`] is an open device whose proof it passed, with its kernels compiled; [`Vulkan`] is it over a
-//! processor. It takes products of f32, and hands every other node to the processor. Tensors lie in the processor's
+//! processor. It takes products and convolutions of f32, and hands every other node to the processor. Tensors lie in the processor's
 //! memory between nodes: operands go to the device and results come back, explicitly, while constant weights stay
 //! there. What the device reports is a fault of this host, never a result.
 
+mod convolution; // Conv
+mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
 
 use std::sync::Arc;
 
+use poai_graph::op::image::Image;
 use poai_graph::op::product::Product;
 use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
 use poai_numerics::float_environment;
@@ -33,6 +36,7 @@ pub enum AcceleratorError {
 pub struct Accelerator<D: Compute> {
     device: D,
     product: D::Kernel,
+    convolution: D::Kernel,
     least: u64,
 }
 
@@ -46,11 +50,14 @@ impl<D: Compute> Accelerator<D> {
     pub fn new(device: D, verdict: &Verdict, least: u64) -> Result<Self, AcceleratorError> {
         let step = verdict.step.ok_or(AcceleratorError::Unproven)?;
         let controls = device.description().features.controls();
-        let shader = Shader::new(&kernels::matmul(step), controls).expect("our own shaders are valid");
-        let product = device.kernel(&shader)?;
-        let accelerator = Self { device, product, least };
+        let kernel =
+            |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
+        let (product, convolution) = (kernel(kernels::matmul(step))?, kernel(kernels::convolution(step))?);
+        let accelerator = Self { device, product, convolution, least };
         let one = accelerator.upload(&[1.0])?;
-        accelerator.multiply(&Terms::one([1; 3]), &one, &one, &mut [0.0])?;
+        for patches in [None, Some([[1; 4], [1; 4], [0, 0, 1, 1]])] {
+            accelerator.multiply(&Terms { patches, ..Terms::one([1; 3]) }, &one, &one, &mut [0.0])?;
+        }
         Ok(accelerator)
     }
 
@@ -97,9 +104,11 @@ impl<D: Compute> Accelerator<D> {
         out: &mut [f32],
     ) -> Result<(), DeviceError> {
         let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
+        let of_patches = terms.patches.is_some();
         let terms = self.upload_words(&terms.words())?;
         let result = self.device.buffer(out.len())?;
-        self.device.run(&self.product, &[left, right, &terms, &result], groups)?;
+        let kernel = if of_patches { &self.convolution } else { &self.product };
+        self.device.run(kernel, &[left, right, &terms, &result], groups)?;
         out.copy_from_slice(bytemuck::cast_slice(&self.device.read(&result)?));
         Ok(())
     }
@@ -124,11 +133,19 @@ impl<D: Compute> Device for Vulkan<D> {
     }
 
     fn prepare(&self, node: &Node, constants: &[Option<&Tensor>]) -> Result<Box<dyn Kernel>, OpError> {
-        let Op::Product(Product::MatMul(op)) = &node.op else { return self.cpu.prepare(node, constants) };
-        match product::Product::new(&self.accelerator, &self.cpu, node, op, constants) {
-            Some(product) => Ok(Box::new(product)),
-            None => self.cpu.prepare(node, constants),
-        }
+        let Self { accelerator, cpu } = self;
+        let taken: Option<Box<dyn Kernel>> = match &node.op {
+            Op::Product(Product::MatMul(op)) => {
+                let product = product::Product::new(accelerator, cpu, node, op, constants);
+                product.map(|product| Box::new(product) as _)
+            }
+            Op::Image(Image::Convolution(op)) => {
+                let convolution = convolution::Convolution::new(accelerator, cpu, node, op, constants);
+                convolution.map(|convolution| Box::new(convolution) as _)
+            }
+            _ => None,
+        };
+        taken.map_or_else(|| cpu.prepare(node, constants), Ok)
     }
 
     fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {

@@ -47,12 +47,22 @@ pub(crate) fn with_rules(step: &str, body: &str) -> String {
 }
 
 /// Products of matrices, before the step is in front of it.
-pub(crate) const MATMUL: &str = include_str!("kernels/matmul.wgsl");
+pub(crate) const MATMUL: &str = concat!(include_str!("kernels/matmul.wgsl"), include_str!("kernels/left_matrix.wgsl"));
+
+/// Products of patches with weights, before the step is in front of them.
+pub(crate) const CONVOLUTION: &str =
+    concat!(include_str!("kernels/matmul.wgsl"), include_str!("kernels/left_patches.wgsl"));
 
 /// Products of matrices and what follows: bindings left, right, the words of [`Terms`], and result.
 #[must_use]
 pub fn matmul(step: Step) -> String {
     with_rules(step.source(), MATMUL)
+}
+
+/// Convolutions: the same, where the left operand is images.
+#[must_use]
+pub fn convolution(step: Step) -> String {
+    with_rules(step.source(), CONVOLUTION)
 }
 
 /// An element-wise operation of one or two operands.

@@ -26,7 +26,7 @@ use crate::onnx::Source;
 use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
 
 pub use affine::AffineGrid;
-pub use convolution::{Convolution, Spread};
+pub use convolution::{Convolution, Gathering, Spread};
 pub use frame::{Frame, Padding};
 pub use global::GlobalPool;
 pub use grid::{GridSample, Outside, Sampling};

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use poai_graph::op::image::{Convolution, Frame, Layout};
 use poai_graph::op::product::MatMul;
 use poai_graph::{Budget, Builder, DType, Fact, RunError, Session};
 use poai_numerics::Kernels;
@@ -66,16 +67,43 @@ impl Compute for Fake {
     }
 }
 
+fn accelerator(fake: Fake, least: u64) -> Accelerator<Fake> {
+    let verdict = Verdict { step: Some(Step::Emulated), failures: Vec::new(), undecorated: Vec::new() };
+    Accelerator::new(fake, &verdict, least).unwrap()
+}
+
 /// A 2 × 3 matrix of ones by a constant of 3 × 2, on a device that is given products of `least` steps.
 fn session(fake: Fake, least: u64) -> Session {
-    let verdict = Verdict { step: Some(Step::Emulated), failures: Vec::new(), undecorated: Vec::new() };
-    let accelerator = Accelerator::new(fake, &verdict, least).unwrap();
+    let accelerator = accelerator(fake, least);
     let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
     let mut builder = Builder::new();
     let x = builder.input("x", Fact::new(DType::F32, [2, 3]));
     let weights = builder.constant("weights", Tensor::new(&[3, 2], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]));
     let product = builder.node("product", Product::MatMul(MatMul::default()), &[x, weights]).unwrap();
     Session::new(builder.finish(&[("y", product)]), Arc::new(Vulkan::new(Arc::new(accelerator), cpu))).unwrap()
+}
+
+#[test]
+fn a_convolution_is_given_to_the_device_if_its_weights_are_finite() {
+    for (weight, runs) in [(2.0f32, 3), (f32::INFINITY, 2)] {
+        let fake = Fake::new();
+        let counted = Arc::clone(&fake.runs);
+        let mut builder = Builder::new();
+        let x = builder.input("x", Fact::new(DType::F32, [1, 1, 2, 2]));
+        let weights = builder.constant("weights", Tensor::new(&[1, 1, 1, 1], &[weight]));
+        let convolution = Convolution {
+            frame: Frame::default(),
+            groups: 1,
+            spread: None,
+            activation: None,
+            layout: Layout::ChannelsFirst,
+        };
+        let y = builder.node("convolution", Image::Convolution(convolution), &[x, weights]).unwrap();
+        let vulkan = Vulkan::new(Arc::new(accelerator(fake, 0)), Cpu::new(Kernels::Auto, 1).unwrap());
+        let session = Session::new(builder.finish(&[("y", y)]), Arc::new(vulkan)).unwrap();
+        session.run(&[("x", Tensor::new(&[1, 1, 2, 2], &[1f32; 4]))], &mut Budget::UNBOUNDED.clone()).unwrap();
+        assert_eq!(counted.load(Ordering::Relaxed), runs, "{weight}");
+    }
 }
 
 fn compute(session: &Session) -> Result<Vec<Tensor>, RunError> {
@@ -99,12 +127,12 @@ fn what_a_device_reports_is_a_fault_of_the_host() {
 #[test]
 fn a_product_that_is_too_small_stays_on_the_processor() {
     let expected = Tensor::new(&[2, 2], &[9f32, 12.0, 9.0, 12.0]);
-    for (least, runs) in [(12, 2), (13, 1)] {
+    for (least, runs) in [(12, 3), (13, 2)] {
         let fake = Fake::new();
         let counted = Arc::clone(&fake.runs);
         let found = compute(&session(fake, least)).unwrap();
-        // The first run is that of getting ready; the fake's own products are zeros.
+        // The first two runs are those of getting ready; the fake's own products are zeros.
         assert_eq!(counted.load(Ordering::Relaxed), runs);
-        assert_eq!(found[0] == expected, runs == 1);
+        assert_eq!(found[0] == expected, runs == 2);
     }
 }

@@ -1,6 +1,6 @@
 // result = what follows (left · right): every element one chain of steps over k in order, from +0; then scale, bias,
 // residual and bounds, each as the element-wise operation of its own would. A workgroup computes a tile of 16 × 16.
-// Tiles pass through workgroup memory; a term behind the matrices' end is 0 · 0, which changes no sum.
+// `left_at` is written behind this. Tiles pass through workgroup memory; a term behind the matrices' end is 0 · 0, which changes no sum.
 
 @group(0) @binding(0) var<storage, read> left: array<u32>;
 @group(0) @binding(1) var<storage, read> right: array<u32>;
@@ -36,13 +36,6 @@ fn product(index: u32) -> Product {
         terms[starts], terms[3], terms[4],
         terms[starts + 1u], terms[5], terms[6],
     );
-}
-
-fn left_at(p: Product, row: u32, i: u32) -> f32 {
-    if row < p.rows && i < p.depth {
-        return operand(left[p.left_start + row * p.left_row + i * p.left_column]);
-    }
-    return 0.0;
 }
 
 fn right_at(p: Product, i: u32, column: u32) -> f32 {

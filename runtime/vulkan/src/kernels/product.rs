@@ -20,6 +20,9 @@ pub struct Terms<'a> {
     pub residual: Option<&'a [f32]>,
     /// Low and high, within which the results are kept.
     pub bounds: Option<[f32; 2]>,
+    /// Of a convolution, instead of the left's strides and starts. Height, width and channels of an image, and the taps
+    /// across; strides down and across, and dilations; padding above and on the left, and places down and across.
+    pub patches: Option<[[u32; 4]; 3]>,
 }
 
 impl Terms<'static> {
@@ -27,7 +30,7 @@ impl Terms<'static> {
     #[must_use]
     pub fn one(shape @ [_, depth, columns]: [u32; 3]) -> Self {
         let strides = [[depth, 1], [columns, 1]];
-        Self { shape, strides, starts: &[[0, 0]], scale: None, bias: None, residual: None, bounds: None }
+        Self { shape, strides, starts: &[[0, 0]], scale: None, bias: None, residual: None, bounds: None, patches: None }
     }
 }
 
@@ -43,6 +46,8 @@ impl Terms<'_> {
             u32::try_from(place).expect("a buffer has fewer words")
         };
         let [bias, residual] = [append(self.bias), append(self.residual)];
+        words[13] = u32::try_from(words.len()).expect("a buffer has fewer words");
+        words.extend(self.patches.unwrap_or_default().as_flattened());
         let bounds = self.bounds.unwrap_or_default();
         let given = [self.scale.is_some(), self.bias.is_some(), self.residual.is_some(), self.bounds.is_some()];
         let flags = given.into_iter().zip(0..).fold(0, |flags, (given, bit)| flags | u32::from(given) << bit);

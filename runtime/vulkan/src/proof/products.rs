@@ -5,7 +5,7 @@ use poai_numerics::{Epilogue, Matrices, Unary, oracle};
 
 use super::check::Check;
 use super::numbers::{Numbers, bits, canonical, edges};
-use crate::kernels::{MATMUL, Step, Terms, with_rules};
+use crate::kernels::{CONVOLUTION, MATMUL, Step, Terms, with_rules};
 
 /// The fault that these checks must see: two roundings.
 const UNFUSED: &str = "
@@ -15,7 +15,7 @@ fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 ";
 
 pub(super) fn checks(step: Step) -> Vec<Check> {
-    vec![triples(step), chains(step), matrices(step), followed(step)]
+    vec![triples(step), chains(step), matrices(step), followed(step), patches(step)]
 }
 
 /// a, b, c and the fused result, found to be hard: rounding twice gets each wrong, or an emulation that is not exact.
@@ -102,7 +102,7 @@ fn matrices(step: Step) -> Check {
         left[k + i] = f32::from_bits(numbers.word() | 0x7f00_0000);
     }
     let expected = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
-    product("matrices", step, &Terms::one([m, k, n].map(dimension)), [&left, &right], expected)
+    product("matrices", MATMUL, step, &Terms::one([m, k, n].map(dimension)), [&left, &right], expected)
 }
 
 /// The same kernel over transposed matrices, twice, with all that may follow a product.
@@ -132,16 +132,57 @@ fn followed(step: Step) -> Check {
         bias: epilogue.bias,
         residual: epilogue.residual,
         bounds: Some([low, high]),
+        patches: None,
     };
-    product("products", step, &terms, [&left, &right], expected)
+    product("products", MATMUL, step, &terms, [&left, &right], expected)
 }
 
-fn product(name: &'static str, step: Step, terms: &Terms<'_>, matrices: [&[f32]; 2], expected: Vec<f32>) -> Check {
+/// The kernel that gathers patches: two images of 5 × 7 with 3 channels under a window of 3 × 2 that leaves pixels out.
+fn patches(step: Step) -> Check {
+    let ([images, height, width, channels], [down, across, results]) = ([2, 5, 7, 3], [3, 2, 4]);
+    let ([places_down, places_across], depth) = ([3, 8], down * across * channels);
+    let mut numbers = Numbers::new(12);
+    let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
+    let [pixels, weights] = [some(images * height * width * channels), some(depth * results)];
+    let mut expected = Vec::new();
+    for row in 0..images * places_down * places_across {
+        let (image, y, x) = (row / places_across / places_down, row / places_across % places_down, row % places_across);
+        // Strides of 2 and 1, dilations of 1 and 2, one pixel of padding above and two on the left.
+        let pixel = |i: usize| {
+            let tap = i / channels;
+            let y = (y * 2 + tap / across).checked_sub(1).filter(|&y| y < height)?;
+            let x = (x + tap % across * 2).checked_sub(2).filter(|&x| x < width)?;
+            Some(pixels[((image * height + y) * width + x) * channels + i % channels])
+        };
+        for result in 0..results {
+            let steps = (0..depth).filter_map(|i| Some((pixel(i)?, weights[i * results + result])));
+            expected.push(oracle::chain(steps));
+        }
+    }
+    let terms = Terms {
+        strides: [[0, 0], [dimension(results), 1]],
+        patches: Some(
+            [[height, width, channels, across], [2, 1, 1, 2], [1, 2, places_down, places_across]]
+                .map(|words| words.map(dimension)),
+        ),
+        ..Terms::one([images * places_down * places_across, depth, results].map(dimension))
+    };
+    product("patches", CONVOLUTION, step, &terms, [&pixels, &weights], expected)
+}
+
+fn product(
+    name: &'static str,
+    kernel: &str,
+    step: Step,
+    terms: &Terms<'_>,
+    matrices: [&[f32]; 2],
+    expected: Vec<f32>,
+) -> Check {
     let [left, right] = matrices.map(bits);
     Check {
         name,
-        source: with_rules(step.source(), MATMUL),
-        planted: Some(with_rules(UNFUSED, MATMUL)),
+        source: with_rules(step.source(), kernel),
+        planted: Some(with_rules(UNFUSED, kernel)),
         inputs: vec![left, right, terms.words()],
         expected: expected.into_iter().map(canonical).collect(),
         groups: terms.groups().expect("the matrices are small"),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use poai_graph::op::image::{Convolution, Frame, Image, Layout, Padding, Spread};
 use poai_graph::op::product::{MatMul, MatMulForm, Product};
-use poai_graph::{Budget, Builder, Cpu, DType, Device, Fact, Graph, Session, Tensor};
+use poai_graph::{Budget, Builder, Cpu, DType, Device, Fact, Graph, Op, Session, Tensor};
 use poai_numerics::{Kernels, Unary};
 use poai_vulkan::graph::{Accelerator, AcceleratorError, Vulkan};
 use poai_vulkan::kernels::Step;
@@ -35,11 +36,18 @@ fn numbers(shape: &[usize], seed: u32) -> Tensor {
     Tensor::new(shape, &values.collect::<Vec<_>>())
 }
 
-/// A product of operands of these shapes, of which those in `constant` are the same in every computation.
+/// An operator on operands of these shapes, of which those in `constant` are the same in every computation.
 struct Case {
-    op: MatMul,
+    op: Op,
     shapes: Vec<Vec<usize>>,
     constant: Vec<usize>,
+    finite: bool,
+}
+
+/// The numbers, with 1 in place of what is not finite.
+fn finite(tensor: &Tensor) -> Tensor {
+    let kept = tensor.get::<f32>().unwrap().iter().map(|&number| if number.is_finite() { number } else { 1.0 });
+    Tensor::new(tensor.shape(), &kept.collect::<Vec<_>>())
 }
 
 impl Case {
@@ -48,6 +56,8 @@ impl Case {
         let mut inputs = Vec::new();
         let operands = self.shapes.iter().enumerate().map(|(place, shape)| {
             let (name, tensor) = (format!("operand {place}"), numbers(shape, place as u32 * 7919));
+            // Infinite weights are the processor's.
+            let tensor = if place == 1 && self.finite { finite(&tensor) } else { tensor };
             if self.constant.contains(&place) {
                 return builder.constant(&name, tensor);
             }
@@ -56,7 +66,7 @@ impl Case {
             id
         });
         let operands: Vec<_> = operands.collect();
-        let result = builder.node("product", Product::MatMul(self.op.clone()), &operands).unwrap();
+        let result = builder.node("node", self.op.clone(), &operands).unwrap();
         (builder.finish(&[("result", result)]), inputs)
     }
 
@@ -76,12 +86,49 @@ impl Case {
     }
 }
 
-fn cases() -> Vec<Case> {
-    let case = |op: &MatMul, shapes: &[&[usize]], constant: &[usize]| Case {
-        op: op.clone(),
-        shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
-        constant: constant.to_vec(),
+fn case(op: impl Into<Op>, shapes: &[&[usize]], constant: &[usize]) -> Case {
+    let shapes = shapes.iter().map(|shape| shape.to_vec()).collect();
+    Case { op: op.into(), shapes, constant: constant.to_vec(), finite: false }
+}
+
+fn convolutions() -> Vec<Case> {
+    let convolution = |strides: &[usize], dilations: &[usize], pads: &[[usize; 2]]| Convolution {
+        frame: Frame {
+            kernel: Vec::new(),
+            strides: strides.to_vec(),
+            dilations: dilations.to_vec(),
+            padding: Padding::Explicit(pads.to_vec()),
+        },
+        groups: 1,
+        spread: None,
+        activation: None,
+        layout: Layout::ChannelsFirst,
     };
+    let case = |op: &Convolution, shapes: &[&[usize]]| case(Image::Convolution(op.clone()), shapes, &[1, 2]);
+    let plain = convolution(&[], &[], &[]);
+    let padded = convolution(&[2, 1], &[1, 2], &[[1, 0], [2, 3]]);
+    let activated = Convolution { activation: Some(Unary::Relu), ..padded.clone() };
+    let spread = Convolution { spread: Some(Spread::default()), ..plain.clone() };
+    let mut cases = vec![
+        case(&plain, &[&[1, 1, 5, 5], &[1, 1, 3, 3]]),
+        case(&plain, &[&[2, 4, 9], &[3, 4, 3], &[3]]),
+        case(&plain, &[&[1, 4, 2], &[3, 4, 3]]),
+        case(&padded, &[&[2, 3, 7, 6], &[20, 3, 3, 2], &[20]]),
+        case(&convolution(&[1, 1], &[1, 1], &[[1, 1], [1, 1]]), &[&[1, 17, 6, 5], &[18, 17, 3, 3], &[18]]),
+        case(&activated, &[&[2, 3, 7, 6], &[20, 3, 3, 2], &[20], &[2, 20, 3, 9]]),
+        // The processor's: groups, and what is transposed.
+        case(&Convolution { groups: 2, ..plain.clone() }, &[&[1, 4, 5, 5], &[6, 2, 3, 3]]),
+        case(&spread, &[&[1, 2, 4, 4], &[2, 3, 3, 3]]),
+    ];
+    // And weights that are not finite.
+    cases.push(Case { finite: true, ..case(&padded, &[&[2, 3, 7, 6], &[20, 3, 3, 2], &[20]]) });
+    cases.iter_mut().for_each(|case| case.finite = !case.finite);
+    cases
+}
+
+fn products() -> Vec<Case> {
+    let case =
+        |op: &MatMul, shapes: &[&[usize]], constant: &[usize]| case(Product::MatMul(op.clone()), shapes, constant);
     let plain = MatMul::default();
     let turned = |left, right| MatMul { transposed: [left, right], ..MatMul::default() };
     let gemm = MatMul { form: MatMulForm::Gemm, transposed: [false, true], alpha: 0.5, beta: 3.0, activation: None };
@@ -109,9 +156,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-#[test]
-fn products_are_those_of_the_processor() {
-    drivers::on_each("graph::products_are_those_of_the_processor", |driver, device| {
+/// Each case on every driver, as on the processor.
+fn assert_the_processors(name: &str, cases: fn() -> Vec<Case>) {
+    drivers::on_each(name, |driver, device| {
         let accelerator = Arc::new(Accelerator::new(device, &verdict(Some(Step::Emulated)), 0).unwrap());
         for case in cases() {
             let vulkan = Arc::new(Vulkan::new(Arc::clone(&accelerator), cpu()));
@@ -121,6 +168,16 @@ fn products_are_those_of_the_processor() {
             assert!(!differs, "{driver}: {:?} over {:?}", case.op, case.shapes);
         }
     });
+}
+
+#[test]
+fn products_are_those_of_the_processor() {
+    assert_the_processors("graph::products_are_those_of_the_processor", products);
+}
+
+#[test]
+fn convolutions_are_those_of_the_processor() {
+    assert_the_processors("graph::convolutions_are_those_of_the_processor", convolutions);
 }
 
 #[test]

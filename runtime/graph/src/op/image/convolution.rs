@@ -5,14 +5,14 @@
 
 use std::borrow::Cow;
 
-use poai_numerics::{Axis, ConvolutionEpilogue, Direction, Filter, Unary, Window};
+use poai_numerics::{Axis, ConvolutionEpilogue, Direction, Filter, Unary, Window, convolution_places};
 
 use super::frame::{Frame, Padding, sizes, span, window};
 use super::layout::{Images, Layout};
 use super::{Image, Operation, float_type};
 use crate::onnx::Source;
 use crate::op::operand::{float_result, floats, given, needed};
-use crate::{Cost, Cpu, Dim, Fact, Kernel, KernelError, OpError, Tensor};
+use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, KernelError, OpError, Tensor};
 
 /// Rows of weights that are turned together: a line of the result.
 const ROWS: usize = 16;
@@ -46,6 +46,32 @@ struct Side {
     axis: Axis,
     extra: usize,
     places: usize,
+}
+
+/// A convolution of f32 that gathers, channels last, as it is to be computed.
+pub struct Gathering<'a> {
+    /// How the weights slide over the images.
+    pub window: Window,
+    /// The window's places, down and across.
+    pub places: [usize; 2],
+    /// Channels of the result.
+    pub results: usize,
+    /// The images.
+    pub pixels: &'a [f32],
+    /// What follows.
+    pub epilogue: ConvolutionEpilogue<'a>,
+}
+
+/// Operands, channels last, and how they meet.
+struct Laid<'a> {
+    /// The result's shape, in the convolution's own layout.
+    shape: Vec<usize>,
+    results: Images<usize>,
+    window: Window,
+    direction: Direction,
+    pixels: Cow<'a, [f32]>,
+    bias: Option<Cow<'a, [f32]>>,
+    residual: Option<Cow<'a, [f32]>>,
 }
 
 /// Weights laid out (y · x, channel of a group, result).
@@ -246,12 +272,55 @@ impl Convolution {
     }
 
     /// Computes the result with packed weights, which were of this shape.
+    /// The weights of f32 as a matrix, (tap, channel) × results, if the convolution is one product of patches: of one
+    /// group, and not transposed.
+    pub fn matrix(&self, weights: &Tensor) -> Option<Vec<f32>> {
+        if self.groups != 1 || self.spread.is_some() {
+            return None;
+        }
+        Some(self.turned(weights.shape(), weights.get::<f32>()?).ok()?.values)
+    }
+
+    /// Computes the result of operands of f32 by whoever else gathers to the same bits: all of the memory that it is given
+    /// is to be written.
+    ///
+    /// # Errors
+    /// If no such operands could be convolved, or are of another type; those of `convolve`.
+    pub fn run_by(
+        &self,
+        cpu: &Cpu,
+        inputs: &[Option<&Tensor>],
+        convolve: impl FnOnce(&Gathering<'_>, &mut [f32]) -> Result<(), KernelError>,
+    ) -> Result<Tensor, KernelError> {
+        let laid = self.laid(needed(inputs, 1, "W")?.shape(), inputs)?;
+        let mut result = cpu.allocate(DType::F32, &laid.shape)?;
+        if laid.shape.contains(&0) {
+            return Ok(result.freeze());
+        }
+        let places = convolution_places(&laid.window, laid.direction).map_err(OpError::from)?;
+        let (window, results, epilogue) = (laid.window, laid.results.channels, laid.epilogue(self));
+        let gathering = Gathering { window, places, results, pixels: &laid.pixels, epilogue };
+        self.layout.write_by(&laid.results, result.slice_mut(), |out| convolve(&gathering, out))?;
+        Ok(result.freeze())
+    }
+
     fn compute(
         &self,
         cpu: &Cpu,
         (filter, weights): (&Filter, &[usize]),
         inputs: &[Option<&Tensor>],
     ) -> Result<Tensor, OpError> {
+        let laid = self.laid(weights, inputs)?;
+        float_result(cpu, needed(inputs, 0, "X")?.dtype(), &laid.shape, |out| {
+            self.layout.write_channels_last(&laid.results, out, |out| {
+                let (window, direction) = (&laid.window, laid.direction);
+                Ok(cpu.processor().convolve(window, direction, filter, laid.epilogue(self), &laid.pixels, out)?)
+            })
+        })
+    }
+
+    /// The operands, channels last.
+    fn laid<'a>(&self, weights: &[usize], inputs: &[Option<&'a Tensor>]) -> Result<Laid<'a>, OpError> {
         let input = needed(inputs, 0, "X")?;
         let images = self.layout.split(input.shape())?;
         let mut facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
@@ -263,14 +332,15 @@ impl Convolution {
         let pixels = self.layout.to_channels_last(&images, floats(input)?);
         let bias = given(inputs, Self::BIAS).map(floats).transpose()?;
         let residual = given(inputs, Self::RESIDUAL).map(floats).transpose()?;
-        let residual: Option<Cow<'_, [f32]>> = residual.map(|values| self.layout.to_channels_last(&results, values));
-        let epilogue =
-            ConvolutionEpilogue { bias: bias.as_deref(), residual: residual.as_deref(), activation: self.activation };
-        float_result(cpu, input.dtype(), &shape, |out| {
-            self.layout.write_channels_last(&results, out, |out| {
-                Ok(cpu.processor().convolve(&window, direction, filter, epilogue, &pixels, out)?)
-            })
-        })
+        let residual = residual.map(|values| self.layout.to_channels_last(&results, values));
+        Ok(Laid { shape, results, window, direction, pixels, bias, residual })
+    }
+}
+
+impl Laid<'_> {
+    fn epilogue(&self, of: &Convolution) -> ConvolutionEpilogue<'_> {
+        let (bias, residual) = (self.bias.as_deref(), self.residual.as_deref());
+        ConvolutionEpilogue { bias, residual, activation: of.activation }
     }
 }
 
@@ -345,7 +415,6 @@ impl Kernel for Prepared {
 mod tests {
     use super::super::trial::{results, turned};
     use super::*;
-    use crate::DType;
 
     fn convolution(pads: &[[usize; 2]], strides: &[usize]) -> Convolution {
         let padding = Padding::Explicit(pads.to_vec());

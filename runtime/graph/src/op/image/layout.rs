@@ -65,6 +65,16 @@ impl Layout {
         out: &mut [T],
         write: impl FnOnce(&mut [T]) -> Result<(), OpError>,
     ) -> Result<(), OpError> {
+        self.write_by(images, out, write)
+    }
+
+    /// The same by what has errors of its own.
+    pub(super) fn write_by<T: Element, E>(
+        self,
+        images: &Images<usize>,
+        out: &mut [T],
+        write: impl FnOnce(&mut [T]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let pixels = images.pixels();
         if self == Self::ChannelsLast || pixels == 1 || images.channels == 1 {
             return write(out);
