@@ -68,6 +68,23 @@ impl Graph {
         id
     }
 
+    /// How often each value is read, the caller's reading included.
+    pub(crate) fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.values.len()];
+        for id in self.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&self.outputs) {
+            uses[id.index()] += 1;
+        }
+        uses
+    }
+
+    /// Lets go of a constant's elements; its type and shape stay known.
+    pub(crate) fn drop_constant(&mut self, id: ValueId) {
+        self.constants.remove(&id);
+        if let Some(fact) = &mut self.values[id.index()].fact {
+            fact.value = None;
+        }
+    }
+
     /// Adds a value that is always the same.
     pub fn add_constant(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
         let id = self.add_value(name, Some(Fact::of(&tensor)));

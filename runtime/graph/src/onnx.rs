@@ -19,6 +19,8 @@ mod sample; // messages by hand
 #[cfg(test)]
 mod tests; // models made by hand
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -32,6 +34,11 @@ pub use source::{Attribute, Source};
 pub trait Beside {
     /// The bytes of one, mapped or read; none if there is no such file. `location` is what the model says, unchecked.
     fn file(&self, location: &str) -> Option<Bytes>;
+
+    /// A part of such a file, which lies within it: to be let go of alone where that gains anything.
+    fn part(&self, _location: &str, whole: &Bytes, range: Range<usize>) -> Bytes {
+        whole.slice(range)
+    }
 }
 
 /// Nothing lies beside the model.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use poai_numerics::{Kernels, NumericsError};
 use poai_objects::{Link, Model as Named};
 
 use crate::Fault;
+use crate::mapping::Mapped;
 
 /// How models are computed. Neither choice changes a bit of any result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub(crate) struct Models {
     ready: Mutex<Ready>,
     /// Mapped files of the programs' models: each is asked for once, however often and under however many names it is
     /// loaded.
-    mapped: Mutex<BTreeMap<Link, Bytes>>,
+    mapped: Mutex<BTreeMap<Link, Mapped>>,
 }
 
 /// Where models compute.
@@ -87,7 +89,7 @@ impl Models {
     }
 
     /// A file's bytes, which `map` maps unless they are mapped already.
-    pub(crate) fn file<E>(&self, link: Link, map: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+    pub(crate) fn file<E>(&self, link: Link, map: impl FnOnce() -> Result<Mapped, E>) -> Result<Mapped, E> {
         let mut mapped = self.mapped.lock().expect("no panic while a file is mapped");
         Ok(match mapped.entry(link) {
             Entry::Occupied(known) => known.get().clone(),
@@ -134,11 +136,18 @@ impl Models {
 
 /// Files beside a model, by name: all that a model's own words can reach.
 #[derive(Default)]
-pub(crate) struct Beside(pub(crate) BTreeMap<String, Bytes>);
+pub(crate) struct Beside(pub(crate) BTreeMap<String, Mapped>);
 
 impl onnx::Beside for Beside {
     fn file(&self, location: &str) -> Option<Bytes> {
-        self.0.get(location).cloned()
+        self.0.get(location).map(Mapped::whole)
+    }
+
+    fn part(&self, location: &str, whole: &Bytes, range: Range<usize>) -> Bytes {
+        match self.0.get(location) {
+            Some(mapped) => mapped.part(range),
+            None => whole.slice(range),
+        }
     }
 }
 
@@ -165,13 +174,17 @@ pub(crate) const GGUF: &str = "gguf";
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
+    use crate::sealed::SealedFile;
 
     #[test]
     fn formats_have_one_name_each() {
         let file = Bytes::from_static(include_bytes!("../../../tasks/nn-check/models/tiny.gguf"));
         let nothing = Beside::default();
-        let beside = Beside(BTreeMap::from([("weights.bin".to_owned(), file.clone())]));
+        let weights = File::from(SealedFile::from_bytes("weights", b"").unwrap());
+        let beside = Beside(BTreeMap::from([("weights.bin".to_owned(), Mapped::of(&weights, 0).unwrap())]));
         for (format, beside, is_read) in [
             ("gguf", &nothing, Some(true)),
             ("gguf", &beside, Some(false)),

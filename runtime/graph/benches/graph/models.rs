@@ -1,12 +1,15 @@
 //! Which models, and where they come from.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
 use poai_graph::DType;
 use poai_graph::onnx::Beside;
+
+use crate::mapping;
 
 /// A model with what it is given.
 pub(crate) struct Subject {
@@ -40,7 +43,11 @@ pub(crate) struct Folder<'a>(pub(crate) &'a Path);
 
 impl Beside for Folder<'_> {
     fn file(&self, location: &str) -> Option<Bytes> {
-        fs::read(self.0.join(location)).ok().map(Bytes::from)
+        mapping::map(&self.0.join(location)).ok()
+    }
+
+    fn part(&self, location: &str, _whole: &Bytes, range: Range<usize>) -> Bytes {
+        mapping::part(&self.0.join(location), range).unwrap()
     }
 }
 

@@ -104,7 +104,7 @@ impl<'a> Tensors<'a> {
             let total = file.len();
             OpError::new(format!("{length} bytes at {offset} of {location} lie outside its {total} bytes"))
         })?;
-        Ok(file.slice(offset..end))
+        Ok(beside.part(location, file, offset..end))
     }
 }
 

@@ -14,15 +14,23 @@ const GROWTH: u64 = 4;
 const PAGE_BYTES: u64 = 4096;
 
 /// Computes nodes of constants, in order, as long as the budget lasts. A node that cannot be computed stays: it may be
-/// one that never runs, or whose error is to come when it does.
+/// one that never runs, or whose error is to come when it does. What only such nodes read is let go at once, so that
+/// weights are not there twice until all are computed.
 pub(super) fn fold(graph: &mut Graph) -> Result<(), ModelError> {
     let constant_bytes: u64 = graph.constants.values().map(|tensor| tensor.bytes().len() as u64).sum();
     let mut budget = Budget { fuel: FUEL, memory_bytes: constant_bytes.saturating_add(EXTRA_BYTES) };
     let cpu = Cpu::new(Kernels::Auto, 1)
         .map_err(|error| ModelError::Malformed(format!("no constants can be computed: {error}")))?;
+    let mut uses = graph.uses();
     let mut nodes = std::mem::take(&mut graph.nodes);
     nodes.retain(|node| {
         let Some(results) = folded(graph, node, &cpu, &mut budget) else { return true };
+        for id in node.inputs.iter().flatten() {
+            uses[id.index()] -= 1;
+            if uses[id.index()] == 0 {
+                graph.drop_constant(*id);
+            }
+        }
         for (id, tensor) in node.outputs.iter().zip(results) {
             if let Some(id) = id {
                 graph.values[id.index()].fact = Some(Fact::of(&tensor));

@@ -10,7 +10,7 @@ const NODES: usize = 32;
 
 /// The groups of a graph, each the places of its nodes in order: two at least.
 pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
-    let uses = uses(graph);
+    let uses = graph.uses();
     let mut makers = vec![None; graph.values.len()];
     for (place, node) in graph.nodes.iter().enumerate() {
         if let Some(result) = shaped(graph, node) {
@@ -49,15 +49,6 @@ pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
         }
     }
     groups
-}
-
-/// How often each value is read, the caller's reading included.
-fn uses(graph: &Graph) -> Vec<usize> {
-    let mut uses = vec![0; graph.values.len()];
-    for id in graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs) {
-        uses[id.index()] += 1;
-    }
-    uses
 }
 
 /// The result of a node that is a sequence of operations on floats of 32 bits, and of which the rank is known.

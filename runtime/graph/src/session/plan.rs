@@ -62,9 +62,10 @@ impl Plan {
             let kernel = if let Work::Kernel(kernel) = &work { Some(&**kernel) } else { None };
             for id in kernel.map_or_else(Vec::new, |kernel| needs.made_ready(node, kernel)) {
                 // Its type and shape stay known.
-                graph.constants.remove(&id);
-                let known = [&mut constants[id.index()], &mut graph.values[id.index()].fact];
-                known.into_iter().flatten().for_each(|fact| fact.value = None);
+                graph.drop_constant(id);
+                if let Some(fact) = &mut constants[id.index()] {
+                    fact.value = None;
+                }
             }
             steps.push(Step { work, last_uses, released: std::mem::take(&mut released[place]) });
         }

@@ -20,8 +20,9 @@ use super::super::stop::Stop;
 use super::NAMED_TENSORS;
 use super::computing::NnContext;
 use super::errors::{Failure, NnError};
+use crate::mapping::Mapped;
 use crate::models::{self, Beside, GGUF, Model, ONNX};
-use crate::{Fault, FileLayout, Node, mapping};
+use crate::{Fault, FileLayout, Node};
 
 /// Bytes of a model that a guest brings itself. A larger one is a model of the program, which is never in its memory.
 const LOADED_BYTES: usize = 64 << 20;
@@ -114,7 +115,7 @@ impl Guest {
         let mapped = self.mapped(&file)?;
         let beside = files.into_iter().map(|(name, file)| Ok((name, self.mapped(&file)?)));
         let beside = Beside(beside.collect::<Result<_, Stop>>()?);
-        let (graph, grown) = self.read_graph(&found.format, mapped, &beside, bytes)?;
+        let (graph, grown) = self.read_graph(&found.format, mapped.whole(), &beside, bytes)?;
         let device = self.nn.models.fastest().map_err(Stop::Fault)?;
         let model = Arc::new(make_ready(graph, *found.graph.cid(), bytes.saturating_add(grown), device)?);
         self.nn.models.keep(found, &model);
@@ -138,14 +139,14 @@ impl Guest {
     }
 
     /// A file's bytes, mapped: all workers that have it share them.
-    fn mapped(&self, file: &ModelFile) -> Result<Bytes, Stop> {
+    fn mapped(&self, file: &ModelFile) -> Result<Mapped, Stop> {
         self.nn.models.file(file.link, || {
             let unreadable = |reason: &str| Stop::Fault(Fault::Content { reason: format!("a model: {reason}") });
             let whole = self.host.whole(file.link)?;
             if (whole.offset, whole.bytes) != (0, file.bytes) {
                 return Err(unreadable("its file is not as long as its layout says"));
             }
-            mapping::map(&whole.file, whole.bytes).map_err(|error| unreadable(&error.to_string()))
+            Mapped::of(&whole.file, whole.bytes).map_err(|error| unreadable(&error.to_string()))
         })
     }
 
