@@ -12,6 +12,12 @@ fn matmul() -> Case {
     Case::new(&rust("matmul")).with(|run| (run.params, run.seed) = (params, 7))
 }
 
+/// Three dispatches.
+pub(crate) fn nbody() -> Case {
+    let params = r#"{"steps":3,"tiles":1}"#.parse().unwrap();
+    Case::new(&rust("nbody")).with(|run| run.params = params)
+}
+
 /// SplitMix64's first numbers in [-0.5, 0.5), as the task draws them.
 fn draws(seed: u64) -> impl Iterator<Item = f32> {
     (1..).map(move |count: u64| {
@@ -40,8 +46,7 @@ fn a_task_multiplies_by_its_own_kernel() {
 
 #[test]
 fn every_dispatch_is_an_effect() {
-    let params = r#"{"steps":3,"tiles":1}"#.parse().unwrap();
-    let ended = Case::new(&rust("nbody")).with(|run| run.params = params).run();
+    let ended = nbody().run();
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
     let effects = &ended.kept.effects;
     assert_eq!(effects.len(), 3);

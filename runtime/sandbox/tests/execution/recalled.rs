@@ -10,6 +10,7 @@ use poai_objects::codec::{RAW, cid_of};
 use poai_objects::{Effect, Fuel, Link, Outcome};
 use poai_sandbox::{BlockFile, Call, Content, Fault, Kernels, Node, Numerics, Recalled, Recording, Stage};
 
+use crate::compute::nbody;
 use crate::content::Contents;
 use crate::harness::{Case, Ended};
 use crate::nn::check;
@@ -178,4 +179,28 @@ fn fuel_ends_in_a_replay_as_it_did() {
     let ended = recorded_run(&case);
     let again = replay(&case, &Recorded::of(&case, &ended, |_| true));
     assert_eq!((again.claim(), again.finished.first_difference), (ended.claim(), None));
+}
+
+/// Dispatches that are to be computed again are computed in the run itself: there, the traces part.
+#[test]
+fn dispatches_are_recalled_and_lies_of_them_found() {
+    let case = nbody();
+    let honest = recorded_run(&case);
+    assert_eq!(*honest.outcome(), Outcome::Ok, "{:?}", honest.log());
+    for recompute in [|_| false, |_| true, |index| index == 1] {
+        let recorded = Recorded::of(&case, &honest, recompute);
+        let again = replay(&case, &recorded);
+        assert_eq!((again.claim(), again.finished.first_difference), (honest.claim(), None));
+        assert_eq!(recorded.recalled(), [0, 1, 2]);
+        assert_eq!(again.kept.tensors, honest.kept.tensors);
+    }
+    let liar = replay(&case, &Recorded::of(&case, &honest, |_| false).lying_in(1));
+    assert_ne!(liar.claim(), honest.claim());
+    for (recompute, is_found) in [((|_| false) as fn(u64) -> bool, false), (|_| true, true), (|index| index == 1, true)]
+    {
+        let again = replay(&case, &Recorded::of(&case, &liar, recompute));
+        assert_eq!(again.claim() != liar.claim(), is_found);
+        let parting = again.kept.effects.iter().zip(&liar.kept.effects).position(|(again, liar)| again != liar);
+        assert_eq!(parting, is_found.then_some(1));
+    }
 }

@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cid::Cid;
 use poai_compute::Limits;
 use poai_objects::codec::{RAW, cid_of};
@@ -9,7 +10,6 @@ use wasmtime::component::Resource;
 use super::super::Guest;
 use super::super::memory::{Memory, Reserved};
 use super::super::meter::cost;
-use super::super::stop::Stop;
 use super::errors::Failure;
 use super::wit::{self, Error};
 
@@ -24,6 +24,15 @@ pub struct ComputeBuffer {
     /// The CID (raw, sha2-256) of its bytes, once the trace has needed it.
     digest: Option<Cid>,
     _reserved: Reserved,
+}
+
+/// Words as the owner of their bytes.
+struct WordBytes(Arc<Vec<u32>>);
+
+impl AsRef<[u8]> for WordBytes {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
 }
 
 impl ComputeBuffer {
@@ -54,6 +63,11 @@ impl ComputeBuffer {
     /// Its words, to be read while it stays what it is.
     pub(super) fn shared(&self) -> Arc<Vec<u32>> {
         Arc::clone(&self.words)
+    }
+
+    /// Its bytes, not copied.
+    pub(super) fn shared_bytes(&self) -> Bytes {
+        Bytes::from_owner(WordBytes(self.shared()))
     }
 
     /// Takes its words out, to be written; they come back by [`Self::put_back`].
@@ -101,7 +115,8 @@ impl Guest {
         let buffer = self.handles.get_mut(buffer)?;
         let range = buffer.range(offset, bytes.len() as u64)?;
         buffer.digest = None;
-        let words = Arc::get_mut(&mut buffer.words).ok_or(Stop::Abi { rule: "a buffer is in use" })?;
+        // Whoever is handed the bytes of an effect may still have them: then these are others.
+        let words = Arc::make_mut(&mut buffer.words).as_mut_slice();
         bytemuck::cast_slice_mut::<u32, u8>(words)[range].copy_from_slice(bytes);
         Ok(())
     }

@@ -13,6 +13,9 @@ use super::kernels::ComputeKernel;
 use super::manifest::{Answer, Arguments, DISPATCH, Entry, Results};
 use super::wit::{Access, Binding, Error};
 
+/// What a dispatch cost in fuel, and how it ended.
+pub(super) type Dispatched = (u64, Result<(), DispatchError>);
+
 /// A buffer's words while a kernel has them.
 enum Held {
     Read(Arc<Vec<u32>>),
@@ -47,7 +50,10 @@ impl Guest {
         let arguments = Arguments { kernel: source, entry_point: &entry_point, bindings: bound, workgroups };
         let arguments = codec::encode(&arguments);
         let call = self.effects.call(called_at, &arguments);
-        let (fuel, done) = self.run_kernel(&kernel, bindings, workgroups)?;
+        let (fuel, done) = match self.recall_dispatch(&call, bindings)? {
+            Some(recalled) => recalled,
+            None => self.run_kernel(&kernel, bindings, workgroups)?,
+        };
         if done == Err(DispatchError::OutOfFuel) {
             // One more than there is: the run costs exactly its limit.
             self.meter.charge(fuel.saturating_add(1))?;
@@ -56,7 +62,10 @@ impl Guest {
         self.charge_buffer_digests(bindings)?;
         let done = done.map_err(Failure::from);
         let answer = match &done {
-            Ok(()) => Answer::Written(self.written(bindings)?),
+            Ok(()) => {
+                self.hand_out(bindings)?;
+                Answer::Written(self.written(bindings)?)
+            }
             Err(Failure::Refused { error, .. }) => Answer::error(*error),
             Err(Failure::Stop(_)) => return done,
         };
@@ -82,12 +91,7 @@ impl Guest {
     }
 
     /// Lends a kernel the buffers' words. Gives what it cost, and how it ended.
-    fn run_kernel(
-        &mut self,
-        kernel: &Kernel,
-        bindings: &[Binding],
-        workgroups: [u32; 3],
-    ) -> Result<(u64, Result<(), DispatchError>), Stop> {
+    fn run_kernel(&mut self, kernel: &Kernel, bindings: &[Binding], workgroups: [u32; 3]) -> Result<Dispatched, Stop> {
         let mut held = Vec::with_capacity(bindings.len());
         for binding in bindings {
             let buffer = self.handles.get_mut(&binding.buffer)?;
@@ -106,6 +110,13 @@ impl Guest {
             }
         }
         Ok((before - budget, done))
+    }
+
+    fn hand_out(&mut self, bindings: &[Binding]) -> Result<(), Stop> {
+        let written = bindings.iter().filter(|binding| is_written(binding));
+        let bytes = written.map(|binding| Ok(self.handles.get(&binding.buffer)?.shared_bytes()));
+        let bytes = bytes.collect::<Result<Vec<_>, Stop>>()?;
+        self.effects.hand_out(&self.host, bytes)
     }
 
     /// The digests of the buffers that a kernel wrote.
@@ -141,7 +152,7 @@ fn check(bindings: &[Binding]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_written(binding: &Binding) -> bool {
+pub(super) fn is_written(binding: &Binding) -> bool {
     words_of(binding.access).is_some()
 }
 

@@ -1,7 +1,9 @@
 //! What the trace says of a dispatch: canonical DAG-CBOR that names every buffer by the CID of its bytes.
 
 use cid::Cid;
-use serde::Serialize;
+use poai_compute::Limits;
+use poai_objects::{DecodeLimits, codec};
+use serde::{Deserialize, Serialize};
 
 use super::super::bindings::poai::compute::kernels::Error;
 use super::errors;
@@ -29,7 +31,8 @@ pub(super) struct Entry {
 }
 
 /// What came of it.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Results {
     /// What its invocations cost.
     pub(super) fuel: u64,
@@ -37,11 +40,21 @@ pub(super) struct Results {
 }
 
 /// The buffers that were written, in order, or the error's name.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Answer {
     Written(Vec<Cid>),
     Error(String),
+}
+
+/// What recorded results may be.
+const LIMITS: DecodeLimits = DecodeLimits { bytes: 4_096, depth: 4, links: Limits::BINDINGS };
+
+impl Results {
+    /// Recorded results, if they are any that a dispatch could have made.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        codec::decode_value(bytes, &LIMITS, "results").ok()
+    }
 }
 
 impl Answer {

@@ -76,7 +76,8 @@ impl Guest {
         }
         if let Some(results) = Results::of(fuel, &mut answer) {
             let outputs = answer.as_deref().unwrap_or_default();
-            self.nn.hand_out(&self.host, outputs)?;
+            let tensors = outputs.iter().map(|(_, tensor)| tensor.shared_bytes());
+            self.effects.hand_out(&self.host, tensors)?;
             self.effects.record(&self.host, COMPUTE, &call, [arguments, codec::encode(&results)])?;
         }
         answer
