@@ -50,11 +50,12 @@ impl Chosen {
     }
 }
 
-/// What of this process's environment a worker needs to find the driver, and what keeps strangers' layers, and a cache
-/// on disk, out of it.
+/// What of this process's environment a worker needs to find the driver; what keeps strangers' layers out; and no cache on
+/// disk, which a guest that broke out could write to for the next worker.
 pub(crate) fn environment() -> Vec<(OsString, OsString)> {
     const KEPT: [&str; 4] = ["LD_LIBRARY_PATH", "VK_ADD_DRIVER_FILES", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
-    const SET: [(&str, &str); 2] = [("VK_LOADER_LAYERS_DISABLE", "~all~"), ("MESA_SHADER_CACHE_DISABLE", "true")];
+    const SET: [(&str, &str); 3] =
+        [("VK_LOADER_LAYERS_DISABLE", "~all~"), ("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")];
     let kept = KEPT.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     kept.chain(SET.map(|(name, value)| (name.into(), value.into()))).collect()
 }

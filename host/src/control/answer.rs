@@ -9,7 +9,7 @@ use crate::errors::Exit;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
-    Status(StatusAnswer),
+    Status(Box<StatusAnswer>),
     Published(PublishAnswer),
     Ran(Box<RunAnswer>),
     Detached(DetachedAnswer),

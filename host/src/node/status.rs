@@ -33,7 +33,7 @@ impl Node {
             fuel_per_s: signed.object().fuel_per_s,
             price: signed.object().price.0,
         };
-        Ok(Answer::Status(StatusAnswer {
+        Ok(Answer::Status(Box::new(StatusAnswer {
             home: self.home.root().display().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             engine: EngineName::CURRENT.to_string(),
@@ -51,6 +51,6 @@ impl Node {
             store_blocks: usage.blocks,
             store_bytes: usage.bytes,
             kubo: self.kubo_words().await?.map(|(_, words)| words),
-        }))
+        })))
     }
 }

@@ -3,7 +3,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::command::{Home, PATIENCE, finish_within};
-use crate::programs::{build, tasks};
+use crate::programs::{build, task, tasks};
 
 /// A home whose commands find the two software drivers that the Vulkan crate's script brings.
 fn with_drivers() -> Home {
@@ -83,6 +83,27 @@ fn a_device_that_is_named_and_not_there_is_no_host() {
         assert_eq!(answer["error"]["kind"], "config", "{answer}");
         assert!(answer["error"]["message"].as_str().unwrap().starts_with(words), "{answer}");
         assert!(exit != 0 && answer["error"]["hint"].as_str().unwrap().contains("poai devices"), "{answer}");
+    }
+}
+
+/// What `tasks/claims.json` pins of a task, however it is computed. Pip brings the models.
+#[test]
+fn models_come_to_their_pinned_claims_on_every_device() {
+    let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
+    let cases = [("filetype", "file", "ocr/data/page.png"), ("vad", "audio", "vad/data/speech.wav")];
+    for device in ["SwiftShader", "llvmpipe"] {
+        let home = with_drivers().with("POAI_NUMERICS_DEVICE", device).with("POAI_NUMERICS_DEVICE_FROM", "0");
+        for (name, input, file) in cases {
+            build(&home, name);
+            let (target, input) = (task(name), format!("{input}={}", task(file).display()));
+            let mut command = home.command(["--json", "run", target.to_str().unwrap(), "--input", &input]);
+            command.arg("--no-cache");
+            // Lavapipe takes its time to compile.
+            let ended = finish_within(2 * PATIENCE, command, home.scratch(), || {});
+            let ran = ended.json();
+            assert_eq!((ended.exit, &ran["claim"]), (0, &pins[name]["claim"]), "{name} on {device}: {ran}");
+            assert!(ran["telemetry"]["device"].as_str().unwrap().contains(device), "{ran}");
+        }
     }
 }
 
