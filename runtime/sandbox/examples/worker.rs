@@ -2,7 +2,7 @@
 //!
 //! `worker` serves; `attempt LAYERS ACT [ARGUMENT]` puts on the layers named (`all`, or names joined
 //! by commas) and tries one thing. It prints `done` if that went through, else the error; the kernel
-//! may kill it first.
+//! may kill it first. `drivers-thread ACT [ARGUMENT]` tries it in a worker with a GPU's driver.
 #![expect(unsafe_code, reason = "tries system calls that no safe function offers")]
 #![expect(
     clippy::print_stderr,
@@ -17,8 +17,9 @@ use std::io;
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::process::{Command, ExitCode};
+use std::sync::mpsc;
 
-use poai_sandbox::worker::{confine, forbid_new_code, serve};
+use poai_sandbox::worker::{Profile, confine, confine_around, forbid_new_code, forbid_new_code_of, serve};
 use poai_sandbox::{Kernels, Layer, Numerics, OptLevel};
 use rustix::process::DumpableBehavior;
 
@@ -42,7 +43,34 @@ fn main() -> ExitCode {
             attempt(layers, act, argument.first().copied().unwrap_or_default());
             ExitCode::SUCCESS
         }
+        ["drivers-thread", act, ref argument @ ..] => {
+            drivers_thread(act, argument.first().copied().unwrap_or_default());
+            ExitCode::SUCCESS
+        }
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// Tries something on a thread that is older than the filter, as a driver's are.
+fn drivers_thread(act: &str, argument: &str) {
+    let (go, wait) = mpsc::channel();
+    let (act, argument) = (act.to_owned(), argument.to_owned());
+    let start = || {
+        std::thread::spawn(move || {
+            wait.recv().unwrap();
+            act_out(&act, &argument)
+        })
+    };
+    let (layers, thread) = confine_around(&BTreeSet::from(Layer::ALL), Profile::Driver, start);
+    forbid_new_code_of(Profile::Driver, &layers).unwrap();
+    go.send(()).unwrap();
+    say(thread.join().unwrap());
+}
+
+fn say(result: io::Result<()>) {
+    match result {
+        Ok(()) => println!("done"),
+        Err(error) => println!("{}", error.raw_os_error().and_then(errno_name).unwrap_or("another error")),
     }
 }
 
@@ -71,10 +99,7 @@ fn attempt(layers: &str, act: &str, argument: &str) {
     if act == "new-code-once-loaded" {
         forbid_new_code(&report).unwrap();
     }
-    match act_out(act, argument) {
-        Ok(()) => println!("done"),
-        Err(error) => println!("{}", error.raw_os_error().and_then(errno_name).unwrap_or("another error")),
-    }
+    say(act_out(act, argument));
 }
 
 fn act_out(act: &str, argument: &str) -> io::Result<()> {

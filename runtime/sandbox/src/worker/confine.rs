@@ -23,7 +23,7 @@ const LANDLOCK: ABI = ABI::V6;
 
 /// Who computes in a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Profile {
+pub enum Profile {
     /// The processor.
     Processor,
     /// A GPU too, by way of its driver: strangers' code, which has threads of its own and talks to the kernel.
@@ -50,7 +50,7 @@ pub fn confine(wanted: &BTreeSet<Layer>) -> Layers {
 
 /// The same around an act that opens files and makes threads, as the loading of a driver does: it has the layers that
 /// need a process of one thread, and none yet of those that would not let it. A filter holds for its threads too.
-pub(super) fn confine_around<T>(wanted: &BTreeSet<Layer>, profile: Profile, act: impl FnOnce() -> T) -> (Layers, T) {
+pub fn confine_around<T>(wanted: &BTreeSet<Layer>, profile: Profile, act: impl FnOnce() -> T) -> (Layers, T) {
     let put_on = |layer| {
         if !wanted.contains(&layer) {
             return (layer, LayerState::Absent { why: "it was not asked for".into() });
@@ -105,7 +105,10 @@ pub fn forbid_new_code(layers: &Layers) -> io::Result<()> {
 }
 
 /// The same in a worker of this profile; a driver's threads may not either.
-pub(super) fn forbid_new_code_of(profile: Profile, layers: &Layers) -> io::Result<()> {
+///
+/// # Errors
+/// The kernel's reason.
+pub fn forbid_new_code_of(profile: Profile, layers: &Layers) -> io::Result<()> {
     if !layers.state(Layer::Seccomp).is_enforced() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ mod syscalls; // the two that need unsafe
 
 pub use cancel::Cancel;
 pub use config::{WorkersConfig, WorkersLimits};
-pub use confine::{confine, forbid_new_code};
+pub use confine::{Profile, confine, confine_around, forbid_new_code, forbid_new_code_of};
 pub use error::{RunError, WorkersError};
 pub use pool::{Attempt, PoolStatus, Ran, Workers};
 pub use serve::{OpenAccelerator, ServeError, serve};

@@ -85,6 +85,26 @@ fn each_layer_stops_by_itself_what_it_is_for() {
     assert!(!std::path::Path::new(created).exists());
 }
 
+/// A driver's threads are there before the filter, which holds for them all the same.
+#[test]
+fn a_drivers_threads_are_confined_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let own = std::process::id().to_string();
+    for (act, argument, expected) in [
+        ("nothing", "", "done"),
+        ("thread", "", "done"),
+        ("read", "/etc/passwd", "ENOSYS"),
+        ("connect", address.as_str(), "ENOSYS"),
+        ("execute", "/bin/true", "ENOSYS"),
+        ("kill", own.as_str(), "ENOSYS"),
+        ("new-code", "", "signal 31"),
+    ] {
+        let output = Command::new(executable()).args(["drivers-thread", act, argument]).output().unwrap();
+        assert_eq!(result(&output), expected, "{act} {argument}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn inherited_descriptors_are_closed() {
     let inherited = std::fs::File::open("/etc/passwd").unwrap();
