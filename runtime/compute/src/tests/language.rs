@@ -90,6 +90,12 @@ fn statements_and_values() {
             "var x = 2.0; out[0] = bitcast<u32>(clamp(x, 0.0, 1.5)); out[1] = bitcast<u32>(saturate(x)); out[2] = bitcast<u32>(fma(x, x, 1.0)); out[3] = bitcast<u32>(sqrt(x * 8.0));",
             vec![1.5_f32.to_bits(), 1.0_f32.to_bits(), 5.0_f32.to_bits(), 4.0_f32.to_bits()],
         ),
+        (
+            "both sides of a condition, as docs/compute.md says",
+            "var<private> calls: u32; fn f() -> bool { calls += 1u; return true; }",
+            "var no = false; var yes = true; if ((no && f()) || yes) { out[0] = calls; } out[1] = u32(yes || f()) + calls;",
+            vec![1, 3],
+        ),
         ("length of an array", "", "out[0] = arrayLength(&out);", vec![4]),
     ] {
         let (out, _) = run(&alone(declarations, body), None, 1, 4).unwrap();
