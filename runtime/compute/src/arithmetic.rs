@@ -15,7 +15,7 @@ const fn truth(value: bool) -> u32 {
 }
 
 /// An operation on one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is WGSL's operation of its name")]
 pub enum Unary {
     Not,
@@ -62,7 +62,7 @@ pub enum Unary {
 }
 
 /// An operation on two words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is WGSL's operation of its name")]
 pub enum Binary {
     AddInteger,
@@ -105,7 +105,7 @@ pub enum Binary {
 }
 
 /// An operation on three words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is WGSL's operation of its name")]
 pub enum Ternary {
     Fma,

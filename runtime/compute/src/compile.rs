@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use naga::Module;
 use naga::valid::ModuleInfo;
 
-use crate::program::{Op, Program, Reg, Stride, builtin};
+use crate::program::{Node, Op, Program, Reg, Stride, builtin};
 use crate::shape::{Shape, Shapes};
 use crate::source::within;
 use crate::{KernelError, Limits, cost};
@@ -27,6 +27,8 @@ pub(crate) struct Compiler<'m> {
     info: &'m ModuleInfo,
     shapes: &'m Shapes,
     ops: Vec<Op>,
+    /// The blocks of the tree that are being written, the innermost last.
+    blocks: Vec<Vec<Node>>,
     /// The [`Op::Charge`] that takes for what is added now.
     open: Option<usize>,
     strides: Vec<Stride>,
@@ -52,11 +54,13 @@ pub(crate) fn compile(
 ) -> Result<Program, KernelError> {
     // The first pass finds the constants. They stand before everything else in the second.
     let found = Compiler::new((module, info), shapes, &BTreeMap::new()).run(entry)?.constants;
-    let last = Compiler::new((module, info), shapes, &found).run(entry)?;
+    let mut last = Compiler::new((module, info), shapes, &found).run(entry)?;
+    let tree = last.end_block();
     let registers = u64::from(last.most);
     within("registers", registers, u64::from(Limits::REGISTERS))?;
     Ok(Program {
         ops: last.ops,
+        tree,
         strides: last.strides,
         registers: last.most,
         constants: last.constants.into_iter().map(|(word, register)| (register, word)).collect(),
@@ -74,6 +78,7 @@ impl<'m> Compiler<'m> {
             info,
             shapes,
             ops: Vec::new(),
+            blocks: vec![Vec::new()],
             open: None,
             strides: Vec::new(),
             constants,
@@ -104,15 +109,43 @@ impl<'m> Compiler<'m> {
     fn push(&mut self, op: Op) -> Result<usize, KernelError> {
         let charge = match self.open {
             Some(charge) => charge,
-            None => {
-                self.ops.push(Op::Charge(0));
-                *self.open.insert(self.ops.len() - 1)
-            }
+            None => self.charge(0),
         };
         self.add_cost(charge, cost::of(&op));
-        self.ops.push(op);
+        let place = self.add(op);
         within("instructions", self.ops.len() as u64, Limits::INSTRUCTIONS as u64)?;
-        Ok(self.ops.len() - 1)
+        Ok(place)
+    }
+
+    /// Opens a charge, which begins with this.
+    fn charge(&mut self, cost: u32) -> usize {
+        let place = self.add(Op::Charge(cost));
+        *self.open.insert(place)
+    }
+
+    fn add(&mut self, op: Op) -> usize {
+        let place = self.ops.len();
+        self.ops.push(op);
+        let block = self.blocks.last_mut().expect("the program's own is never ended");
+        match block.last_mut() {
+            Some(Node::Ops(ops)) if ops.end == place => ops.end += 1,
+            _ => block.push(Node::Ops(place..place + 1)),
+        }
+        place
+    }
+
+    /// Adds a node to the tree.
+    fn node(&mut self, node: Node) {
+        self.blocks.last_mut().expect("the program's own is never ended").push(node);
+    }
+
+    fn begin_block(&mut self) -> Result<(), KernelError> {
+        self.blocks.push(Vec::new());
+        within("blocks inside each other, calls written out", self.blocks.len() as u64, Limits::BLOCK_DEPTH)
+    }
+
+    fn end_block(&mut self) -> Vec<Node> {
+        self.blocks.pop().expect("it was begun")
     }
 
     fn add_cost(&mut self, charge: usize, more: u32) {

@@ -11,7 +11,7 @@ use shared::Shared;
 use storage::Storage;
 
 use crate::program::{Reg, builtin};
-use crate::{Access, DispatchError, Kernel, Limits, cost};
+use crate::{Access, DispatchError, Kernel, Limits};
 
 /// What a dispatch gives a storage variable: words in little-endian order of their bytes.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ pub struct Offer {
 }
 
 impl Binding<'_> {
-    fn offer(&self) -> Offer {
+    /// What is known of it before its words are at hand.
+    #[must_use]
+    pub fn offer(&self) -> Offer {
         match self {
             Self::Read(words) => Offer { words: words.len(), stride: None },
             Self::ReadWrite { words, stride } => Offer { words: words.len(), stride: Some(*stride) },
@@ -103,9 +105,7 @@ impl Kernel {
         if workgroups.contains(&0) {
             return Ok(());
         }
-        let rows = if self.has_barriers { self.workgroup_size.iter().product() } else { 1 };
-        let words = u64::from(rows) * u64::from(self.program.registers) + u64::from(self.program.workgroup_words);
-        *budget = budget.checked_sub(words * cost::DISPATCH_WORD).ok_or(DispatchError::OutOfFuel)?;
+        *budget = budget.checked_sub(self.dispatch_cost()).ok_or(DispatchError::OutOfFuel)?;
         let mut storage = Storage::new(bindings);
         let mut workgroup = Workgroup::new(self, workgroups);
         for z in 0..workgroups[2] {
@@ -147,9 +147,7 @@ impl<'k> Workgroup<'k> {
     }
 
     fn run(&mut self, at: [u32; 3], storage: &mut Storage<'_, '_>, budget: &mut u64) -> Result<(), DispatchError> {
-        let memory = u64::from(self.kernel.program.workgroup_words) * cost::WORKGROUP_WORD;
-        let cost = u64::from(self.invocations) * cost::INVOCATION + memory;
-        *budget = budget.checked_sub(cost).ok_or(DispatchError::OutOfFuel)?;
+        *budget = budget.checked_sub(self.kernel.workgroup_cost()).ok_or(DispatchError::OutOfFuel)?;
         self.shared.begin();
         if self.kernel.has_barriers {
             return self.run_in_turns(at, storage, budget);

@@ -29,6 +29,8 @@ impl Limits {
     pub const COMPILED: u64 = 1 << 19;
     /// Functions that are inside each other's calls.
     pub const CALL_DEPTH: usize = 32;
+    /// Blocks inside each other, with the functions that a kernel calls written out at each call.
+    pub const BLOCK_DEPTH: u64 = 1_024;
     /// Storage variables of a kernel.
     pub const BINDINGS: usize = 8;
     /// Words of a kernel's workgroup variables: 16 KiB.

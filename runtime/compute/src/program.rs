@@ -1,4 +1,7 @@
-//! What a kernel is compiled to: flat instructions over the registers of one invocation.
+//! What a kernel is compiled to: flat instructions over the registers of one invocation, and the tree that they were
+//! written out from, for whoever cannot jump.
+
+use std::ops::Range;
 
 use crate::arithmetic::{Binary, Ternary, Unary};
 
@@ -136,6 +139,24 @@ pub(crate) enum Op {
     End,
 }
 
+impl Op {
+    /// The first of the registers that it writes, and how many; not what a computed index reaches.
+    pub(crate) fn written(&self) -> Option<(Reg, u16)> {
+        match *self {
+            Self::Copy { to, words, .. }
+            | Self::Splat { to, words, .. }
+            | Self::Select { to, words, .. }
+            | Self::Load { to, words, .. } => Some((to, words)),
+            Self::Unary { to, lanes, .. } | Self::Binary { to, lanes, .. } | Self::Ternary { to, lanes, .. } => {
+                Some((to, lanes.into()))
+            }
+            Self::Holds { to, .. } | Self::Address { to, .. } | Self::Length { to, .. } => Some((to, 1)),
+            Self::Charge(_) | Self::Jump(_) | Self::JumpIf { .. } | Self::JumpUnless { .. } => None,
+            Self::Store { .. } | Self::Barrier | Self::End => None,
+        }
+    }
+}
+
 /// What indices of one kind have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stride {
@@ -144,10 +165,59 @@ pub(crate) struct Stride {
     pub(crate) words: u32,
 }
 
+/// A part of a program's tree. Jumps stand among [`Node::Ops`] too: what they do is what the node behind does.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// Instructions in a row.
+    Ops(Range<usize>),
+    If {
+        condition: Reg,
+        accept: Vec<Node>,
+        reject: Vec<Node>,
+    },
+    /// For ever, unless `break_if` holds in the end of a turn.
+    Loop {
+        body: Vec<Node>,
+        continuing: Vec<Node>,
+        break_if: Option<Reg>,
+    },
+    Switch {
+        selector: Reg,
+        /// The instructions that compare the selector, which no [`Node::Ops`] has.
+        tests: Range<usize>,
+        cases: Vec<Case>,
+    },
+    /// A function that is written out.
+    Call(Vec<Node>),
+    /// Out of the loop or switch around.
+    Break,
+    Continue,
+    /// To the end of the call around.
+    Return,
+}
+
+/// A case of a switch.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// What selects it.
+    pub(crate) values: Vec<Selected>,
+    pub(crate) body: Vec<Node>,
+}
+
+/// What selects a case, and what the tests cost until it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// None of all other values.
+    pub(crate) value: Option<u32>,
+    pub(crate) cost: u32,
+}
+
 /// A compiled entry point.
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) ops: Vec<Op>,
+    /// The same as a tree.
+    pub(crate) tree: Vec<Node>,
     pub(crate) strides: Vec<Stride>,
     /// The registers of one invocation.
     pub(crate) registers: u32,

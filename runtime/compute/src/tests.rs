@@ -2,8 +2,9 @@
 
 mod examples; // the kernels of tasks/
 mod hostile; // kernels that mean harm
-mod language; // what each part of the language does
+mod language; // memory, slices and fuel
 mod refusals; // what is not for kernels
+mod statements; // what each part of the language does: a table
 
 use crate::{Binding, DispatchError, Kernel};
 

@@ -1,9 +1,11 @@
+use std::ops::Range;
+
 use naga::{Barrier, Block, Expression, Function, Handle, Statement, SwitchCase, SwitchValue};
 
 use super::Compiler;
 use super::frame::{Around, Frame, Value};
 use crate::arithmetic::Binary;
-use crate::program::Op;
+use crate::program::{Case, Node, Op, Selected};
 use crate::source::within;
 use crate::{KernelError, Limits, cost};
 
@@ -29,9 +31,12 @@ impl Compiler<'_> {
             };
             self.initialise(frame.local(handle), &shape, init)?;
         }
+        self.begin_block()?;
         self.block(&mut frame, &function.body)?;
         let returns = std::mem::take(&mut frame.returns);
         self.land(returns);
+        let body = self.end_block();
+        self.node(Node::Call(body));
         self.call_depth -= 1;
         Ok(())
     }
@@ -74,12 +79,14 @@ impl Compiler<'_> {
             Statement::Break => {
                 let jump = self.jump(Op::Jump(0))?;
                 frame.around.last_mut().expect("validated: a loop or switch is around").breaks.push(jump);
+                self.node(Node::Break);
                 Ok(())
             }
             Statement::Continue => {
                 let jump = self.jump(Op::Jump(0))?;
                 let continues = frame.around.iter_mut().rev().find_map(|around| around.continues.as_mut());
                 continues.expect("validated: a loop is around").push(jump);
+                self.node(Node::Continue);
                 Ok(())
             }
             Statement::Return { value } => self.write_return(frame, *value),
@@ -128,6 +135,7 @@ impl Compiler<'_> {
         }
         let jump = self.jump(Op::Jump(0))?;
         frame.returns.push(jump);
+        self.node(Node::Return);
         Ok(())
     }
 
@@ -141,20 +149,30 @@ impl Compiler<'_> {
         // The head of a loop: nothing to be done, or to leave it.
         if accept.is_empty() {
             let to_end = self.jump(Op::JumpIf { condition, target: 0 })?;
+            self.begin_block()?;
             self.block(frame, reject)?;
             self.land([to_end]);
+            let reject = self.end_block();
+            self.node(Node::If { condition, accept: Vec::new(), reject });
             return Ok(());
         }
         let to_reject = self.jump(Op::JumpUnless { condition, target: 0 })?;
+        self.begin_block()?;
         self.block(frame, accept)?;
         if reject.is_empty() {
             self.land([to_reject]);
+            let accept = self.end_block();
+            self.node(Node::If { condition, accept, reject: Vec::new() });
             return Ok(());
         }
         let to_end = self.jump(Op::Jump(0))?;
+        let accept = self.end_block();
         self.land([to_reject]);
+        self.begin_block()?;
         self.block(frame, reject)?;
         self.land([to_end]);
+        let reject = self.end_block();
+        self.node(Node::If { condition, accept, reject });
         Ok(())
     }
 
@@ -166,9 +184,9 @@ impl Compiler<'_> {
     ) -> Result<(), KernelError> {
         let next = self.next;
         let head = self.label();
+        self.begin_block()?;
         // Even a loop of nothing costs something.
-        self.ops.push(Op::Charge(cost::TURN));
-        self.open = Some(self.ops.len() - 1);
+        self.charge(cost::TURN);
         frame.around.push(Around { breaks: Vec::new(), continues: Some(Vec::new()) });
         // Not a block of its own: what the body computes is seen in `continuing`.
         for statement in body.iter() {
@@ -176,16 +194,18 @@ impl Compiler<'_> {
         }
         let continues = frame.around.last_mut().and_then(|around| around.continues.take());
         self.land(continues.unwrap_or_default());
+        let body = self.end_block();
+        self.begin_block()?;
         for statement in continuing.iter() {
             self.statement(frame, statement)?;
         }
+        let break_if = break_if.map(|condition| frame.words(condition)).transpose()?;
         match break_if {
-            Some(condition) => {
-                let condition = frame.words(condition)?;
-                self.jump(Op::JumpUnless { condition, target: head })?;
-            }
-            None => drop(self.jump(Op::Jump(head))?),
-        }
+            Some(condition) => self.jump(Op::JumpUnless { condition, target: head })?,
+            None => self.jump(Op::Jump(head))?,
+        };
+        let continuing = self.end_block();
+        self.node(Node::Loop { body, continuing, break_if });
         let around = frame.around.pop().expect("it was pushed");
         self.land(around.breaks);
         self.next = next;
@@ -199,6 +219,9 @@ impl Compiler<'_> {
         cases: &[SwitchCase],
     ) -> Result<(), KernelError> {
         let (selector, condition) = (frame.words(selector)?, self.allocate(1)?);
+        let begin = self.ops.len();
+        // In the tree, a switch is one node, and says what its tests cost.
+        self.begin_block()?;
         let mut entries = Vec::with_capacity(cases.len());
         for case in cases {
             let value = match case.value {
@@ -211,20 +234,43 @@ impl Compiler<'_> {
             };
             let b = self.constant(value)?;
             self.push(Op::Binary { op: Binary::EqualWords, lanes: 1, to: condition, a: selector, b })?;
-            entries.push(Some(self.jump(Op::JumpIf { condition, target: 0 })?));
+            let to_case = self.jump(Op::JumpIf { condition, target: 0 })?;
+            entries.push(Some((value, to_case)));
         }
         let to_default = self.jump(Op::Jump(0))?;
+        self.end_block();
+        let tests = begin..self.ops.len();
+        let cost = |jump: usize| self.cost_of(begin..jump);
+        let selected = entries.iter().map(|entry| match *entry {
+            Some((value, jump)) => Selected { value: Some(value), cost: cost(jump) },
+            None => Selected { value: None, cost: cost(to_default) },
+        });
+        let selected: Vec<_> = selected.collect();
         frame.around.push(Around::default());
-        for (case, entry) in cases.iter().zip(entries) {
-            self.land([entry.unwrap_or(to_default)]);
+        let (mut written, mut values) = (Vec::new(), Vec::new());
+        for ((case, entry), selected) in cases.iter().zip(entries).zip(selected) {
+            self.land([entry.map_or(to_default, |(_, jump)| jump)]);
+            self.begin_block()?;
             self.block(frame, &case.body)?;
+            values.push(selected);
             if !case.fall_through {
                 let jump = self.jump(Op::Jump(0))?;
                 frame.around.last_mut().expect("it was pushed").breaks.push(jump);
             }
+            let body = self.end_block();
+            if !case.fall_through {
+                written.push(Case { values: std::mem::take(&mut values), body });
+            }
         }
+        self.node(Node::Switch { selector, tests, cases: written });
         let around = frame.around.pop().expect("it was pushed");
         self.land(around.breaks);
         Ok(())
+    }
+
+    /// What the charges among some instructions take.
+    fn cost_of(&self, ops: Range<usize>) -> u32 {
+        let costs = self.ops[ops].iter().map(|op| if let Op::Charge(cost) = op { *cost } else { 0 });
+        costs.fold(0, u32::saturating_add)
     }
 }

@@ -57,7 +57,9 @@ impl<'s, 'b> Storage<'s, 'b> {
 }
 
 impl Binding<'_> {
-    fn words(&self) -> &[u32] {
+    /// All of its words.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
         match self {
             Self::Read(words) => words,
             Self::ReadWrite { words, .. } => words,

@@ -1,105 +1,13 @@
+use super::statements::STATEMENTS;
 use super::{alone, run};
 use crate::{Binding, Kernel};
 
 /// Expected values follow from WGSL's text, by hand.
 #[test]
 fn statements_and_values() {
-    for (name, declarations, body, expected) in [
-        (
-            "loops",
-            "",
-            "var s = 0u; for (var i = 0u; i < 5u; i++) { if (i == 3u) { continue; } s += i; } out[0] = s;",
-            vec![7],
-        ),
-        ("while", "", "var s = 1u; while (s < 100u) { s *= 3u; } out[0] = s;", vec![243]),
-        (
-            "break if",
-            "",
-            "var i = 0u; loop { i += 2u; continuing { i += 1u; break if i > 9u; } } out[0] = i;",
-            vec![12],
-        ),
-        (
-            "variables in loops begin anew",
-            "",
-            "for (var i = 0u; i < 3u; i++) { var x = 0u; x += 5u; out[i] = x; }",
-            vec![5, 5, 5],
-        ),
-        (
-            "switch",
-            "fn f(x: i32) -> u32 { switch x { case 1, 2: { return 10u; } case -3: { return 20u; } default: { } } return 30u; }",
-            "out[0] = f(1); out[1] = f(2); out[2] = f(-3); out[3] = f(4);",
-            vec![10, 10, 20, 30],
-        ),
-        (
-            "break of a switch in a loop",
-            "",
-            "var s = 0u; for (var i = 0u; i < 4u; i++) { switch i { case 2u: { break; } default: { s += i; } } s += 10u; } out[0] = s;",
-            vec![44],
-        ),
-        (
-            "functions call functions",
-            "fn double(x: u32) -> u32 { return x * 2u; } fn four(x: u32) -> u32 { return double(double(x)); }",
-            "out[0] = four(3u) + double(1u);",
-            vec![14],
-        ),
-        (
-            "early returns",
-            "fn f(x: u32) -> u32 { if (x > 2u) { return 1u; } for (var i = 0u;; i++) { if (i == x) { return i + 7u; } } return 0u; }",
-            "out[0] = f(5u); out[1] = f(2u);",
-            vec![1, 9],
-        ),
-        (
-            "structures and arrays as values",
-            "struct P { a: vec3<u32>, b: array<u32, 2>, c: u32 } fn f(p: P) -> P { var q = p; q.b[1] = 9u; q.a.y = 8u; return q; }",
-            "let q = f(P(vec3(1u, 2u, 3u), array(4u, 5u), 6u)); out[0] = q.a.y; out[1] = q.b[1]; out[2] = q.a.z + q.b[0] + q.c;",
-            vec![8, 9, 13],
-        ),
-        (
-            "vectors",
-            "",
-            "let v = vec4(1u, 2u, 3u, 4u); let w = v.wzyx * 2u + v; let m = select(v, w, v > vec4(2u)); out[0] = w.x; out[1] = m.y; out[2] = m.w; out[3] = u32(all(v < vec4(5u))) + u32(any(v == vec4(9u)));",
-            vec![9, 2, 6, 1],
-        ),
-        (
-            "computed indices of values and vectors",
-            "",
-            "let v = vec3(7u, 8u, 9u); var a = array(1u, 2u, 3u); var i = 2u; out[0] = v[i]; a[i] = 30u; out[1] = a[i]; i = 3u; out[2] = v[i] + a[i]; a[i] = 5u; var w = v; w[i - 2u] = 1u; out[3] = w.y + a[2];",
-            vec![9, 30, 0, 31],
-        ),
-        (
-            "references that are kept",
-            "",
-            "var a = array(1u, 2u, 3u); let p = &a[1]; *p = 20u; *p += 2u; out[0] = a[1];",
-            vec![22],
-        ),
-        (
-            "private variables and constants",
-            "const k = array(3u, 4u); var<private> seed: u32 = 5u; fn next() -> u32 { seed = seed * k[1] + k[0]; return seed; }",
-            "out[0] = next(); out[1] = next();",
-            vec![23, 95],
-        ),
-        (
-            "conversions",
-            "",
-            "let f = -2.7; var g = f; out[0] = u32(i32(g)); out[1] = bitcast<u32>(g); out[2] = u32(bool(g)); out[3] = bitcast<u32>(f32(3u));",
-            vec![-2_i32 as u32, (-2.7_f32).to_bits(), 1, 3.0_f32.to_bits()],
-        ),
-        (
-            "functions of floats",
-            "",
-            "var x = 2.0; out[0] = bitcast<u32>(clamp(x, 0.0, 1.5)); out[1] = bitcast<u32>(saturate(x)); out[2] = bitcast<u32>(fma(x, x, 1.0)); out[3] = bitcast<u32>(sqrt(x * 8.0));",
-            vec![1.5_f32.to_bits(), 1.0_f32.to_bits(), 5.0_f32.to_bits(), 4.0_f32.to_bits()],
-        ),
-        (
-            "both sides of a condition, as docs/compute.md says",
-            "var<private> calls: u32; fn f() -> bool { calls += 1u; return true; }",
-            "var no = false; var yes = true; if ((no && f()) || yes) { out[0] = calls; } out[1] = u32(yes || f()) + calls;",
-            vec![1, 3],
-        ),
-        ("length of an array", "", "out[0] = arrayLength(&out);", vec![4]),
-    ] {
+    for (name, declarations, body, expected) in STATEMENTS {
         let (out, _) = run(&alone(declarations, body), None, 1, 4).unwrap();
-        assert_eq!(out[..expected.len()], expected, "{name}");
+        assert_eq!(out[..expected.len()], **expected, "{name}");
     }
 }
 
