@@ -12,7 +12,7 @@ use crate::buffer::Aligned;
 use crate::error::{NumericsError, count, expect_length};
 use crate::isa::tile::{IntegerTile, PANEL, STRIP};
 use crate::isa::{Isa, Work};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Register};
 use crate::matmul::{Epilogue, SharedOut, share};
 use crate::processor::Processor;
 use crate::quantise::BlockWeights;

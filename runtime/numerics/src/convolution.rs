@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::elementwise::Unary;
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
-use crate::lanes::Lanes;
+use crate::lanes::Register;
 use crate::matmul::{Epilogue, LeftRows, Matrices, Packed, Patches, Product};
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, operand};
@@ -348,7 +348,7 @@ fn depthwise<I: Isa>(input: &[f32], taps: &[(usize, &[f32])], sums: &mut [f32]) 
 
 /// Those of some channels side by side.
 #[inline(always)]
-fn depthwise_lanes<V: Lanes>(input: &[f32], taps: &[(usize, &[f32])], channel: usize, sums: &mut [f32]) {
+fn depthwise_lanes<V: Register>(input: &[f32], taps: &[(usize, &[f32])], channel: usize, sums: &mut [f32]) {
     let mut sum = V::splat(0.0);
     for &(start, weights) in taps {
         let value = V::read(&input[start + channel..]).operand();

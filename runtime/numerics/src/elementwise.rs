@@ -265,6 +265,11 @@ impl Unary {
         let x = element(x);
         with_unary!(self, Soft, f => f.of(One::<Soft>::new(x)).stored().value(), f => stored(f(x)))
     }
+
+    /// What is computed of what was read, before it is stored. None of those that are functions of single floats.
+    pub(crate) fn over<V: Lanes>(self, x: V) -> Option<V> {
+        with_unary!(self, Soft, f => Some(f.of(x)), _one => None)
+    }
 }
 
 /// An operation on two numbers; flushing and NaNs as for [`Unary`].
@@ -305,7 +310,7 @@ macro_rules! with_binary {
             Binary::Div => body!(|a: f32, b: f32| a / b),
             Binary::Max => body!(greater),
             Binary::Min => body!(lesser),
-            Binary::Pow => body!(pow::<$fused>),
+            Binary::Pow => body!(|a: f32, b: f32| pow(One::<$fused>::new(a), One::new(b)).value()),
             Binary::Remainder => body!(|a: f32, b: f32| a % b),
             Binary::Prelu => body!(|a: f32, b: f32| if a < 0.0 { a * b } else { a }),
         }
@@ -316,6 +321,19 @@ impl Binary {
     /// The definition: what is stored for `a` and `b`.
     pub fn of(self, a: f32, b: f32) -> f32 {
         with_binary!(self, Soft, f => stored(f(element(a), element(b))))
+    }
+
+    /// What is computed of what was read, before it is stored. None of those that look at bits.
+    pub(crate) fn over<V: Lanes>(self, a: V, b: V) -> Option<V> {
+        match self {
+            Self::Add => Some(a + b),
+            Self::Sub => Some(a - b),
+            Self::Mul => Some(a * b),
+            Self::Div => Some(a / b),
+            Self::Pow => Some(pow(a, b)),
+            Self::Prelu => Some(V::pick(a.less(V::splat(0.0)), a * b, a)),
+            Self::Max | Self::Min | Self::Remainder => None,
+        }
     }
 }
 

@@ -5,8 +5,7 @@
 //! function is stated in docs/numerics.md and pinned by the tests. The functions here take any `f32` and leave flushing
 //! and NaNs to their callers.
 
-use crate::lanes::{Lanes, One, ROUNDER};
-use crate::step::Fused;
+use crate::lanes::{Lanes, ROUNDER};
 
 pub(crate) mod activation; // of neural networks
 pub(crate) mod angle; // sine and its kin, and their inverses
@@ -28,12 +27,6 @@ fn polynomial<V: Lanes, const N: usize>(x: V, highest_first: [f32; N]) -> V {
         sum = V::fused(sum, x, V::splat(coefficient));
     }
     sum
-}
-
-/// For functions of single floats.
-#[inline(always)]
-fn polynomial_of_one<F: Fused, const N: usize>(x: f32, highest_first: [f32; N]) -> f32 {
-    polynomial(One::<F>::new(x), highest_first).value()
 }
 
 /// eˣ; 2⁻¹¹⁵, which is stored as +0, below x = -80.

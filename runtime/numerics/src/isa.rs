@@ -5,7 +5,7 @@
 //! loops of matrix products ask for its registers by [`Isa::tile`] and [`Isa::integer_tile`].
 #![expect(unsafe_code, reason = "entering code that is compiled for features that were detected")]
 
-use crate::lanes::Lanes;
+use crate::lanes::Register;
 use crate::step::{Fused, Hard, Soft, operand};
 use tile::{IntegerTile, Tile};
 
@@ -25,9 +25,9 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// How it multiplies and adds.
     type Fused: Fused;
     /// The lanes of a reduction.
-    type Sixteen: Lanes;
+    type Sixteen: Register;
     /// What functions are fastest in; a divisor of 48 floats.
-    type Wide: Lanes;
+    type Wide: Register;
     /// Floats of a register.
     const LANES: usize;
     /// The most rows of a float tile.

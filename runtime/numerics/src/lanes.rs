@@ -20,16 +20,8 @@ pub(crate) trait Lanes:
 {
     /// A truth value for each float.
     type Mask: Copy;
-    /// How many floats.
-    const COUNT: usize;
 
     fn splat(x: f32) -> Self;
-    /// # Safety
-    /// `from` is good for reading [`Self::COUNT`] floats.
-    unsafe fn load(from: *const f32) -> Self;
-    /// # Safety
-    /// `to` is good for writing [`Self::COUNT`] floats.
-    unsafe fn store(self, to: *mut f32);
     /// `a * b + c`, rounded once.
     fn fused(a: Self, b: Self, c: Self) -> Self;
     fn root(self) -> Self;
@@ -77,6 +69,19 @@ pub(crate) trait Lanes:
     fn stored_size(self) -> Self {
         self.stored()
     }
+}
+
+/// Lanes that numbers come to from memory, and go back.
+pub(crate) trait Register: Lanes {
+    /// How many floats.
+    const COUNT: usize;
+
+    /// # Safety
+    /// `from` is good for reading [`Self::COUNT`] floats.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// `to` is good for writing [`Self::COUNT`] floats.
+    unsafe fn store(self, to: *mut f32);
 
     #[inline(always)]
     fn read(from: &[f32]) -> Self {
@@ -134,23 +139,10 @@ operators!([F: Fused] One<F>, a, b: One::new(a.0 + b.0), One::new(a.0 - b.0), On
 
 impl<F: Fused> Lanes for One<F> {
     type Mask = bool;
-    const COUNT: usize = 1;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self::new(x)
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's promise.
-        Self::new(unsafe { *from })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller's promise.
-        unsafe { *to = self.0 };
     }
 
     #[inline(always)]
@@ -244,6 +236,22 @@ impl<F: Fused> Lanes for One<F> {
     }
 }
 
+impl<F: Fused> Register for One<F> {
+    const COUNT: usize = 1;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        Self::new(unsafe { *from })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { *to = self.0 };
+    }
+}
+
 /// Registers in step.
 #[derive(Clone, Copy)]
 pub(crate) struct Several<V, const N: usize>([V; N]);
@@ -279,25 +287,10 @@ macro_rules! in_each {
 
 impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
     type Mask = [V::Mask; N];
-    const COUNT: usize = N * V::COUNT;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
         Self([V::splat(x); N])
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: within the caller's promise.
-        Self(each!(N, V::splat(0.0); i => unsafe { V::load(from.add(i * V::COUNT)) }))
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        for (i, part) in self.0.into_iter().enumerate() {
-            // SAFETY: within the caller's promise.
-            unsafe { part.store(to.add(i * V::COUNT)) };
-        }
     }
 
     #[inline(always)]
@@ -325,5 +318,23 @@ impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
         root() floor() ceil() round() abs() negated() element() operand() canonical() stored()
         element_of_size() stored_size()
         with_sign_of(other) at_least(low) at_most(high) times_power(rounded)
+    }
+}
+
+impl<V: Register, const N: usize> Register for Several<V, N> {
+    const COUNT: usize = N * V::COUNT;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: within the caller's promise.
+        Self(each!(N, V::splat(0.0); i => unsafe { V::load(from.add(i * V::COUNT)) }))
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        for (i, part) in self.0.into_iter().enumerate() {
+            // SAFETY: within the caller's promise.
+            unsafe { part.store(to.add(i * V::COUNT)) };
+        }
     }
 }

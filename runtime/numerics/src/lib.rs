@@ -14,6 +14,7 @@ mod convolution; // channels-last, as products of patches
 mod elementwise; // one or two numbers at a time
 mod error; // what can be wrong with a call
 pub mod float_environment; // the control word that all of this assumes
+pub mod formula; // operations, written down for other devices
 mod functions; // exp, log, tanh, … by our own polynomials
 mod integer; // exact products of bytes
 mod isa; // instruction sets, and the inner loops

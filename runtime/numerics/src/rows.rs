@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::error::{NumericsError, expect_length, expect_positive};
 use crate::functions::{exp_below_zero, log};
 use crate::isa::{Isa, Work};
-use crate::lanes::{Lanes, One};
+use crate::lanes::{Lanes, One, Register};
 use crate::processor::Processor;
 use crate::reduce::{LANES, PIECE, add, tree};
 use crate::step::{Fused, canonical, element, stored};
@@ -120,7 +120,7 @@ macro_rules! blocks {
 
 /// The lanes' sum.
 #[inline(always)]
-fn joined<V: Lanes>(lanes: V) -> f32 {
+fn joined<V: Register>(lanes: V) -> f32 {
     let mut values = [0.0; LANES];
     lanes.write(&mut values);
     tree(values, add)

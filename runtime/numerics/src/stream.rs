@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use crate::elementwise::Function;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Register};
 
 /// The most floats of any [`Isa::Wide`](crate::isa::Isa::Wide).
 const MOST_LANES: usize = 48;
@@ -30,7 +30,7 @@ impl<'a> Stream<'a> {
 
     /// Replaces each number by what is stored of `f`.
     #[inline(always)]
-    pub(crate) fn map<V: Lanes, F: Function>(self, f: F) {
+    pub(crate) fn map<V: Register, F: Function>(self, f: F) {
         const { assert!(V::COUNT <= MOST_LANES) };
         let whole = self.length / V::COUNT * V::COUNT;
         for i in (0..whole).step_by(V::COUNT) {

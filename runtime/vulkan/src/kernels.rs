@@ -1,5 +1,6 @@
 //! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
 
+pub mod functions; // element-wise operations as functions of WGSL
 mod product; // what a product is told
 
 pub use product::Terms;

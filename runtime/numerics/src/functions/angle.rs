@@ -1,7 +1,7 @@
 //! Sine, cosine and tangent for every finite number, and their inverses.
 
-use super::{polynomial, polynomial_of_one};
-use crate::lanes::Lanes;
+use super::polynomial;
+use crate::lanes::{Lanes, One};
 use crate::step::Fused;
 
 const QUARTER_PI: f32 = std::f32::consts::FRAC_PI_4;
@@ -10,7 +10,7 @@ const HALF_PI: f32 = std::f32::consts::FRAC_PI_2;
 const HALF_PI_REST: f32 = f32::from_bits(0xb33b_bd2e);
 
 /// 2/π after a word of zeros, most significant bit first.
-const TWO_OVER_PI: [u32; 9] =
+pub const TWO_OVER_PI: [u32; 9] =
     [0, 0xa2f9_836e, 0x4e44_1529, 0xfc27_57d1, 0xf534_ddc0, 0xdb62_9599, 0x3c43_9041, 0xfe51_63ab, 0xdebb_c561];
 
 /// |x| less its nearest multiple of π/2, and that multiple modulo 4. Exact in integers for every finite x.
@@ -33,16 +33,22 @@ fn quadrant<F: Fused>(x: f32) -> (f32, u32) {
         .wrapping_add(mantissa.wrapping_mul(window(0)) << 32);
     let nearest = turns.wrapping_add(1 << 61) >> 62;
     let fraction = turns.wrapping_sub(nearest << 62) as i64 as f32 * f32::from_bits((127 - 62) << 23);
-    let far = F::fused(fraction, HALF_PI, fraction * HALF_PI_REST);
+    let far = angle(One::<F>::new(fraction)).value();
     let near = bits <= 0x3f49_0fda;
     (if near { f32::from_bits(bits) } else { far }, if near { 0 } else { nearest as u32 })
 }
 
-/// The sine of a quarter turn's `rest`, `quarter` quarters on.
+/// A fraction of a quarter turn as an angle.
 #[inline(always)]
-fn sine_from<F: Fused>(rest: f32, quarter: u32) -> f32 {
-    let square = rest * rest;
-    let sine_series = polynomial_of_one::<F, 4>(
+pub(crate) fn angle<V: Lanes>(fraction: V) -> V {
+    V::fused(fraction, V::splat(HALF_PI), fraction * V::splat(HALF_PI_REST))
+}
+
+/// The sine of an angle up to π/4.
+#[inline(always)]
+pub(crate) fn near_sine<V: Lanes>(x: V) -> V {
+    let square = x * x;
+    let series = polynomial(
         square,
         [
             f32::from_bits(0x3636_6af6),
@@ -51,12 +57,23 @@ fn sine_from<F: Fused>(rest: f32, quarter: u32) -> f32 {
             f32::from_bits(0xbe2a_aaab),
         ],
     );
-    let sine = F::fused(rest * square, sine_series, rest);
-    let cosine_series = polynomial_of_one::<F, 3>(
-        square,
-        [f32::from_bits(0x37cc_ffa0), f32::from_bits(0xbab6_0641), f32::from_bits(0x3d2a_aaa5)],
-    );
-    let cosine = F::fused(square * square, cosine_series, F::fused(-0.5, square, 1.0));
+    V::fused(x * square, series, x)
+}
+
+/// The cosine of an angle up to π/4.
+#[inline(always)]
+pub(crate) fn near_cosine<V: Lanes>(x: V) -> V {
+    let square = x * x;
+    let series =
+        polynomial(square, [f32::from_bits(0x37cc_ffa0), f32::from_bits(0xbab6_0641), f32::from_bits(0x3d2a_aaa5)]);
+    V::fused(square * square, series, V::fused(V::splat(-0.5), square, V::splat(1.0)))
+}
+
+/// The sine of a quarter turn's `rest`, `quarter` quarters on.
+#[inline(always)]
+fn sine_from<F: Fused>(rest: f32, quarter: u32) -> f32 {
+    let rest = One::<F>::new(rest);
+    let (sine, cosine) = (near_sine(rest).value(), near_cosine(rest).value());
     let value = if quarter & 1 == 0 { sine } else { cosine };
     f32::from_bits(value.to_bits() ^ ((quarter & 2) << 30))
 }

@@ -1,30 +1,28 @@
 //! One number to the power of another.
 
-use super::polynomial_of_one;
-use crate::lanes::{Lanes, One, ROUNDER};
-use crate::step::Fused;
+use super::polynomial;
+use crate::lanes::{Lanes, ROUNDER};
 
-/// `x · 2^by`, where both are normal.
-#[inline(always)]
-fn scaled(x: f32, by: i32) -> f32 {
-    f32::from_bits((x.to_bits() as i32).wrapping_add(by << 23) as u32)
-}
+/// Where the power counts as zero, and where it is infinite, as exponents of 2.
+const LEAST: f32 = -102.0;
+const MOST: f32 = 129.0;
 
 /// log₂ of a positive normal number, as a sum of two.
 #[inline(always)]
-fn log2_in_two<F: Fused>(x: f32) -> (f32, f32) {
+fn log2_in_two<V: Lanes>(x: V) -> (V, V) {
     const TWO_OVER_LN2_HIGH: f32 = f32::from_bits(0x4038_aa3b);
     const TWO_OVER_LN2_LOW: f32 = f32::from_bits(0x3325_7060);
-    let (mantissa, exponent) = One::<F>::new(x).split();
-    let (mantissa, exponent) = (mantissa.value(), exponent.value());
+    let (one, factor) = (V::splat(1.0), V::splat(TWO_OVER_LN2_HIGH));
+    let (mantissa, exponent) = x.split();
     // log₂ m = 2/ln2 · artanh((m - 1) / (m + 1))
-    let numerator = mantissa - 1.0;
-    let denominator = mantissa + 1.0;
-    let denominator_low = mantissa - (denominator - 1.0);
+    let numerator = mantissa - one;
+    let denominator = mantissa + one;
+    let denominator_low = mantissa - (denominator - one);
     let s = numerator / denominator;
-    let s_low = F::fused(-s, denominator_low, F::fused(-s, denominator, numerator)) / denominator;
+    let negative = s.negated();
+    let s_low = V::fused(negative, denominator_low, V::fused(negative, denominator, numerator)) / denominator;
     let square = s * s;
-    let series = polynomial_of_one::<F, 5>(
+    let series = polynomial(
         square,
         [
             f32::from_bits(0x3e90_b3ff),
@@ -34,9 +32,9 @@ fn log2_in_two<F: Fused>(x: f32) -> (f32, f32) {
             f32::from_bits(0x3f76_384f),
         ],
     );
-    let head = s * TWO_OVER_LN2_HIGH;
-    let head_low = F::fused(s, TWO_OVER_LN2_HIGH, -head)
-        + F::fused(s, TWO_OVER_LN2_LOW, F::fused(s_low, TWO_OVER_LN2_HIGH, (s * square) * series));
+    let head = s * factor;
+    let head_low = V::fused(s, factor, head.negated())
+        + V::fused(s, V::splat(TWO_OVER_LN2_LOW), V::fused(s_low, factor, (s * square) * series));
     let sum = exponent + head;
     let low = (head - (sum - exponent)) + head_low;
     let high = sum + low;
@@ -45,17 +43,14 @@ fn log2_in_two<F: Fused>(x: f32) -> (f32, f32) {
 
 /// x to the power of y, with C's special cases; `y == 2` is `x · x` exactly.
 #[inline(always)]
-pub(crate) fn pow<F: Fused>(x: f32, y: f32) -> f32 {
-    let size = x.abs();
-    let (log, log_low) = log2_in_two::<F>(size);
+pub(crate) fn pow<V: Lanes>(x: V, y: V) -> V {
+    let (log, log_low) = log2_in_two(x.abs());
     let exponent = y * log;
-    let exponent_low = F::fused(y, log_low, F::fused(y, log, -exponent));
-    let floored = if exponent < -102.0 { -102.0 } else { exponent };
-    let bounded = if floored > 129.0 { 129.0 } else { floored };
-    let rounded = bounded + ROUNDER;
-    let power = (rounded.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32);
-    let rest = (bounded - (rounded - ROUNDER)) + exponent_low;
-    let series = polynomial_of_one::<F, 7>(
+    let exponent_low = V::fused(y, log_low, V::fused(y, log, exponent.negated()));
+    let bounded = exponent.at_least(V::splat(LEAST)).at_most(V::splat(MOST));
+    let rounded = bounded + V::splat(ROUNDER);
+    let rest = (bounded - (rounded - V::splat(ROUNDER))) + exponent_low;
+    let series = polynomial(
         rest,
         [
             f32::from_bits(0x3920_fb10),
@@ -67,29 +62,39 @@ pub(crate) fn pow<F: Fused>(x: f32, y: f32) -> f32 {
             1.0,
         ],
     );
-    // In two steps, so that neither leaves the normal numbers before the last.
-    let half = power >> 1;
-    let value = scaled(series, half) * scaled(1.0, power.wrapping_sub(half));
-    let value = if exponent < -102.0 { 0.0 } else { value };
-    let value = if exponent > 129.0 { f32::INFINITY } else { value };
-    pow_special_cases(x, y, value)
+    let value = series.times_power(rounded);
+    let value = V::pick(exponent.less(V::splat(LEAST)), V::splat(0.0), value);
+    let value = V::pick(V::splat(MOST).less(exponent), V::splat(f32::INFINITY), value);
+    special_cases(x, y, value)
 }
 
 /// `value` is |x|^y where both are ordinary.
 #[inline(always)]
-fn pow_special_cases(x: f32, y: f32, value: f32) -> f32 {
+fn special_cases<V: Lanes>(x: V, y: V, value: V) -> V {
+    let [zero, one, infinity, nan] = [0.0, 1.0, f32::INFINITY, f32::NAN].map(V::splat);
     let size = x.abs();
-    let whole = y as i32;
-    let large = y.abs() >= 16_777_216.0;
-    let integral = large | (whole as f32 == y);
-    let odd = !large & integral & (whole & 1 == 1);
-    let vanishes = (size == 0.0) == (y > 0.0);
-    let limit = if vanishes { 0.0 } else { f32::INFINITY };
-    let value = if (size == 0.0) | (size == f32::INFINITY) { limit } else { value };
-    let value = if size == 1.0 { 1.0 } else { value };
-    let value = if (x < 0.0) & odd { -value } else { value };
-    let value = if (x < 0.0) & (size < f32::INFINITY) & !integral { f32::NAN } else { value };
-    let value = if x.is_nan() | y.is_nan() { f32::NAN } else { value };
-    let value = if y == 2.0 { x * x } else { value };
-    if (x == 1.0) | (y == 0.0) { 1.0 } else { value }
+    let (rises, finite) = (zero.less(y), size.less(infinity));
+    let value = V::pick(zero.less(size), value, V::pick(rises, zero, infinity));
+    let value = V::pick(finite, value, V::pick(rises, infinity, zero));
+    let value = V::pick(is(size, 1.0), one, value);
+    let half = V::splat(0.5) * y;
+    let of_whole = V::pick(half.floor().less(half), value.negated(), value);
+    let of_fraction = V::pick(finite, nan, value);
+    let negative = V::pick(y.floor().less(y), of_fraction, of_whole);
+    let value = V::pick(x.less(zero), negative, value);
+    let value = V::pick(is_number(x), V::pick(is_number(y), value, nan), nan);
+    let value = V::pick(is(y, 2.0), x * x, value);
+    V::pick(is(x, 1.0), one, V::pick(is(y, 0.0), one, value))
+}
+
+/// Whether x is this number, of which no other is within the least normal one.
+#[inline(always)]
+fn is<V: Lanes>(x: V, number: f32) -> V::Mask {
+    (x - V::splat(number)).abs().less(V::splat(f32::MIN_POSITIVE))
+}
+
+/// Whether x is not NaN.
+#[inline(always)]
+fn is_number<V: Lanes>(x: V) -> V::Mask {
+    V::splat(-1.0).less(x.abs())
 }

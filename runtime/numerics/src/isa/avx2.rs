@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
-use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
+use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
 
 /// # Safety
@@ -80,24 +80,11 @@ operators!([] Ymm, a, b:
 // pointers need is the caller's promise.
 impl Lanes for Ymm {
     type Mask = __m256;
-    const COUNT: usize = 8;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm256_set1_ps(x) })
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm256_loadu_ps(from) })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: see above.
-        unsafe { _mm256_storeu_ps(to, self.0) };
     }
 
     #[inline(always)]
@@ -223,6 +210,23 @@ impl Lanes for Ymm {
             let unordered = _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0);
             _mm256_blendv_ps(self.0, _mm256_set1_ps(f32::from_bits(NAN_BITS)), unordered)
         })
+    }
+}
+
+// SAFETY, for every block here: as above.
+impl Register for Ymm {
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm256_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_ps(to, self.0) };
     }
 }
 

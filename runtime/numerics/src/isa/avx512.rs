@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
-use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
+use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
 
 /// # Safety
@@ -124,24 +124,11 @@ operators!([] Zmm, a, b:
 // what pointers need is the caller's promise.
 impl Lanes for Zmm {
     type Mask = __mmask16;
-    const COUNT: usize = 16;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm512_set1_ps(x) })
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { _mm512_loadu_ps(from) })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: see above.
-        unsafe { _mm512_storeu_ps(to, self.0) };
     }
 
     #[inline(always)]
@@ -264,6 +251,23 @@ impl Lanes for Zmm {
     #[inline(always)]
     fn stored_size(self) -> Self {
         self.canonical_where(self.not_below(ELEMENT_FLOOR))
+    }
+}
+
+// SAFETY, for every block here: as above.
+impl Register for Zmm {
+    const COUNT: usize = 16;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to, self.0) };
     }
 }
 

@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 use super::portable::Integers;
 use super::tile::{Advance, AdvanceIntegers, IntegerTile, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
-use crate::lanes::{Lanes, ROUNDER, SQRT_HALF_BITS, Several, operators};
+use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
 
 #[derive(Clone, Copy)]
@@ -72,24 +72,11 @@ operators!([] Quad, a, b:
 // SAFETY, for every block here: NEON is part of the architecture; what pointers need is the caller's promise.
 impl Lanes for Quad {
     type Mask = uint32x4_t;
-    const COUNT: usize = 4;
 
     #[inline(always)]
     fn splat(x: f32) -> Self {
         // SAFETY: see above.
         Self(unsafe { vdupq_n_f32(x) })
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: see above.
-        Self(unsafe { vld1q_f32(from) })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: see above.
-        unsafe { vst1q_f32(to, self.0) };
     }
 
     #[inline(always)]
@@ -199,6 +186,23 @@ impl Lanes for Quad {
     fn canonical(self) -> Self {
         // SAFETY: see above.
         Self(unsafe { vbslq_f32(vceqq_f32(self.0, self.0), self.0, vdupq_n_f32(f32::from_bits(NAN_BITS))) })
+    }
+}
+
+// SAFETY, for every block here: as above.
+impl Register for Quad {
+    const COUNT: usize = 4;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { vld1q_f32(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { vst1q_f32(to, self.0) };
     }
 }
 

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use super::{Isa, Work};
-use crate::lanes::Lanes;
+use crate::lanes::Register;
 
 /// Columns of a panel of packed weights.
 pub(crate) const PANEL: usize = 48;
@@ -40,7 +40,7 @@ pub(crate) struct Tile {
 }
 
 /// A register of floats.
-pub(crate) trait Vector: Lanes {
+pub(crate) trait Vector: Register {
     /// A hint; any address will do.
     fn prefetch(address: *const f32);
 }

@@ -7,7 +7,7 @@ use crate::buffer::Aligned;
 use crate::error::{NumericsError, count};
 use crate::isa::tile::PANEL;
 use crate::isa::{Isa, Path, Work};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Register};
 use crate::step::operand;
 
 /// A right operand, packed: panels of 48 columns, each of them k after k. One layout serves every kernel.

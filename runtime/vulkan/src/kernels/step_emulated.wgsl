@@ -34,39 +34,27 @@ fn step(a: f32, b: f32, c: f32) -> f32 {
     return sum + bitcast<f32>(select(odd, bits, size(rest) == 0u));
 }
 
+// The same wherever the operands lie: what could leave the range on the way, at either end, is scaled by powers of 2.
+// Exact where operands and result are zero or at least 2^-100, and for what chains read.
 fn checked_step(a: f32, b: f32, c: f32) -> f32 {
-    let product = a * b;
-    let large = 0x7e800000u; // 2^126
-    if size(product) < large && size(c) < large {
-        let sum = step(a, b, c);
-        // Additions give the sign of a zero.
-        return bitcast<f32>(select(bitcast<u32>(sum), bitcast<u32>(product + c), size(sum) == 0u));
-    }
-    if size(a) >= INFINITY || size(b) >= INFINITY {
-        return product + c;
-    }
-    if size(c) >= INFINITY {
-        return c;
-    }
-    return scaled_step(a, b, c);
-}
-
-// With the larger operand and c made smaller by 2^8.
-fn scaled_step(a: f32, b: f32, c: f32) -> f32 {
-    let scale = 0.00390625;
-    let first = size(a) >= size(b);
-    let x = bitcast<f32>(select(bitcast<u32>(a), bitcast<u32>(a * scale), first));
-    let y = bitcast<f32>(select(bitcast<u32>(b * scale), bitcast<u32>(b), first));
-    // Of a small c only its sign and that it is there count: ±2^52.
+    let tiny = size(a * b) < 0x21800000u && size(c) < 0x30800000u; // 2^-60, 2^-30
+    let huge = size(a * b) >= 0x7e800000u || size(c) >= 0x7e800000u; // 2^126
+    let factor = bitcast<f32>(select(select(0x3f800000u, 0x5f800000u, tiny), 0x3b800000u, huge)); // 1, 2^64, 2^-8
+    let inverse = bitcast<f32>(select(select(0x3f800000u, 0x1f800000u, tiny), 0x43800000u, huge));
+    // The larger operand is made smaller, or the smaller one larger.
+    let first = (size(a) >= size(b)) == huge;
+    let x = a * bitcast<f32>(select(0x3f800000u, bitcast<u32>(factor), first));
+    let y = b * bitcast<f32>(select(bitcast<u32>(factor), 0x3f800000u, first));
+    // Beside a huge product, of a small c only its sign and that it is there count: ±2^52.
+    let faint = huge && size(c) != 0u && size(c) < 0x5d800000u; // 2^60
     let sign = bitcast<u32>(c) & 0x80000000u;
-    let small = size(c) != 0u && size(c) < 0x5d800000u; // 2^60
-    let z = bitcast<f32>(select(bitcast<u32>(c * scale), sign | 0x59800000u, small));
+    let z = bitcast<f32>(select(bitcast<u32>(c * factor), sign | 0x59800000u, faint));
     let product = x * y;
-    if size(product) < 0x59800000u { // 2^52
-        return c;
-    }
-    if size(product) >= 0x7d000000u { // 2^123
-        return bitcast<f32>((bitcast<u32>(product) & 0x80000000u) | INFINITY);
-    }
-    return step(x, y, z) * 256.0;
+    let sum = step(x, y, z);
+    // Additions give the sign of a zero.
+    let exact = bitcast<f32>(select(bitcast<u32>(sum), bitcast<u32>(product + z), size(sum) == 0u)) * inverse;
+    let infinite = size(a) >= INFINITY || size(b) >= INFINITY;
+    var result = select(bitcast<u32>(exact), bitcast<u32>(a * b + c), size(product) >= 0x7d000000u); // 2^123
+    result = select(result, bitcast<u32>(c), size(c) >= INFINITY);
+    return bitcast<f32>(select(result, bitcast<u32>(a * b + c), infinite));
 }

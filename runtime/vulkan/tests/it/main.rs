@@ -3,6 +3,7 @@
 
 mod device;
 mod drivers;
+mod functions;
 mod graph;
 mod kernels;
 mod proof;

@@ -42,7 +42,7 @@ fn a_verdict_is_kept_for_its_device_and_driver() {
         assert_eq!(lost.unwrap_err().to_string(), "the device was lost");
 
         let file = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        for damage in [&b"{"[..], b"\xff\xfe", b"{\"version\":3}", b""] {
+        for damage in [&b"{"[..], b"\xff\xfe", b"{\"version\":4}", b""] {
             fs::write(&file, damage).unwrap();
             assert_eq!(cached(folder.path(), description, made).unwrap().0, verdict);
             assert_eq!(cached(folder.path(), description, never).unwrap().0, verdict);
