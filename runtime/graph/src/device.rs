@@ -24,16 +24,24 @@ pub trait Device: Send + Sync {
         None
     }
 
+    /// The same for a group of which some nodes read what a product gives, and nobody else does: the kernel computes that
+    /// first, from operands of its own.
+    fn prepare_following(&self, _product: &Node, _group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        None
+    }
+
     /// Takes back a value that nobody needs any more: its memory may serve the next result.
     fn release(&self, _value: Tensor) {}
 }
 
 /// Element-wise nodes of floats of 32 bits, of which the last one's result alone is wanted. Each has one result, all of
 /// the same shape as far as that is known; those of all but the last are read within the group alone.
+///
+/// A group may follow a product: a node of another kind, whose result is of that shape too, and read by the group alone.
 pub struct Group<'a> {
     /// In order.
     pub nodes: Vec<&'a Node>,
-    /// What they read of others, each once: the kernel's inputs.
+    /// What they, and the product that they follow, read of others, each once: the kernel's inputs.
     pub operands: Vec<ValueId>,
     /// Those of the operands that are always the same.
     pub constants: Vec<Option<&'a Tensor>>,

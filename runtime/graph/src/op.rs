@@ -15,6 +15,8 @@ pub mod reduction; // sums, softmax, norms, arg-max, top-k, cumulative sums
 mod family; // operators that each have a type of their own
 pub(crate) mod operand; // what every family asks of its operands: presence, numbers, axes, broadcasting
 
+use poai_numerics::Following;
+
 use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, ModelError, OpError, Tensor};
 
@@ -72,6 +74,48 @@ pub trait Operation {
     /// # Errors
     /// If it cannot be computed of such operands.
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError>;
+}
+
+/// A product with packed weights, which a group of element-wise operations may follow.
+pub(crate) trait Leading: Send + Sync {
+    /// The shape of its result.
+    ///
+    /// # Errors
+    /// If it cannot be computed of such operands.
+    fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError>;
+
+    /// Computes its result, and what replaces that.
+    ///
+    /// # Errors
+    /// As for `shape`.
+    fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError>;
+}
+
+impl Op {
+    /// Whether it is a product that something may follow, its results where they are to stay.
+    pub(crate) fn leads(&self) -> bool {
+        match self {
+            Self::Image(image::Image::Convolution(convolution)) => convolution.layout == image::Layout::ChannelsLast,
+            Self::Product(product::Product::MatMul(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// This product, made ready to be followed; none if it is another operator, or has no weights to pack.
+    pub(crate) fn leading(
+        &self,
+        cpu: &Cpu,
+        constants: &[Option<&Tensor>],
+    ) -> Result<Option<Box<dyn Leading>>, OpError> {
+        match self {
+            Self::Image(image::Image::Convolution(convolution)) if self.leads() => convolution.leading(cpu, constants),
+            Self::Product(product::Product::MatMul(product)) => product.leading(cpu, constants),
+            _ => Ok(None),
+        }
+    }
+
+    /// Which operand of [`Self::leading`] is packed, and not needed again.
+    pub(crate) const PACKED: usize = 1;
 }
 
 macro_rules! families {

@@ -292,6 +292,9 @@ impl Processor {
             self.run(RowsPart { bytes, row_scales, row_sums, weights, rows: 0..rows, panels, epilogue, out: &shared });
         });
         ROWS.set((bytes, row_scales, row_sums));
+        if let Some(following) = epilogue.following {
+            self.follow(following, out);
+        }
         Ok(())
     }
 }

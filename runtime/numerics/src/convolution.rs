@@ -12,6 +12,7 @@ use crate::isa::{Isa, Work};
 use crate::lanes::Register;
 use crate::matmul::{Epilogue, LeftRows, Matrices, Packed, Patches, Product};
 use crate::processor::Processor;
+use crate::sequence::Following;
 use crate::step::{Fused, canonical, operand};
 use crate::window::{Axis, Window};
 
@@ -25,8 +26,18 @@ pub struct ConvolutionEpilogue<'a> {
     pub bias: Option<&'a [f32]>,
     /// Added, a number for each element of the result.
     pub residual: Option<&'a [f32]>,
-    /// Applied last.
+    /// Applied to all of that.
     pub activation: Option<Unary>,
+    /// Replaces the result at last.
+    pub following: Option<&'a Following<'a>>,
+}
+
+impl<'a> ConvolutionEpilogue<'a> {
+    /// As that of a product.
+    pub(crate) fn of_product(self) -> Epilogue<'a> {
+        let Self { bias, residual, activation, following } = self;
+        Epilogue { scale: None, bias, residual, activation, following }
+    }
 }
 
 /// How a filter meets the image.
@@ -122,8 +133,7 @@ impl Processor {
         expect_length("the images", input.len(), window.elements()?)?;
         let elements = count("the result", &[window.images, places[0], places[1], filter.results])?;
         expect_length("the result", out.len(), elements)?;
-        let ConvolutionEpilogue { bias, residual, activation } = epilogue;
-        let epilogue = Epilogue { scale: None, bias, residual, activation };
+        let epilogue = epilogue.of_product();
         epilogue.check(out.len(), filter.results)?;
         if out.is_empty() {
             return Ok(());
@@ -133,7 +143,8 @@ impl Processor {
                 let inside = if direction == Direction::Gather { window.width.inside(places[1]) } else { 0..0 };
                 let depthwise = Depthwise { window, direction, places, inside, weights, epilogue, input };
                 let row = places[1] * window.channels;
-                self.pool().chunks(out, row, |index, out| self.run(DepthwiseRow(&depthwise, index, out)));
+                let least = PIECE / window.taps();
+                self.lines(out, row, least, |index, out| self.run(DepthwiseRow(&depthwise, index, out)));
             }
             Weights::Groups(packed) if direction != Direction::Gather && is_apart(window, places) => {
                 self.convolve_apart(window, packed, input, out);
@@ -182,7 +193,7 @@ impl Processor {
             .iter()
             .enumerate()
             .map(|(i, patches)| Product {
-                left: LeftRows::Patches(patches),
+                left: patches.rows(),
                 right: packed[i % groups].view(),
                 rows,
                 start: i / groups * rows * each * groups + i % groups * each,
@@ -274,9 +285,7 @@ impl Work for Finish<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self(epilogue, columns, start, out) = self;
-        if !epilogue.is_empty() {
-            epilogue.finish_rows::<I>(out, start, 0, columns);
-        }
+        epilogue.complete::<I>(out, start, columns);
     }
 }
 
@@ -320,9 +329,7 @@ impl Work for DepthwiseRow<'_> {
             }
             x += alike;
         }
-        if !all.epilogue.is_empty() {
-            all.epilogue.finish_rows::<I>(out, index * all.places[1] * channels, 0, channels);
-        }
+        all.epilogue.complete::<I>(out, index * all.places[1] * channels, channels);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::lanes::Register;
 use crate::step::{Fused, Hard, Soft, operand};
-use tile::{IntegerTile, Tile};
+use tile::{Copied, IntegerTile, Rows, Tile};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
@@ -58,13 +58,13 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// # Safety
     /// `tile`'s pointers are good for its sizes, `rows` is 1 to [`Self::ROWS`], and so many `registers` are at least one
     /// and at most [`Self::COLUMNS`] wide.
-    unsafe fn tile(rows: usize, registers: usize, tile: &Tile);
+    unsafe fn tile<R: Rows>(rows: usize, registers: usize, tile: &Tile<R>);
 
     /// Advances one row over four panels (192 columns): the same chains, for memory's bandwidth.
     ///
     /// # Safety
     /// As for [`Self::tile`], with four panels.
-    unsafe fn row(tile: &Tile);
+    unsafe fn row(tile: &Tile<Copied>);
 
     /// Advances a tile of `rows` × [`Self::INTEGER_COLUMNS`] integer dot products.
     ///

@@ -45,7 +45,7 @@ pub use processor::{Kernels, Processor, prepare};
 pub use quantise::{BlockWeights, Range, dequantise, dynamic_scale, quantise};
 pub use reduce::{LANES, Reduction};
 pub use rows::{Affine, Normalisation};
-pub use sequence::{RANK_LIMIT, Sequence, Source, Step};
+pub use sequence::{Following, RANK_LIMIT, Sequence, Source, Step};
 pub use window::{Axis, Window};
 
 /// The name of the rules that this crate keeps.

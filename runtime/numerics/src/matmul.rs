@@ -4,8 +4,10 @@
 //! or the number of threads. Weights are packed once, as [`Packed`]; the left operand is copied a block at a time.
 
 mod block;
+mod copy;
 mod epilogue;
 mod left;
+mod lines;
 mod packed;
 
 use std::cell::{Cell, RefCell};
@@ -23,8 +25,12 @@ use packed::{Pack, packed_length};
 
 /// The most rows of a block: with 384 columns, what a second-level cache keeps beside a panel.
 const ROW_BLOCK: usize = 192;
+/// The fewest rows of a part that is cut smaller so that threads have as many.
+const LEAST_ROWS: usize = 64;
 /// The fewest panels of a part, so that copying the left operand stays a small share of its work.
 const LEAST_PANELS: usize = 4;
+/// The fewest multiply-adds that are worth a thread's waking: a few microseconds.
+const LEAST_WORK: usize = 1 << 17;
 /// Panels that a thread packs at a time.
 const PACKED_PANELS: usize = 4;
 
@@ -171,13 +177,22 @@ impl Processor {
 
     /// Runs products that write to disjoint parts of `out`.
     pub(crate) fn run_products(&self, products: &[Product<'_>], epilogue: &Epilogue<'_>, out: &mut [f32]) {
-        let parts = parts_of(products, self.threads());
+        let work = |product: &Product<'_>| product.rows.saturating_mul(product.right.depth * product.right.columns);
+        let work = products.iter().map(work).fold(0, usize::saturating_add);
+        let threads = (work / LEAST_WORK).clamp(1, self.threads());
+        let parts = parts_of(products, threads);
+        // What follows reads long pieces: it is done with each part if all of them are such.
+        let whole = parts.iter().all(|part| part.is_whole(&products[part.product]));
+        let with_parts = Epilogue { following: epilogue.following.filter(|_| whole), ..*epilogue };
         let shared = SharedOut::new(out);
-        self.pool().run(parts.len(), &|i| {
-            let part = &parts[i];
-            let product = &products[part.product];
-            self.run_part(product, part, epilogue, &shared);
-        });
+        let run = |i: usize| self.run_part(&products[parts[i].product], &parts[i], &with_parts, &shared);
+        match threads {
+            1 => (0..parts.len()).for_each(run),
+            _ => self.pool().run(parts.len(), &run),
+        }
+        if let Some(following) = epilogue.following.filter(|_| !whole) {
+            self.follow(following, out);
+        }
     }
 
     fn run_part(&self, product: &Product<'_>, part: &PartOf, epilogue: &Epilogue<'_>, out: &SharedOut<'_>) {
@@ -196,17 +211,32 @@ pub(crate) struct PartOf {
     panels: std::ops::Range<usize>,
 }
 
+impl PartOf {
+    /// Whether it is one piece of the result.
+    pub(crate) fn is_whole(&self, product: &Product<'_>) -> bool {
+        let columns = product.right.columns;
+        self.panels == (0..columns.div_ceil(PANEL)) && product.stride == columns
+    }
+}
+
 /// Cuts products into blocks of rows, and those into ranges of panels where rows alone do not keep all threads busy.
 fn parts_of(products: &[Product<'_>], threads: usize) -> Vec<PartOf> {
     let mut parts = Vec::new();
-    for (product, Product { rows, right, .. }) in products.iter().enumerate() {
-        let blocks = rows.div_ceil(ROW_BLOCK);
+    for (product, Product { left, rows, right, .. }) in products.iter().enumerate() {
+        let unit = left.unit(ROW_BLOCK);
+        let units = rows.div_ceil(unit);
+        // As many for each thread, if they stay large enough.
+        let blocks = units.div_ceil((ROW_BLOCK / unit).max(1));
+        let even = blocks.next_multiple_of(threads);
+        let blocks = if even * LEAST_ROWS <= *rows && even <= units { even } else { blocks };
         let panels = right.columns.div_ceil(PANEL);
         let wanted = if threads == 1 { 1 } else { (4 * threads).div_ceil(blocks * products.len()) };
         let ranges = wanted.min(panels.div_ceil(LEAST_PANELS)).max(1);
         for block in 0..blocks {
+            let own = share(units, block, blocks);
+            let rows = own.start * unit..own.end * unit;
             for range in 0..ranges {
-                parts.push(PartOf { product, rows: share(*rows, block, blocks), panels: share(panels, range, ranges) });
+                parts.push(PartOf { product, rows: rows.clone(), panels: share(panels, range, ranges) });
             }
         }
     }

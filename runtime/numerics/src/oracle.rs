@@ -11,7 +11,7 @@ use crate::reduce::{LANES, Reduction};
 use crate::rows::{Affine, Normalisation};
 use crate::step::{Soft, canonical, element, greater, lesser, operand, soft_fused, stored};
 use crate::window::Window;
-use crate::{Binary, ConvolutionEpilogue, Direction, Pooling, Resampling, Unary};
+use crate::{Binary, ConvolutionEpilogue, Direction, Pooling, Resampling};
 
 fn exp(x: f32) -> f32 {
     functions::exp(One::<Soft>::new(x)).value()
@@ -63,7 +63,10 @@ pub fn finished(product: f32, epilogue: &Epilogue<'_>, position: usize, column: 
     if let Some(residual) = epilogue.residual {
         value = Binary::Add.of(value, residual[position]);
     }
-    epilogue.activation.map_or(value, |activation: Unary| activation.of(value))
+    if let Some(activation) = epilogue.activation {
+        value = activation.of(value);
+    }
+    epilogue.following.map_or(value, |following| following.of(value, position))
 }
 
 /// The exact integer product of rows of bytes, modulo 2³².
@@ -245,8 +248,7 @@ pub fn convolve(
     input: &[f32],
 ) -> Vec<f32> {
     let group_channels = window.channels / groups;
-    let ConvolutionEpilogue { bias, residual, activation } = epilogue;
-    let epilogue = Epilogue { scale: None, bias, residual, activation };
+    let epilogue = epilogue.of_product();
     let mut out = Vec::new();
     for [image, y, x, result] in indices(window.images, places, results) {
         let first = result / (results / groups) * group_channels;

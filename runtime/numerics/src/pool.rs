@@ -6,18 +6,21 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::error::NumericsError;
 use crate::float_environment;
 
 /// The most threads of one pool.
 pub const THREADS_LIMIT: usize = 256;
-/// How often a worker without work, or a caller whose workers are not done, looks before it sleeps: some tens of
-/// microseconds.
-const SPINS: usize = 4_000;
+/// How long a worker without work looks for more before it sleeps: longer than most of a model's operators take, so that
+/// workers stay awake while one is computed.
+const WARM: Duration = Duration::from_micros(200);
+/// How often one looks before it looks at the clock.
+const LOOKS: usize = 64;
 
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
@@ -27,32 +30,52 @@ struct Job {
     parts: usize,
 }
 
-#[derive(Default)]
-struct State {
-    job: Option<Job>,
-    epoch: u64,
-    /// Workers that hold the job.
-    active: usize,
-    panic: Option<Box<dyn Any + Send>>,
-    stop: bool,
-}
+/// Of [`Shared::state`]: the workers that hold the job.
+const HOLDERS: u64 = OPEN - 1;
+/// Of the same: the job may be taken.
+const OPEN: u64 = 1 << 16;
+/// Of the same: above this, the job's number.
+const NUMBER: u64 = OPEN << 1;
 
+/// What caller and workers share. Nobody waits for a lock, or calls the operating system, while all are awake.
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    woken: Condvar,
-    finished: Condvar,
-    /// Twins of the state's epoch and active workers, to look at without the lock.
-    epoch: AtomicU64,
-    active: AtomicUsize,
+    /// The job's number, whether it may be taken, and how many workers hold it.
+    state: AtomicU64,
+    /// Changed only while no worker can take or hold it.
+    job: Mutex<Option<Job>>,
     next_part: AtomicUsize,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+    /// Held by who goes to sleep and by who wakes others, so that nobody goes to sleep in between.
+    sleep: Mutex<()>,
+    woken: Condvar,
+    /// Workers that sleep.
+    sleepers: AtomicUsize,
+    finished: Condvar,
+    /// The caller sleeps.
+    awaited: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks for something for a while, if at all: whether it came.
+fn soon(looks: bool, mut is_there: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while looks && start.elapsed() < WARM {
+        for _ in 0..LOOKS {
+            if is_there() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+    }
+    is_there()
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn work_through(&self, job: Job) -> Result<(), Box<dyn Any + Send>> {
         catch_unwind(AssertUnwindSafe(|| {
             loop {
@@ -64,6 +87,58 @@ impl Shared {
             }
         }))
     }
+
+    /// Lets workers take a job. None holds the one before.
+    fn open(&self, job: Job) {
+        *lock(&self.job) = Some(job);
+        self.next_part.store(0, Ordering::Relaxed);
+        let number = self.state.load(Ordering::Relaxed) / NUMBER + 1;
+        // In one order with `sleepers`: either this is seen before a worker sleeps, or the sleeper is seen here.
+        self.state.store(number * NUMBER + OPEN, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            drop(lock(&self.sleep));
+            self.woken.notify_all();
+        }
+    }
+
+    /// Whether there is a job that a worker has not seen.
+    fn is_new(&self, seen: u64, order: Ordering) -> bool {
+        let state = self.state.load(order);
+        state & OPEN != 0 && state / NUMBER != seen
+    }
+
+    /// Takes a job that this worker has not seen.
+    fn take(&self, seen: &mut u64) -> Option<Job> {
+        let new = |state: u64| (state & OPEN != 0 && state / NUMBER != *seen).then_some(state + 1);
+        let state = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, new).ok()?;
+        *seen = state / NUMBER;
+        *lock(&self.job)
+    }
+
+    /// A worker holds the job no more.
+    fn give_back(&self) {
+        // In one order with `awaited`, as above.
+        self.state.fetch_sub(1, Ordering::SeqCst);
+        if self.awaited.load(Ordering::SeqCst) {
+            drop(lock(&self.sleep));
+            self.finished.notify_one();
+        }
+    }
+
+    /// Takes the job back: returns when no worker holds it.
+    fn close(&self, looks: bool) {
+        self.state.fetch_and(!OPEN, Ordering::AcqRel);
+        // Who has it is most often about to end.
+        if soon(looks, || self.state.load(Ordering::Acquire) & HOLDERS == 0) {
+            return;
+        }
+        let mut asleep = lock(&self.sleep);
+        self.awaited.store(true, Ordering::SeqCst);
+        while self.state.load(Ordering::SeqCst) & HOLDERS != 0 {
+            asleep = self.finished.wait(asleep).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.awaited.store(false, Ordering::SeqCst);
+    }
 }
 
 /// A fixed number of threads: the caller's and the workers.
@@ -72,6 +147,8 @@ pub(crate) struct Pool {
     workers: Vec<JoinHandle<()>>,
     /// Held by the caller that the workers serve.
     busy: Mutex<()>,
+    /// Each thread can have a processor of its own: who waits keeps none from working.
+    looks: bool,
 }
 
 impl Pool {
@@ -80,13 +157,13 @@ impl Pool {
         if threads == 0 || threads > THREADS_LIMIT {
             return Err(NumericsError::Threads { asked: threads, limit: THREADS_LIMIT });
         }
-        let shared = Arc::new(Shared::default());
-        let mut pool = Self { shared, workers: Vec::new(), busy: Mutex::new(()) };
+        let looks = std::thread::available_parallelism().is_ok_and(|processors| threads <= processors.get());
+        let mut pool = Self { shared: Arc::default(), workers: Vec::new(), busy: Mutex::new(()), looks };
         for _ in 1..threads {
             let shared = Arc::clone(&pool.shared);
             let worker = Builder::new()
                 .name("poai-numerics".into())
-                .spawn(move || serve(&shared))
+                .spawn(move || serve(&shared, looks))
                 .map_err(|_| NumericsError::NoThread)?;
             pool.workers.push(worker);
         }
@@ -104,33 +181,14 @@ impl Pool {
         if turn.is_none() {
             return (0..parts).for_each(work);
         }
-        // SAFETY: the job is taken back below, under the lock, and no worker is active when this function returns or
-        // unwinds, so no use of `work` outlasts the borrow.
+        // SAFETY: the job is taken back below, and no worker holds it when this function returns or unwinds, so no use
+        // of `work` outlasts the borrow.
         let work: Work<'static> = unsafe { std::mem::transmute::<Work<'_>, Work<'static>>(work) };
         let job = Job { work, parts };
-        self.shared.next_part.store(0, Ordering::Relaxed);
-        {
-            let mut state = self.shared.lock();
-            state.job = Some(job);
-            state.epoch += 1;
-            self.shared.epoch.store(state.epoch, Ordering::Release);
-        }
-        self.shared.woken.notify_all();
+        self.shared.open(job);
         let own = self.shared.work_through(job);
-        self.shared.lock().job = None;
-        // Nobody takes the job any more; who has it is most often about to end.
-        for _ in 0..SPINS {
-            if self.shared.active.load(Ordering::Acquire) == 0 {
-                break;
-            }
-            std::hint::spin_loop();
-        }
-        let mut state = self.shared.lock();
-        while state.active > 0 {
-            state = self.shared.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let theirs = state.panic.take();
-        drop(state);
+        self.shared.close(self.looks);
+        let theirs = lock(&self.shared.panic).take();
         drop(turn);
         if let Some(panic) = own.err().or(theirs) {
             resume_unwind(panic);
@@ -139,11 +197,11 @@ impl Pool {
 
     /// Cuts `out` into pieces of `size` elements and calls `work` with each piece and its number.
     pub(crate) fn chunks<T: Send>(&self, out: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
-        if out.len() <= size {
-            if !out.is_empty() {
-                work(0, out);
-            }
+        if out.is_empty() {
             return;
+        }
+        if self.workers.is_empty() || out.len() <= size {
+            return out.chunks_mut(size).enumerate().for_each(|(i, piece)| work(i, piece));
         }
         let pieces: Vec<Mutex<&mut [T]>> = out.chunks_mut(size).map(Mutex::new).collect();
         self.run(pieces.len(), &|i| work(i, &mut pieces[i].lock().expect("each piece is taken once")));
@@ -152,8 +210,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.lock().stop = true;
-        self.shared.epoch.fetch_add(1, Ordering::Release);
+        self.shared.stop.store(true, Ordering::SeqCst);
+        drop(lock(&self.shared.sleep));
         self.shared.woken.notify_all();
         for worker in self.workers.drain(..) {
             // A worker catches the panics of its work and has none of its own.
@@ -162,46 +220,30 @@ impl Drop for Pool {
     }
 }
 
-fn serve(shared: &Shared) {
+fn serve(shared: &Shared, looks: bool) {
     float_environment::reset();
     let mut seen = 0;
-    while let Some(job) = next_job(shared, &mut seen) {
-        let outcome = shared.work_through(job);
-        let mut state = shared.lock();
-        if let Err(panic) = outcome {
-            state.panic = Some(panic);
+    while await_job(shared, seen, looks) {
+        let Some(job) = shared.take(&mut seen) else { continue };
+        if let Err(panic) = shared.work_through(job) {
+            *lock(&shared.panic) = Some(panic);
         }
-        state.active -= 1;
-        shared.active.store(state.active, Ordering::Release);
-        if state.active == 0 {
-            shared.finished.notify_one();
-        }
+        shared.give_back();
     }
 }
 
-/// Waits for a job that this worker has not seen; nothing when the pool ends.
-fn next_job(shared: &Shared, seen: &mut u64) -> Option<Job> {
-    for _ in 0..SPINS {
-        if shared.epoch.load(Ordering::Acquire) != *seen {
-            break;
+/// Waits for a job that this worker has not seen; false when the pool ends.
+fn await_job(shared: &Shared, seen: u64, looks: bool) -> bool {
+    let stops = || shared.stop.load(Ordering::SeqCst);
+    if !soon(looks, || shared.is_new(seen, Ordering::Acquire) || stops()) {
+        let mut asleep = lock(&shared.sleep);
+        shared.sleepers.fetch_add(1, Ordering::SeqCst);
+        while !shared.is_new(seen, Ordering::SeqCst) && !stops() {
+            asleep = shared.woken.wait(asleep).unwrap_or_else(PoisonError::into_inner);
         }
-        std::hint::spin_loop();
+        shared.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
-    let mut state = shared.lock();
-    loop {
-        if state.stop {
-            return None;
-        }
-        if state.epoch != *seen {
-            *seen = state.epoch;
-            if let Some(job) = state.job {
-                state.active += 1;
-                shared.active.store(state.active, Ordering::Release);
-                return Some(job);
-            }
-        }
-        state = shared.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
-    }
+    !stops()
 }
 
 #[cfg(test)]

@@ -1,10 +1,18 @@
 //! Pooling and resizing of channels-last images.
 
+use std::ops::Range;
+
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
+use crate::lanes::{Lanes, One, Register};
 use crate::processor::Processor;
-use crate::step::{Fused, canonical, element, greater, stored};
+use crate::step::{Fused, canonical, element, stored};
 use crate::window::Window;
+
+/// Elements to read below which a second thread is not worth waking.
+const PIECE: usize = 16_384;
+/// Elements that one of a resized image is made of.
+const CORNERS: usize = 4;
 
 /// What a window makes of the elements under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +28,8 @@ pub enum Pooling {
 struct PoolRow<'a> {
     pooling: Pooling,
     window: &'a Window,
+    /// Places of a row whose taps all lie between the image's sides.
+    inside: Range<usize>,
     input: &'a [f32],
     image: usize,
     y: usize,
@@ -31,33 +41,79 @@ impl Work for PoolRow<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { pooling, window, input, image, y, out } = self;
+        let Self { pooling, window, inside, input, image, y, out } = self;
         let channels = window.channels;
-        let start = if pooling == Pooling::Max { f32::NEG_INFINITY } else { 0.0 };
-        for (x, sums) in out.chunks_mut(channels).enumerate() {
-            sums.fill(start);
-            let mut met = 0;
-            for (down, across) in (0..window.height.kernel).flat_map(|d| (0..window.width.kernel).map(move |a| (d, a)))
-            {
-                let source = window.height.gathered(y, down).zip(window.width.gathered(x, across));
-                let Some((y, x)) = source else { continue };
-                met += 1;
-                let start = ((image * window.height.input + y) * window.width.input + x) * channels;
-                let values = &input[start..start + channels];
-                if pooling == Pooling::Max {
-                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum = greater(*sum, element(*value)));
-                } else {
-                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += element(*value));
+        let places = out.len() / channels.max(1);
+        let mut starts = Vec::with_capacity(window.taps());
+        let mut x = 0;
+        while x < places {
+            // Where each tap that does not lie in padding finds its pixel.
+            starts.clear();
+            for tap in 0..window.taps() {
+                let (down, across) = (tap / window.width.kernel, tap % window.width.kernel);
+                if let Some((y, x)) = window.height.gathered(y, down).zip(window.width.gathered(x, across)) {
+                    starts.push(((image * window.height.input + y) * window.width.input + x) * channels);
                 }
             }
             let divisor = match pooling {
                 Pooling::Max => 1.0,
-                Pooling::Average => met as f32,
+                Pooling::Average => starts.len() as f32,
                 Pooling::AverageWithPadding => (within(&window.height, y) * within(&window.width, x)) as f32,
             };
-            sums.iter_mut().for_each(|sum| *sum = stored(*sum / divisor));
+            // From there to the last place inside, all taps move on alike.
+            let alike = if inside.contains(&x) { inside.end - x } else { 1 };
+            for (turn, out) in out[x * channels..].chunks_exact_mut(channels).take(alike).enumerate() {
+                let input = input.get(turn * window.width.stride * channels..).unwrap_or_default();
+                pool::<I>(pooling, input, &starts, divisor, out);
+            }
+            x += alike;
         }
     }
+}
+
+/// One place's channels.
+#[inline(always)]
+fn pool<I: Isa>(pooling: Pooling, input: &[f32], starts: &[usize], divisor: f32, out: &mut [f32]) {
+    let mut channel = 0;
+    while out.len() - channel >= I::Wide::COUNT {
+        pool_lanes::<I::Wide>(pooling, input, starts, divisor, channel, out);
+        channel += I::Wide::COUNT;
+    }
+    while out.len() - channel >= I::Sixteen::COUNT {
+        pool_lanes::<I::Sixteen>(pooling, input, starts, divisor, channel, out);
+        channel += I::Sixteen::COUNT;
+    }
+    for channel in channel..out.len() {
+        pool_lanes::<One<I::Fused>>(pooling, input, starts, divisor, channel, out);
+    }
+}
+
+/// Some channels side by side.
+#[inline(always)]
+fn pool_lanes<V: Register>(
+    pooling: Pooling,
+    input: &[f32],
+    starts: &[usize],
+    divisor: f32,
+    channel: usize,
+    out: &mut [f32],
+) {
+    let values = starts.iter().map(|start| V::read(&input[start + channel..]));
+    let result = if pooling == Pooling::Max {
+        // What counts as 0 may be made 0 at last: the greatest stays the greatest.
+        values.fold(V::splat(f32::NEG_INFINITY), greater_lanes)
+    } else {
+        values.fold(V::splat(0.0), |sum, value| sum + value.element()) / V::splat(divisor)
+    };
+    result.stored().write(&mut out[channel..]);
+}
+
+/// The greater; NaN if either is.
+#[inline(always)]
+fn greater_lanes<V: Lanes>(a: V, b: V) -> V {
+    // Neither is less where they are equal, and so is their mean; or where one is NaN, and so is their mean.
+    let half = V::splat(0.5);
+    V::pick(a.less(b), b, V::pick(b.less(a), a, a * half + b * half))
 }
 
 /// Taps at `place` that lie on the padded image.
@@ -87,9 +143,10 @@ impl Processor {
         expect_length("the images", input.len(), window.elements()?)?;
         let elements = count("the result", &[window.images, places[0], places[1], window.channels])?;
         expect_length("the result", out.len(), elements)?;
-        self.pool().chunks(out, (places[1] * window.channels).max(1), |index, out| {
+        self.lines(out, places[1] * window.channels, PIECE / window.taps().clamp(1, PIECE), |index, out| {
             let (image, y) = (index / places[0], index % places[0]);
-            self.run(PoolRow { pooling, window, input, image, y, out });
+            let inside = window.width.inside(places[1]);
+            self.run(PoolRow { pooling, window, inside, input, image, y, out });
         });
         Ok(())
     }
@@ -109,7 +166,7 @@ impl Processor {
         expect_length("the images", input.len(), elements)?;
         let elements = count("the result", &[images, height.taps.len(), width.taps.len(), channels])?;
         expect_length("the result", out.len(), elements)?;
-        self.pool().chunks(out, (width.taps.len() * channels).max(1), |index, out| {
+        self.lines(out, width.taps.len() * channels, PIECE / CORNERS, |index, out| {
             let (image, y) = (index / height.taps.len(), index % height.taps.len());
             self.run(ResizeRow { image, down: height.taps[y], height: height.input, width, channels, input, out });
         });

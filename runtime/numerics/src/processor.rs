@@ -119,6 +119,17 @@ impl Processor {
         self.path.run(work)
     }
 
+    /// Calls `work` with each row of `out`, of `row` elements, and its number. No thread is woken for fewer than `least`
+    /// elements.
+    pub(crate) fn lines(&self, out: &mut [f32], row: usize, least: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+        let row = row.max(1);
+        let piece = self.piece(out.len(), row, least);
+        self.pool.chunks(out, piece.next_multiple_of(row), |i, out| {
+            let first = i * (piece / row);
+            out.chunks_mut(row).enumerate().for_each(|(r, out)| work(first + r, out));
+        });
+    }
+
     /// A size of pieces that gives each thread some, a multiple of `unit`, and none below `least` elements.
     pub(crate) fn piece(&self, length: usize, unit: usize, least: usize) -> usize {
         /// Pieces a thread, so that a slow thread does not keep the others waiting.

@@ -3,6 +3,8 @@
 //! Each step is the operation of its own: what it stores is what the next one reads. So a sequence has the bits of its
 //! steps made one by one over whole tensors, and saves their ways to memory.
 
+mod following;
+
 use std::mem;
 
 use crate::elementwise::{Binary, MapBinary, MapUnary, Strided, Unary};
@@ -10,6 +12,7 @@ use crate::error::{NumericsError, count, expect_length};
 use crate::isa::{Isa, Work};
 use crate::processor::Processor;
 use crate::stream::Stream;
+pub use following::Following;
 
 /// The most elements of a block: a few blocks fill half of a first-level cache.
 const BLOCK: usize = 2048;
@@ -101,7 +104,10 @@ impl Sequence {
 }
 
 /// How an operand is read along the elements of the result.
+#[derive(Clone, Debug)]
 enum Reader<'a> {
+    /// What the result held before.
+    Given,
     /// The same number everywhere.
     One(&'a [f32]),
     /// A number for each element.
@@ -167,6 +173,12 @@ struct Pattern {
     holds: Option<(usize, usize)>,
 }
 
+/// Elements of a block: of whole periods, which have the same patterns.
+fn block_of(readers: &[Reader<'_>]) -> usize {
+    let period = readers.iter().find_map(Reader::period).filter(|period| *period <= BLOCK).unwrap_or(1);
+    BLOCK / period * period
+}
+
 /// Some elements of a sequence's result, the first at `start`.
 struct Part<'a> {
     sequence: &'a Sequence,
@@ -186,9 +198,14 @@ impl Work for Part<'_> {
         buffers.resize_with(sequence.buffers, || vec![0.0; block.min(out.len())]);
         let mut patterns: Vec<Pattern> = Vec::new();
         patterns.resize_with(readers.len(), Pattern::default);
+        let replaces = readers.iter().any(|reader| matches!(reader, Reader::Given));
+        let mut given = vec![0.0; if replaces { block.min(out.len()) } else { 0 }];
         for (index, out) in out.chunks_mut(block).enumerate() {
             let start = start + index * block;
             refresh(&mut patterns, readers, start, out.len());
+            if replaces {
+                given[..out.len()].copy_from_slice(out);
+            }
             let last = sequence.steps.len() - 1;
             for (place, (step, buffer)) in sequence.steps.iter().enumerate() {
                 // A step's result is in no buffer that it reads.
@@ -198,6 +215,7 @@ impl Work for Part<'_> {
                 let read = |source: Source| match source {
                     Source::Step(step) => (&buffers[sequence.steps[step].1][..length], 1),
                     Source::Operand(operand) => match &readers[operand] {
+                        Reader::Given => (&given[..length], 1),
                         Reader::One(one) => (*one, 0),
                         Reader::Whole(data) => (&data[start..start + length], 1),
                         Reader::Spread(..) => (&patterns[operand].values[..length], 1),
@@ -255,9 +273,7 @@ impl Processor {
             return Ok(());
         }
         let readers: Vec<Reader<'_>> = operands.iter().map(|&operand| Reader::new(operand, shape)).collect();
-        // Blocks of whole periods have the same patterns.
-        let period = readers.iter().find_map(Reader::period).filter(|period| *period <= BLOCK).unwrap_or(1);
-        let block = BLOCK / period * period;
+        let block = block_of(&readers);
         let piece = self.piece(out.len(), block, PIECE);
         self.pool().chunks(out, piece, |i, out| {
             self.run(Part { sequence, readers: &readers, block, start: i * piece, out });

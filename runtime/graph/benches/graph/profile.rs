@@ -44,14 +44,22 @@ impl Device for Profiler {
     }
 
     fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
-        let kernel = self.cpu.prepare_group(group)?;
-        let operators: Vec<_> = group.nodes.iter().map(|node| node.op.operation().name()).collect();
-        Some(self.timed("(group)", operators.join(" "), kernel))
+        Some(self.timed("(group)", names(&group.nodes), self.cpu.prepare_group(group)?))
+    }
+
+    fn prepare_following(&self, product: &Node, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        let kernel = self.cpu.prepare_following(product, group)?;
+        let names = format!("{} {}", product.name, names(&group.nodes));
+        Some(self.timed(product.op.operation().name(), names, kernel))
     }
 
     fn release(&self, value: Tensor) {
         self.cpu.release(value);
     }
+}
+
+fn names(nodes: &[&Node]) -> String {
+    nodes.iter().map(|node| node.op.operation().name()).collect::<Vec<_>>().join(" ")
 }
 
 impl Kernel for Timed {

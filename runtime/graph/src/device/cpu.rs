@@ -1,6 +1,6 @@
 //! This machine's processor: every operator runs on it, and it is the definition for other devices.
 
-mod group; // element-wise nodes as one
+mod group; // element-wise nodes as one, perhaps behind a product
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,7 +64,11 @@ impl Device for Cpu {
     }
 
     fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
-        Some(Box::new(group::Steps::new(self, group)?))
+        Some(Box::new(group::Steps::new(self, None, group)?))
+    }
+
+    fn prepare_following(&self, product: &Node, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
+        Some(Box::new(group::Steps::new(self, Some(product), group)?))
     }
 
     fn release(&self, value: Tensor) {

@@ -1,4 +1,5 @@
-//! Element-wise nodes that are computed together: what one of them gives is read by others of them alone.
+//! Element-wise nodes that are computed together: what one of them gives is read by others of them alone. They may
+//! follow a product, whose result they alone read.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +9,28 @@ use crate::{DType, Fact, Graph, Node, Op, Tensor, ValueId};
 /// The most nodes of a group.
 const NODES: usize = 32;
 
-/// The groups of a graph, each the places of its nodes in order: two at least.
-pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
+/// Places of nodes that are computed together: two at least.
+#[derive(Debug, PartialEq)]
+pub(super) struct Places {
+    /// Of the product that the others follow.
+    pub product: Option<usize>,
+    /// Of the element-wise nodes, in order.
+    pub nodes: Vec<usize>,
+}
+
+impl Places {
+    /// The first of all.
+    pub(super) fn first(&self) -> usize {
+        self.product.map_or(self.nodes[0], |product| product.min(self.nodes[0]))
+    }
+}
+
+/// The groups of a graph.
+pub(super) fn groups(graph: &Graph) -> Vec<Places> {
     let uses = graph.uses();
     let mut makers = vec![None; graph.values.len()];
     for (place, node) in graph.nodes.iter().enumerate() {
-        if let Some(result) = shaped(graph, node) {
+        if let Some(result) = shaped(graph, node).or_else(|| product(graph, node)) {
             makers[result.index()] = Some(place);
         }
     }
@@ -23,32 +40,39 @@ pub(super) fn groups(graph: &Graph) -> Vec<Vec<usize>> {
         if taken[last] || shaped(graph, &graph.nodes[last]).is_none() {
             continue;
         }
-        let mut group = vec![last];
+        let (mut group, mut followed) = (vec![last], None);
         // Nodes whose results the group reads, with how often it does.
         let mut before: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut next = last;
-        loop {
-            for id in graph.nodes[next].inputs.iter().flatten() {
-                if let Some(maker) = makers[id.index()] {
-                    *before.entry(maker).or_default() += 1;
-                }
+        read(&graph.nodes[last], &makers, &mut before);
+        // From the last to the first: whoever reads a node's result was looked at before it.
+        while let Some((place, reads)) = before.pop_last().filter(|_| group.len() < NODES) {
+            let result = graph.nodes[place].outputs[0];
+            let joins = result.is_some_and(|id| uses[id.index()] == reads) && alike(graph, place, last);
+            if taken[place] || !joins {
+                continue;
             }
-            // From the last to the first: whoever reads a node's result was looked at before it.
-            let joins = std::iter::from_fn(|| before.pop_last()).find(|&(place, reads)| {
-                let result = graph.nodes[place].outputs[0];
-                !taken[place] && result.is_some_and(|id| uses[id.index()] == reads) && alike(graph, place, last)
-            });
-            let Some((place, _)) = joins.filter(|_| group.len() < NODES) else { break };
-            group.push(place);
-            next = place;
+            if graph.nodes[place].op.leads() {
+                // The last of several: the others' results are operands.
+                followed = followed.or(Some(place));
+            } else {
+                group.push(place);
+                read(&graph.nodes[place], &makers, &mut before);
+            }
         }
-        if group.len() > 1 {
+        if group.len() > 1 || followed.is_some() {
             group.reverse();
-            group.iter().for_each(|&place| taken[place] = true);
-            groups.push(group);
+            group.iter().chain(&followed).for_each(|&place| taken[place] = true);
+            groups.push(Places { product: followed, nodes: group });
         }
     }
     groups
+}
+
+/// Counts whose results a node reads.
+fn read(node: &Node, makers: &[Option<usize>], reads: &mut BTreeMap<usize, usize>) {
+    for maker in node.inputs.iter().flatten().filter_map(|id| makers[id.index()]) {
+        *reads.entry(maker).or_default() += 1;
+    }
 }
 
 /// The result of a node that is a sequence of operations on floats of 32 bits, and of which the rank is known.
@@ -62,6 +86,14 @@ fn shaped(graph: &Graph, node: &Node) -> Option<ValueId> {
     (fits && Elementwise::steps(operation, &constants).is_some()).then_some(result)
 }
 
+/// The result of a product of floats of 32 bits with constant weights.
+fn product(graph: &Graph, node: &Node) -> Option<ValueId> {
+    let &[Some(result)] = &node.outputs[..] else { return None };
+    let weights = node.inputs.get(Op::PACKED).copied().flatten()?;
+    let known = fact(graph, result).is_some_and(|fact| fact.dtype == DType::F32 && fact.shape.is_some());
+    (node.op.leads() && known && graph.constants.contains_key(&weights)).then_some(result)
+}
+
 fn fact(graph: &Graph, id: ValueId) -> Option<&Fact> {
     graph.value(id).fact.as_ref()
 }
@@ -72,7 +104,7 @@ fn alike(graph: &Graph, one: usize, other: usize) -> bool {
     shape(one).is_some() && shape(one) == shape(other)
 }
 
-/// What the nodes of a group read of others, each once.
+/// What the nodes of a group, and the product that they follow, read of others, each once.
 pub(super) fn operands(nodes: &[&Node]) -> Vec<ValueId> {
     let mut operands = Vec::new();
     for id in nodes.iter().flat_map(|node| node.inputs.iter().flatten()) {

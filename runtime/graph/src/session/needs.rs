@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Graph, Kernel, Node, ValueId};
+use crate::{Graph, ValueId};
 
 /// How often each constant is needed: by nodes that are yet to be made ready, by kernels when they run, by the caller.
 pub(super) struct Needs(BTreeMap<ValueId, usize>);
@@ -18,11 +18,11 @@ impl Needs {
         Self(needs)
     }
 
-    /// A node's kernel is ready: the constants that nobody needs any more.
-    pub(super) fn made_ready(&mut self, node: &Node, kernel: &dyn Kernel) -> Vec<ValueId> {
+    /// A kernel is ready that stands for reading these, and says whether it needs each again: the constants that nobody
+    /// needs any more.
+    pub(super) fn made_ready(&mut self, reads: impl IntoIterator<Item = (ValueId, bool)>) -> Vec<ValueId> {
         let mut no_more = Vec::new();
-        for (operand, id) in node.inputs.iter().enumerate() {
-            let Some(id) = id.filter(|_| !kernel.needs_constant(operand)) else { continue };
+        for (id, _) in reads.into_iter().filter(|(_, again)| !again) {
             let Some(count) = self.0.get_mut(&id) else { continue };
             *count -= 1;
             if *count == 0 {
@@ -93,5 +93,24 @@ mod tests {
 
         let given = outcome(|_, [weights, _]| Some(weights));
         assert_eq!(given, (true, vec![result, Tensor::new(&[2, 3], &[1f32, 2.0, 3.0, 4.0, 5.0, 6.0])]));
+    }
+    #[test]
+    fn weights_of_a_product_that_a_group_follows_are_let_go() {
+        let scaled = |reads_weights: bool| {
+            let memory = Arc::new(vec![1f32, 2.0, 3.0, 4.0]);
+            let weights = Tensor::from_bytes(DType::F32, &[2, 2], Bytes::from_owner(Weights(Arc::clone(&memory))));
+            let mut builder = Builder::new();
+            let weights = builder.constant("weights", weights.unwrap());
+            let x = builder.input("x", Fact::new(DType::F32, [2, 2]));
+            let result = builder.node("product", product(), &[x, weights]).unwrap();
+            let factor = if reads_weights { weights } else { x };
+            let scaled = builder.node("scaled", Elementwise::Arithmetic(Arithmetic::Mul), &[result, factor]).unwrap();
+            let graph = builder.finish(&[("result", scaled)]);
+            let session = Session::new(graph, Arc::new(Cpu::new(Kernels::Auto, 1).unwrap())).unwrap();
+            let inputs = [("x", Tensor::new(&[2, 2], &[1f32, 0.0, 2.0, 1.0]))];
+            (Arc::strong_count(&memory) > 1, session.run(&inputs, &mut Budget::UNBOUNDED.clone()).unwrap())
+        };
+        assert_eq!(scaled(false), (false, vec![Tensor::new(&[2, 2], &[1f32, 0.0, 10.0, 8.0])]));
+        assert_eq!(scaled(true), (true, vec![Tensor::new(&[2, 2], &[1f32, 4.0, 15.0, 32.0])]));
     }
 }

@@ -39,37 +39,43 @@ enum Work {
 impl Plan {
     pub(super) fn new(mut graph: Graph, device: &dyn Device) -> Result<Self, ModelError> {
         let last_uses = last_uses(&graph);
-        let (mut grouped, mut released) = grouped(&graph, device, &last_uses);
+        // Until where each value is computed with.
+        let mut ends: BTreeMap<ValueId, usize> = BTreeMap::new();
+        for (place, ids) in last_uses.iter().enumerate() {
+            ends.extend(ids.iter().map(|&id| (id, place)));
+        }
         let mut constants = vec![None; graph.values.len()];
         for (id, tensor) in &graph.constants {
             constants[id.index()] = Some(Fact::of(tensor));
         }
+        let mut groups: BTreeMap<_, _> =
+            group::groups(&graph).into_iter().map(|group| (group.first(), group)).collect();
+        let mut works: Vec<Option<Work>> = graph.nodes.iter().map(|_| None).collect();
         let mut needs = Needs::of(&graph);
-        let mut steps = Vec::with_capacity(graph.nodes.len());
-        for (place, last_uses) in last_uses.into_iter().enumerate() {
-            let node = &graph.nodes[place];
-            let work = if let Some(work) = grouped.remove(&place) {
-                work
-            } else if let Op::Control(control) = &node.op {
-                Work::Bodies(Box::new(Bodies::new(control, device)?))
-            } else {
-                let operands: Vec<_> =
-                    node.inputs.iter().map(|id| id.and_then(|id| graph.constants.get(&id))).collect();
-                let kernel = device.prepare(node, &operands);
-                let kernel = kernel.map_err(|reason| ModelError::at(&node.name, node.op.operation().name(), reason))?;
-                Work::Kernel(kernel)
-            };
-            let kernel = if let Work::Kernel(kernel) = &work { Some(&**kernel) } else { None };
-            for id in kernel.map_or_else(Vec::new, |kernel| needs.made_ready(node, kernel)) {
+        for place in 0..graph.nodes.len() {
+            let group = groups.remove(&place).and_then(|group| Together::new(&graph, device, &group));
+            let mut reads = group.map_or_else(Vec::new, |group| group.plan(&graph, &mut works, &mut ends));
+            if works[place].is_none() {
+                let (work, own) = alone(&graph.nodes[place], &graph, device)?;
+                works[place] = Some(work);
+                reads.extend(own);
+            }
+            for id in needs.made_ready(reads) {
                 // Its type and shape stay known.
                 graph.drop_constant(id);
                 if let Some(fact) = &mut constants[id.index()] {
                     fact.value = None;
                 }
             }
-            steps.push(Step { work, last_uses, released: std::mem::take(&mut released[place]) });
         }
-        Ok(Self { graph, steps, constants })
+        let mut released = vec![Vec::new(); graph.nodes.len()];
+        ends.into_iter().for_each(|(id, place)| released[place].push(id));
+        let steps = works.into_iter().zip(last_uses).zip(released).map(|((work, last_uses), released)| Step {
+            work: work.expect("each node has its work"),
+            last_uses,
+            released,
+        });
+        Ok(Self { steps: steps.collect(), graph, constants })
     }
 
     pub(super) fn graph(&self) -> &Graph {
@@ -116,38 +122,78 @@ impl Plan {
     }
 }
 
-/// The work of nodes that a device computes in groups, by their places; and of each node, the values to release then.
-fn grouped(
-    graph: &Graph,
-    device: &dyn Device,
-    last_uses: &[Vec<ValueId>],
-) -> (BTreeMap<usize, Work>, Vec<Vec<ValueId>>) {
-    let mut ends: BTreeMap<ValueId, usize> = BTreeMap::new();
-    for (place, ids) in last_uses.iter().enumerate() {
-        ends.extend(ids.iter().map(|&id| (id, place)));
+/// What a kernel reads, and whether it needs it again if it is a constant.
+type Reads = Vec<(ValueId, bool)>;
+
+/// The work of a node by itself.
+fn alone(node: &Node, graph: &Graph, device: &dyn Device) -> Result<(Work, Reads), ModelError> {
+    if let Op::Control(control) = &node.op {
+        return Ok((Work::Bodies(Box::new(Bodies::new(control, device)?)), Vec::new()));
     }
-    let mut grouped = BTreeMap::new();
-    for places in group::groups(graph) {
-        let nodes: Vec<&Node> = places.iter().map(|&place| &graph.nodes[place]).collect();
-        let operands = group::operands(&nodes);
-        let constants = operands.iter().map(|id| graph.constants.get(id)).collect();
-        let read: Vec<ValueId> = nodes.iter().flat_map(|node| node.inputs.iter().flatten().copied()).collect();
-        let group = Group { nodes, operands: operands.clone(), constants };
-        let (Some(kernel), Some((&last, before))) = (device.prepare_group(&group), places.split_last()) else {
-            continue;
+    let operands: Vec<_> = node.inputs.iter().map(|id| id.and_then(|id| graph.constants.get(&id))).collect();
+    let kernel = device.prepare(node, &operands);
+    let kernel = kernel.map_err(|reason| ModelError::at(&node.name, node.op.operation().name(), reason))?;
+    let reads = node.inputs.iter().enumerate();
+    let reads = reads.filter_map(|(operand, id)| Some(((*id)?, kernel.needs_constant(operand)))).collect();
+    Ok((Work::Kernel(kernel), reads))
+}
+
+/// Nodes that a device computes as one.
+struct Together {
+    kernel: Box<dyn Kernel>,
+    /// What they read of others: the kernel's inputs.
+    operands: Vec<ValueId>,
+    /// Where they stand, the last at the end.
+    places: Vec<usize>,
+}
+
+impl Together {
+    /// None if the device computes them one by one. Without the product that they follow, they may still be a group.
+    fn new(graph: &Graph, device: &dyn Device, places: &group::Places) -> Option<Self> {
+        let nodes = || places.nodes.iter().map(|&place| &graph.nodes[place]);
+        let group = |nodes: Vec<&'_ Node>| {
+            let operands = group::operands(&nodes);
+            let constants = operands.iter().map(|id| graph.constants.get(id)).collect();
+            (operands, constants)
         };
-        // All that its nodes read is there until the last of them.
-        for id in read {
-            if let Some(end) = ends.get_mut(&id) {
+        if let Some(place) = places.product {
+            let product = &graph.nodes[place];
+            let (operands, constants) = group(std::iter::once(product).chain(nodes()).collect());
+            let group = Group { nodes: nodes().collect(), operands: operands.clone(), constants };
+            if let Some(kernel) = device.prepare_following(product, &group) {
+                let places = std::iter::once(place).chain(places.nodes.iter().copied()).collect();
+                return Some(Self { kernel, operands, places });
+            }
+        }
+        if places.nodes.len() < 2 {
+            return None;
+        }
+        let (operands, constants) = group(nodes().collect());
+        let kernel =
+            device.prepare_group(&Group { nodes: nodes().collect(), operands: operands.clone(), constants })?;
+        Some(Self { kernel, operands, places: places.nodes.clone() })
+    }
+
+    /// Gives the work to the last of its nodes. All that they read is there until then.
+    fn plan(self, graph: &Graph, works: &mut [Option<Work>], ends: &mut BTreeMap<ValueId, usize>) -> Reads {
+        let Self { kernel, operands, places } = self;
+        let last = *places.last().expect("a group has nodes");
+        let reads = places.iter().flat_map(|&place| graph.nodes[place].inputs.iter().flatten());
+        let reads: Reads = reads
+            .map(|id| {
+                let operand = operands.iter().position(|operand| operand == id);
+                (*id, operand.is_none_or(|operand| kernel.needs_constant(operand)))
+            })
+            .collect();
+        for (id, _) in &reads {
+            if let Some(end) = ends.get_mut(id) {
                 *end = last.max(*end);
             }
         }
-        grouped.extend(before.iter().map(|&place| (place, Work::Later)));
-        grouped.insert(last, Work::Group { kernel, operands });
+        places.iter().for_each(|&place| works[place] = Some(Work::Later));
+        works[last] = Some(Work::Group { kernel, operands });
+        reads
     }
-    let mut released = vec![Vec::new(); graph.nodes.len()];
-    ends.into_iter().for_each(|(id, place)| released[place].push(id));
-    (grouped, released)
 }
 
 /// Of each node, the values that it is the last to use, or that nobody uses: not the graph's outputs.

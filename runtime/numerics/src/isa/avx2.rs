@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
+use super::tile::{Advance, AdvanceIntegers, Copied, IntegerTile, IntegerVector, Rows, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
@@ -37,7 +37,7 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+    unsafe fn tile<R: Rows>(rows: usize, registers: usize, tile: &Tile<R>) {
         match registers {
             1 => by_rows!(rows, Advance, Ymm, 1, tile, 1 2 3 4 5 6),
             _ => by_rows!(rows, Advance, Ymm, 2, tile, 1 2 3 4 5 6),
@@ -45,11 +45,11 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn row(tile: &Tile) {
+    unsafe fn row(tile: &Tile<Copied>) {
         // SAFETY: the caller's promise: two panels, then two more.
         unsafe {
-            Self::enter(Advance::<Ymm, 1, 12>::new(tile));
-            Self::enter(Advance::<Ymm, 1, 12>::new(&Tile {
+            Self::enter(Advance::<Ymm, _, 1, 12>::new(tile));
+            Self::enter(Advance::<Ymm, _, 1, 12>::new(&Tile {
                 right: tile.right.add(2 * tile.panel_stride),
                 sums: tile.sums.add(2 * super::tile::PANEL),
                 ..*tile

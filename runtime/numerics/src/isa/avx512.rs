@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
+use super::tile::{Advance, AdvanceIntegers, Copied, IntegerTile, IntegerVector, Rows, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
@@ -51,7 +51,7 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+    unsafe fn tile<R: Rows>(rows: usize, registers: usize, tile: &Tile<R>) {
         match registers {
             1 => by_rows!(rows, Advance, Zmm, 1, tile, 1 2 3 4 5 6 7 8 9),
             2 => by_rows!(rows, Advance, Zmm, 2, tile, 1 2 3 4 5 6 7 8 9),
@@ -60,9 +60,9 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn row(tile: &Tile) {
+    unsafe fn row(tile: &Tile<Copied>) {
         // SAFETY: the caller's promise.
-        unsafe { Self::enter(Advance::<Zmm, 1, 12>::new(tile)) };
+        unsafe { Self::enter(Advance::<Zmm, _, 1, 12>::new(tile)) };
     }
 
     #[inline(always)]

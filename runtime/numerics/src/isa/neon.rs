@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 
 use super::portable::Integers;
-use super::tile::{Advance, AdvanceIntegers, IntegerTile, Tile, Vector, by_rows};
+use super::tile::{Advance, AdvanceIntegers, Copied, IntegerTile, Rows, Tile, Vector, by_rows};
 use super::{Hard, Isa, Work};
 use crate::lanes::{Lanes, ROUNDER, Register, SQRT_HALF_BITS, Several, operators};
 use crate::step::{ELEMENT_FLOOR, NAN_BITS, OPERAND_FLOOR};
@@ -28,7 +28,7 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, registers: usize, tile: &Tile) {
+    unsafe fn tile<R: Rows>(rows: usize, registers: usize, tile: &Tile<R>) {
         match registers {
             1 => by_rows!(rows, Advance, Quad, 1, tile, 1 2 3 4 5 6 7 8),
             2 => by_rows!(rows, Advance, Quad, 2, tile, 1 2 3 4 5 6 7 8),
@@ -37,11 +37,11 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    unsafe fn row(tile: &Tile) {
+    unsafe fn row(tile: &Tile<Copied>) {
         for panel in 0..4 {
             // SAFETY: the caller's promise: four panels, each of them one row of twelve registers.
             unsafe {
-                Self::enter(Advance::<Quad, 1, 12>::new(&Tile {
+                Self::enter(Advance::<Quad, _, 1, 12>::new(&Tile {
                     right: tile.right.add(panel * tile.panel_stride),
                     sums: tile.sums.add(panel * super::tile::PANEL),
                     ..*tile

@@ -1,7 +1,7 @@
 //! Any processor: the fused step in software, loops as the compiler makes them.
 #![expect(unsafe_code, reason = "rows of a tile")]
 
-use super::tile::{Advance, AdvanceIntegers, IntegerTile, IntegerVector, Tile, Vector, by_rows};
+use super::tile::{Advance, AdvanceIntegers, Copied, IntegerTile, IntegerVector, Rows, Tile, Vector, by_rows};
 use super::{Isa, Soft, Work};
 use crate::lanes::{One, Several};
 
@@ -27,14 +27,14 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: usize, _: usize, tile: &Tile) {
+    unsafe fn tile<R: Rows>(rows: usize, _: usize, tile: &Tile<R>) {
         by_rows!(rows, Advance, Floats, 1, tile, 1 2 3 4);
     }
 
     #[inline(always)]
-    unsafe fn row(tile: &Tile) {
+    unsafe fn row(tile: &Tile<Copied>) {
         // SAFETY: the caller's promise.
-        unsafe { Self::enter(Advance::<Floats, 1, 24>::new(tile)) };
+        unsafe { Self::enter(Advance::<Floats, _, 1, 24>::new(tile)) };
     }
 
     #[inline(always)]

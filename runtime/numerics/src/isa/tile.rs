@@ -18,11 +18,68 @@ pub(crate) const K_BLOCK: usize = 384;
 /// Floats of a cache line.
 pub(crate) const LINE: usize = 16;
 
+/// How the rows of a tile lie in memory. A row is some runs of as many steps each.
+pub(crate) trait Rows: Copy {
+    /// Floats from a row to the next.
+    fn stride(self) -> usize;
+    /// Runs of a row, one at least.
+    fn runs(self) -> usize;
+    /// Floats from the beginning of a run to that of the next.
+    fn run_stride(self) -> usize;
+}
+
+/// Rows that were copied one by one: at [`LEFT_STRIDE`], each in one run.
+#[derive(Clone, Copy)]
+pub(crate) struct Copied;
+
+impl Rows for Copied {
+    #[inline(always)]
+    fn stride(self) -> usize {
+        LEFT_STRIDE
+    }
+
+    #[inline(always)]
+    fn runs(self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn run_stride(self) -> usize {
+        0
+    }
+}
+
+/// Patches of an image, side by side: they overlap. A run for each of a filter's rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Sliding {
+    pub stride: usize,
+    pub runs: usize,
+    pub run_stride: usize,
+}
+
+impl Rows for Sliding {
+    #[inline(always)]
+    fn stride(self) -> usize {
+        self.stride
+    }
+
+    #[inline(always)]
+    fn runs(self) -> usize {
+        self.runs
+    }
+
+    #[inline(always)]
+    fn run_stride(self) -> usize {
+        self.run_stride
+    }
+}
+
 /// Chains to advance: `sums[r][c] = fused(left[r][k], right[k][c], sums[r][c])` for each k in turn.
-pub(crate) struct Tile {
+pub(crate) struct Tile<R> {
+    /// Of each run.
     pub steps: usize,
-    /// Rows at [`LEFT_STRIDE`].
     pub left: *const f32,
+    pub rows: R,
     /// Rows of a panel, at [`PANEL`].
     pub right: *const f32,
     /// From a panel to the next; of use to [`super::Isa::row`].
@@ -50,7 +107,7 @@ pub(crate) trait Vector: Register {
 /// # Safety
 /// `tile`'s pointers are good for `ROWS` rows, `COLUMNS` registers and its number of steps.
 #[inline(always)]
-unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Tile) {
+unsafe fn advance<V: Vector, R: Rows, const ROWS: usize, const COLUMNS: usize>(tile: &Tile<R>) {
     let mut sums = [[V::splat(0.0); COLUMNS]; ROWS];
     // SAFETY: within the caller's promise for reading and writing sums, and for each k < steps.
     unsafe {
@@ -61,23 +118,27 @@ unsafe fn advance<V: Vector, const ROWS: usize, const COLUMNS: usize>(tile: &Til
                 }
             }
         }
-        let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
-        for _ in 0..tile.steps / 4 {
-            for _ in 0..tile.lines {
-                V::prefetch(next);
-                next = next.wrapping_add(LINE);
+        let strides = [tile.rows.stride(), tile.panel_stride];
+        let (mut right, mut next) = (tile.right, tile.next);
+        for run in 0..tile.rows.runs() {
+            let mut left = tile.left.add(run * tile.rows.run_stride());
+            for _ in 0..tile.steps / 4 {
+                for _ in 0..tile.lines {
+                    V::prefetch(next);
+                    next = next.wrapping_add(LINE);
+                }
+                step::<V, ROWS, COLUMNS>(&mut sums, left, right, strides);
+                step::<V, ROWS, COLUMNS>(&mut sums, left.add(1), right.add(PANEL), strides);
+                step::<V, ROWS, COLUMNS>(&mut sums, left.add(2), right.add(2 * PANEL), strides);
+                step::<V, ROWS, COLUMNS>(&mut sums, left.add(3), right.add(3 * PANEL), strides);
+                left = left.add(4);
+                right = right.add(4 * PANEL);
             }
-            step::<V, ROWS, COLUMNS>(&mut sums, left, right, tile.panel_stride);
-            step::<V, ROWS, COLUMNS>(&mut sums, left.add(1), right.add(PANEL), tile.panel_stride);
-            step::<V, ROWS, COLUMNS>(&mut sums, left.add(2), right.add(2 * PANEL), tile.panel_stride);
-            step::<V, ROWS, COLUMNS>(&mut sums, left.add(3), right.add(3 * PANEL), tile.panel_stride);
-            left = left.add(4);
-            right = right.add(4 * PANEL);
-        }
-        for _ in 0..tile.steps % 4 {
-            step::<V, ROWS, COLUMNS>(&mut sums, left, right, tile.panel_stride);
-            left = left.add(1);
-            right = right.add(PANEL);
+            for _ in 0..tile.steps % 4 {
+                step::<V, ROWS, COLUMNS>(&mut sums, left, right, strides);
+                left = left.add(1);
+                right = right.add(PANEL);
+            }
         }
         for (r, row) in sums.iter().enumerate() {
             for (c, &sum) in row.iter().enumerate() {
@@ -97,7 +158,7 @@ unsafe fn step<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     sums: &mut [[V; COLUMNS]; ROWS],
     left: *const f32,
     right: *const f32,
-    panel_stride: usize,
+    [left_stride, panel_stride]: [usize; 2],
 ) {
     let registers = PANEL / V::COUNT;
     let mut weights = [V::splat(0.0); COLUMNS];
@@ -107,7 +168,7 @@ unsafe fn step<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     }
     for (r, row) in sums.iter_mut().enumerate() {
         // SAFETY: the caller's promise.
-        let value = V::splat(unsafe { *left.add(r * LEFT_STRIDE) });
+        let value = V::splat(unsafe { *left.add(r * left_stride) });
         for (sum, &weight) in row.iter_mut().zip(&weights) {
             *sum = V::fused(value, weight, *sum);
         }
@@ -193,31 +254,31 @@ unsafe fn advance_integers<V: IntegerVector, const ROWS: usize, const COLUMNS: u
 
 /// [`advance`] as a function of its own: each number of rows and registers is compiled once for an instruction set, not
 /// within every product that uses it.
-pub(super) struct Advance<'a, V, const ROWS: usize, const COLUMNS: usize>(&'a Tile, PhantomData<V>);
+pub(super) struct Advance<'a, V, T, const ROWS: usize, const COLUMNS: usize>(&'a T, PhantomData<V>);
 
-impl<'a, V, const ROWS: usize, const COLUMNS: usize> Advance<'a, V, ROWS, COLUMNS> {
+impl<'a, V, R, const ROWS: usize, const COLUMNS: usize> Advance<'a, V, Tile<R>, ROWS, COLUMNS> {
     /// # Safety
     /// As for [`advance`].
     #[inline(always)]
-    pub(super) unsafe fn new(tile: &'a Tile) -> Self {
+    pub(super) unsafe fn new(tile: &'a Tile<R>) -> Self {
         Self(tile, PhantomData)
     }
 }
 
-impl<V: Vector, const ROWS: usize, const COLUMNS: usize> Work for Advance<'_, V, ROWS, COLUMNS> {
+impl<V: Vector, R: Rows, const ROWS: usize, const COLUMNS: usize> Work for Advance<'_, V, Tile<R>, ROWS, COLUMNS> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         // SAFETY: promised when it was made.
-        unsafe { advance::<V, ROWS, COLUMNS>(self.0) };
+        unsafe { advance::<V, R, ROWS, COLUMNS>(self.0) };
     }
 }
 
 /// [`advance_integers`] as a function of its own.
-pub(super) struct AdvanceIntegers<'a, V, const ROWS: usize, const COLUMNS: usize>(&'a IntegerTile, PhantomData<V>);
+pub(super) struct AdvanceIntegers<'a, V, T, const ROWS: usize, const COLUMNS: usize>(&'a T, PhantomData<V>);
 
-impl<'a, V, const ROWS: usize, const COLUMNS: usize> AdvanceIntegers<'a, V, ROWS, COLUMNS> {
+impl<'a, V, const ROWS: usize, const COLUMNS: usize> AdvanceIntegers<'a, V, IntegerTile, ROWS, COLUMNS> {
     /// # Safety
     /// As for [`advance_integers`].
     #[inline(always)]
@@ -226,7 +287,9 @@ impl<'a, V, const ROWS: usize, const COLUMNS: usize> AdvanceIntegers<'a, V, ROWS
     }
 }
 
-impl<V: IntegerVector, const ROWS: usize, const COLUMNS: usize> Work for AdvanceIntegers<'_, V, ROWS, COLUMNS> {
+impl<V: IntegerVector, const ROWS: usize, const COLUMNS: usize> Work
+    for AdvanceIntegers<'_, V, IntegerTile, ROWS, COLUMNS>
+{
     type Output = ();
 
     #[inline(always)]
@@ -241,7 +304,7 @@ macro_rules! by_rows {
     ($rows:expr, $function:ident, $vector:ty, $columns:literal, $tile:expr, $($count:literal)*) => {
         match $rows {
             // SAFETY: the caller's promise, for this number of rows.
-            $($count => Self::enter(unsafe { $function::<$vector, $count, $columns>::new($tile) }),)*
+            $($count => Self::enter(unsafe { $function::<$vector, _, $count, $columns>::new($tile) }),)*
             _ => unreachable!("a tile has 1 to its most rows"),
         }
     };

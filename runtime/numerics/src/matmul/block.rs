@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr;
 
-use super::{Epilogue, LeftRows, Panels, PartOf};
-use crate::isa::tile::{K_BLOCK, LEFT_STRIDE, LINE, PANEL, Tile};
+use super::copy::{Left, LeftLines, LeftRange};
+use super::{Epilogue, LeftRows, Panels, PartOf, share};
+use crate::isa::tile::{Copied, K_BLOCK, LEFT_STRIDE, LINE, PANEL, Rows, Tile};
 use crate::isa::{Isa, Work};
 
 /// Floats of weights that leave room beside them in a first-level cache.
@@ -83,28 +84,25 @@ impl Work for Part<'_> {
     fn run<I: Isa>(self) {
         let Self { product, part, epilogue, left, out } = self;
         let tiles = Tiles { product, part, epilogue, out };
-        if part.rows.len() == 1 {
-            return tiles.one_row::<I>(left);
-        }
-        let depth = product.right.depth;
-        let rows = part.rows.len();
-        if part.panels.len() * depth * PANEL <= NEAR && depth <= K_BLOCK {
-            // The weights stay in the first-level cache: so do the rows, if they are copied a tile at a time.
-            for first in (0..rows).step_by(I::ROWS) {
-                tiles.rows::<I>(left, first..rows.min(first + I::ROWS), 0..depth);
-            }
-            return;
-        }
-        // A product of no depth has one block of no steps, which writes its zeros.
-        for first in (0..depth.max(1)).step_by(K_BLOCK) {
-            tiles.rows::<I>(left, 0..rows, first..depth.min(first + K_BLOCK));
+        tiles.multiply::<I>(left);
+        if let Some(following) = epilogue.following {
+            let first = product.at(part.rows.start, 0);
+            assert!(part.is_whole(product), "what follows here follows whole rows");
+            // SAFETY: this part alone owns these rows, and no tile is being written now.
+            let values = unsafe { out.slice(first..product.at(part.rows.end, 0)) };
+            following.replace::<I>(first, values);
         }
     }
 }
 
 /// Floats that a part copies of its left operand at a time.
 pub(crate) fn left_length(product: &Product<'_>, part: &PartOf) -> usize {
-    if part.rows.len() == 1 { product.right.depth } else { part.rows.len() * LEFT_STRIDE }
+    let lines = if let LeftRows::Patches(patches) = product.left { patches.lines(&part.rows) } else { None };
+    match lines {
+        Some(lines) => lines.floats(),
+        None if part.rows.len() == 1 => product.right.depth,
+        None => part.rows.len() * LEFT_STRIDE,
+    }
 }
 
 /// A part without its copy of the left operand.
@@ -116,17 +114,53 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
-    /// Some rows (counted from the part's first) over some steps, across all panels.
+    /// All of the part.
+    #[inline(always)]
+    fn multiply<I: Isa>(&self, left: &mut [f32]) {
+        let (product, part) = (self.product, self.part);
+        if part.rows.len() == 1 {
+            return self.one_row::<I>(left);
+        }
+        let depth = product.right.depth;
+        let rows = part.rows.len();
+        if let LeftRows::Patches(patches) = product.left
+            && let Some(lines) = patches.lines(&part.rows)
+        {
+            let floats = &mut left[..lines.floats()];
+            patches.copy_lines(&lines, floats);
+            let left = LeftLines { floats, lines, first: part.rows.start };
+            return self.across::<I, _>(&left, 0..rows, 0..depth);
+        }
+        if part.panels.len() * depth * PANEL <= NEAR && depth <= K_BLOCK {
+            // The weights stay in the first-level cache: so do the rows, if they are copied a tile at a time.
+            for first in (0..rows).step_by(I::ROWS) {
+                self.rows::<I>(left, first..rows.min(first + I::ROWS), 0..depth);
+            }
+            return;
+        }
+        // A product of no depth has one block of no steps, which writes its zeros.
+        for first in (0..depth.max(1)).step_by(K_BLOCK) {
+            self.rows::<I>(left, 0..rows, first..depth.min(first + K_BLOCK));
+        }
+    }
+
+    /// Copies some rows (counted from the part's first) over some steps, and multiplies them.
     #[inline(always)]
     fn rows<I: Isa>(&self, left: &mut [f32], rows: Range<usize>, steps: Range<usize>) {
-        let start = self.part.rows.start;
         for (row, to) in rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
-            self.product.left.copy(start + row, steps.start, &mut to[..steps.len()]);
+            self.product.left.copy(self.part.rows.start + row, steps.start, &mut to[..steps.len()]);
         }
+        self.across::<I, _>(&LeftRange { floats: left, rows: rows.clone() }, rows, steps);
+    }
+
+    /// Some rows over some steps, across all panels.
+    #[inline(always)]
+    fn across<I: Isa, L: Left>(&self, left: &L, rows: Range<usize>, steps: Range<usize>) {
+        let start = self.part.rows.start;
         let last = steps.end == self.product.right.depth && !self.epilogue.is_empty();
         let by_rows = last && self.rows_are_whole(rows.len());
         for panel in self.part.panels.clone() {
-            self.panel::<I>(left, rows.clone(), steps.clone(), panel);
+            self.panel::<I, L>(left, rows.clone(), &steps, panel);
             if last && !by_rows {
                 self.finish_panel::<I>(rows.clone(), panel);
             }
@@ -142,9 +176,7 @@ impl Tiles<'_> {
 
     /// Whether so many rows are one piece of the result, which the cache still holds: they are then finished at once.
     fn rows_are_whole(&self, rows: usize) -> bool {
-        let columns = self.product.right.columns;
-        let all = self.part.panels == (0..columns.div_ceil(PANEL));
-        all && self.product.stride == columns && rows * columns <= WARM
+        self.part.is_whole(self.product) && rows * self.product.right.columns <= WARM
     }
 
     #[inline(always)]
@@ -159,24 +191,31 @@ impl Tiles<'_> {
         }
     }
 
-    /// Some rows, copied to `left`, over some steps of one panel.
+    /// Some rows over some steps of one panel.
     #[inline(always)]
-    fn panel<I: Isa>(&self, left: &[f32], rows: Range<usize>, steps: Range<usize>, panel: usize) {
-        let tiles = rows.len().div_ceil(I::ROWS);
-        let mut first = 0;
-        for t in 0..tiles {
-            let count = rows.len() / tiles + usize::from(t < rows.len() % tiles);
-            let own = rows.start + first..rows.start + first + count;
-            self.tiles::<I>(&left[first * LEFT_STRIDE..], own, &steps, panel, [t, tiles]);
-            first += count;
+    fn panel<I: Isa, L: Left>(&self, left: &L, rows: Range<usize>, steps: &Range<usize>, panel: usize) {
+        let turns = rows.len().div_ceil(I::ROWS);
+        let (mut turn, mut first) = (0, rows.start);
+        while first < rows.end {
+            let (begin, alike) = left.at(first);
+            let alike = alike.min(rows.end - first);
+            let tiles = alike.div_ceil(I::ROWS);
+            for t in 0..tiles {
+                let own = share(alike, t, tiles);
+                let floats = &left.floats()[begin + own.start * left.rows().stride()..];
+                let own = first + own.start..first + own.end;
+                self.tiles::<I, _>((floats, left.rows()), own, steps, panel, [turn, turns]);
+                turn += 1;
+            }
+            first += alike;
         }
     }
 
     /// The tiles of some rows (counted from the part's first) across one panel: in their turn, of so many.
     #[inline(always)]
-    fn tiles<I: Isa>(
+    fn tiles<I: Isa, R: Rows>(
         &self,
-        left: &[f32],
+        (left, layout): (&[f32], R),
         rows: Range<usize>,
         steps: &Range<usize>,
         panel: usize,
@@ -192,7 +231,9 @@ impl Tiles<'_> {
         let next = panels.get(ahead).map_or(ptr::null(), ptr::from_ref);
         let width = (right.columns - panel * PANEL).min(PANEL);
         const { assert!(I::ROWS <= MOST_ROWS && PANEL.is_multiple_of(I::COLUMNS)) };
-        assert!(rows.len() <= I::ROWS && left.len() >= (rows.len() - 1) * LEFT_STRIDE + steps.len());
+        let (runs, run) = (layout.runs(), steps.len() / layout.runs());
+        let reach = (rows.len() - 1) * layout.stride() + (runs - 1) * layout.run_stride() + run;
+        assert!(rows.len() <= I::ROWS && left.len() >= reach && run * runs == steps.len());
         for column in (0..width).step_by(I::COLUMNS) {
             let here = (width - column).min(I::COLUMNS);
             let first = self.product.at(self.part.rows.start + rows.start, panel * PANEL + column);
@@ -200,8 +241,9 @@ impl Tiles<'_> {
             // SAFETY: this part alone owns these rows and panels, and no other slice of them is alive.
             let sums = unsafe { self.out.slice(first..first + reach) };
             let mut tile = Tile {
-                steps: steps.len(),
+                steps: run,
                 left: left.as_ptr(),
+                rows: layout,
                 right: weights[column.min(weights.len())..].as_ptr(),
                 panel_stride: 0,
                 sums: sums.as_mut_ptr(),
@@ -213,7 +255,7 @@ impl Tiles<'_> {
             };
             let registers = here.div_ceil(I::LANES);
             if here == registers * I::LANES {
-                // SAFETY: `left` holds the rows at its stride and `weights` all steps of a panel (asserted and sliced
+                // SAFETY: `left` holds the rows as they lie and `weights` all steps of a panel (asserted and sliced
                 // above); `sums` reaches over all rows of the tile.
                 unsafe { I::tile(rows.len(), registers, &tile) };
                 continue;
@@ -244,6 +286,7 @@ impl Tiles<'_> {
             let mut tile = Tile {
                 steps: depth,
                 left: left.as_ptr(),
+                rows: Copied,
                 right: weights.as_ptr(),
                 panel_stride: right.pitch * PANEL,
                 sums: sums.as_mut_ptr(),

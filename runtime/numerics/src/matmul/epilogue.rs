@@ -3,6 +3,7 @@
 use crate::elementwise::{MapUnary, Unary};
 use crate::error::{NumericsError, expect_length};
 use crate::isa::Isa;
+use crate::sequence::Following;
 use crate::step::{element, stored};
 use crate::stream::Stream;
 
@@ -16,8 +17,10 @@ pub struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
     /// Added, a number for each element of the result.
     pub residual: Option<&'a [f32]>,
-    /// Applied last.
+    /// Applied to all of that.
     pub activation: Option<Unary>,
+    /// Replaces the result at last.
+    pub following: Option<&'a Following<'a>>,
 }
 
 impl Epilogue<'_> {
@@ -28,11 +31,23 @@ impl Epilogue<'_> {
         if let Some(residual) = self.residual {
             expect_length("the residual", residual.len(), elements)?;
         }
-        Ok(())
+        self.following.map_or(Ok(()), |following| following.check(elements))
     }
 
+    /// Nothing is to be done but what follows.
     pub(crate) fn is_empty(&self) -> bool {
         self.scale.is_none() && self.bias.is_none() && self.residual.is_none() && self.activation.is_none()
+    }
+
+    /// Finishes whole rows for good, from the first column on: what follows too.
+    #[inline(always)]
+    pub(crate) fn complete<I: Isa>(&self, values: &mut [f32], start: usize, columns: usize) {
+        if !self.is_empty() {
+            self.finish_rows::<I>(values, start, 0, columns);
+        }
+        if let Some(following) = self.following {
+            following.replace::<I>(start, values);
+        }
     }
 
     /// Finishes `values`, which lie at `start` in the result and begin at `column` of the bias.

@@ -2,7 +2,7 @@
 
 use super::Matrices;
 use crate::step::operand;
-use crate::window::Window;
+use crate::window::{Axis, Window};
 
 /// Where the rows of a left operand come from.
 #[derive(Clone, Copy)]
@@ -20,6 +20,14 @@ impl<'a> Matrices<'a> {
 }
 
 impl LeftRows<'_> {
+    /// Rows that are better not parted, of blocks of at most so many: a line of an image.
+    pub(super) fn unit(&self, most: usize) -> usize {
+        match self {
+            Self::Patches(patches) if patches.columns <= most => patches.columns,
+            _ => 1,
+        }
+    }
+
     /// Copies `to.len()` elements of a row, from column `from` on, with small ones as +0.
     #[inline(always)]
     pub(super) fn copy(&self, row: usize, from: usize, to: &mut [f32]) {
@@ -62,7 +70,18 @@ pub(crate) struct Patches<'a> {
     pub group_channels: usize,
 }
 
-impl Patches<'_> {
+impl<'a> Patches<'a> {
+    /// As rows of a left operand: patches of one pixel, side by side, are a matrix.
+    pub(crate) fn rows(&'a self) -> LeftRows<'a> {
+        let Window { height, width, channels, .. } = *self.window;
+        let still = |axis: &Axis| *axis == Axis { dilation: axis.dilation, ..Axis::new(axis.input, 1) };
+        if still(&height) && still(&width) && !self.transposed {
+            let data = &self.image[self.first_channel..];
+            return LeftRows::Matrix { data, row_stride: channels, column_stride: 1 };
+        }
+        LeftRows::Patches(self)
+    }
+
     #[inline(always)]
     fn copy(&self, row: usize, from: usize, to: &mut [f32]) {
         let (y, x) = (row / self.columns, row % self.columns);
@@ -78,26 +97,28 @@ impl Patches<'_> {
     #[inline(always)]
     fn copy_rows(&self, y: usize, x: usize, from: usize, mut to: &mut [f32]) {
         let Window { channels, height, width, .. } = self.window;
-        let (row, line) = (width.kernel * channels, width.input * channels);
+        let row = width.kernel * channels;
         let (mut down, mut first) = (from / row, from % row);
         while !to.is_empty() {
             let (piece, rest) = to.split_at_mut((row - first).min(to.len()));
-            match height.gathered(y, down) {
-                Some(y) => {
-                    // Both count from the beginning of the padding.
-                    let (begin, padding) = (x * width.stride * channels + first, width.before * channels);
-                    let before = padding.saturating_sub(begin).min(piece.len());
-                    let start = (begin + before).saturating_sub(padding);
-                    let inside = line.saturating_sub(start).min(piece.len() - before);
-                    piece[..before].fill(0.0);
-                    let source = &self.image[y * line + start.min(line)..][..inside];
-                    copy_operands(source, &mut piece[before..before + inside]);
-                    piece[before + inside..].fill(0.0);
-                }
-                None => piece.fill(0.0),
-            }
+            self.copy_line(height.gathered(y, down), x * width.stride * channels + first, piece);
             (down, first, to) = (down + 1, 0, rest);
         }
+    }
+
+    /// Copies of a line of the image, if there is one, what follows `begin` floats behind the beginning of its padding.
+    #[inline(always)]
+    pub(super) fn copy_line(&self, y: Option<usize>, begin: usize, to: &mut [f32]) {
+        let Window { channels, width, .. } = self.window;
+        let Some(y) = y else { return to.fill(0.0) };
+        let (line, padding) = (width.input * channels, width.before * channels);
+        let before = padding.saturating_sub(begin).min(to.len());
+        let start = (begin + before).saturating_sub(padding);
+        let inside = line.saturating_sub(start).min(to.len() - before);
+        to[..before].fill(0.0);
+        let source = &self.image[y * line + start.min(line)..][..inside];
+        copy_operands(source, &mut to[before..before + inside]);
+        to[before + inside..].fill(0.0);
     }
 
     #[inline(always)]

@@ -1,9 +1,11 @@
 //! Convolutions of every kind against the oracle.
 
 use poai_numerics::{
-    Axis, ConvolutionEpilogue, Direction, Filter, NumericsError, Unary, Window, convolution_places, oracle,
+    Axis, ConvolutionEpilogue, Direction, Filter, Following, NumericsError, Strided, Unary, Window, convolution_places,
+    oracle,
 };
 
+use super::sequence::replacing;
 use super::values::{Stream, assert_bits, processors};
 
 const GATHER: Direction = Direction::Gather;
@@ -27,6 +29,11 @@ fn cases() -> Vec<(&'static str, Window, Direction, usize, usize)> {
         ("depthwise", window(2, 37, axis(7, 3, 2, 1, 1, 1), axis(9, 5, 1, 2, 2, 2)), GATHER, 37, 37),
         ("two results a channel", window(1, 5, axis(7, 3, 1, 1, 1, 1), axis(7, 3, 1, 1, 1, 1)), GATHER, 10, 5),
         ("one dimension", window(3, 8, Axis::POINT, axis(40, 9, 2, 1, 4, 4)), GATHER, 16, 1),
+        ("one long dimension", window(2, 3, Axis::POINT, axis(450, 5, 1, 1, 2, 2)), GATHER, 20, 1),
+        ("long lines", window(1, 2, axis(3, 3, 1, 1, 1, 1), axis(250, 3, 1, 1, 1, 1)), GATHER, 17, 1),
+        ("many lines", window(2, 16, axis(40, 3, 1, 1, 1, 1), axis(13, 3, 1, 1, 1, 1)), GATHER, 64, 1),
+        ("dilated down", window(1, 7, axis(19, 3, 2, 3, 4, 2), axis(11, 4, 1, 1, 0, 3)), GATHER, 50, 1),
+        ("strides beyond the filter", window(1, 3, axis(30, 2, 3, 1, 1, 0), axis(20, 4, 1, 1, 9, 9)), GATHER, 100, 1),
         ("no place", window(1, 2, Axis::new(2, 3), Axis::new(5, 3)), GATHER, 4, 1),
         ("transposed", window(2, 6, axis(5, 3, 2, 1, 1, 1), axis(4, 4, 2, 1, 1, 1)), spread(1, 0), 11, 1),
         ("transposed, dilated", window(1, 4, axis(5, 3, 1, 2, 0, 1), axis(4, 2, 3, 1, 0, 0)), spread(0, 2), 6, 2),
@@ -59,8 +66,19 @@ fn check(name: &str, window: &Window, direction: Direction, weights: &[f32], res
     let (bias, residual) = (stream.floats(results), stream.floats(window.images * places[0] * places[1] * results));
     let taps = window.height.kernel * window.width.kernel;
     let filter = Filter::new(taps, window.channels, results, groups, weights).unwrap();
-    let full = ConvolutionEpilogue { bias: Some(&bias), residual: Some(&residual), activation: Some(Unary::Silu) };
-    for epilogue in [ConvolutionEpilogue::default(), full] {
+    let line = ConvolutionEpilogue {
+        bias: Some(&bias),
+        residual: Some(&residual),
+        activation: Some(Unary::Silu),
+        following: None,
+    };
+    let (sequence, shape) = (replacing(), [window.images, places[0], places[1], results]);
+    let whole = [places[0] * places[1] * results, places[1] * results, results, 1];
+    let others = [(&bias, &[0, 0, 0, 1]), (&residual, &whole), (&bias, &[0; 4])];
+    let others = others.map(|(data, strides)| Strided { data, strides });
+    let following = Following::new(&sequence, &shape, &others).unwrap();
+    let alone = ConvolutionEpilogue { following: Some(&following), ..ConvolutionEpilogue::default() };
+    for epilogue in [ConvolutionEpilogue::default(), line, alone, ConvolutionEpilogue { bias: Some(&bias), ..alone }] {
         let shape = (window, direction, places);
         let expected = oracle::convolve(shape, (weights, results, groups), epilogue, &input);
         for processor in &processors() {

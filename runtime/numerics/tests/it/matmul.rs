@@ -68,7 +68,8 @@ fn epilogues_are_the_operations_of_their_own() {
         let (bias, residual) = (stream.floats(n), stream.floats(m * n));
         let activations = [None, Some(Unary::Relu), Some(Unary::Gelu), Some(Unary::Silu)];
         for activation in activations {
-            let epilogue = Epilogue { scale: Some(0.3), bias: Some(&bias), residual: Some(&residual), activation };
+            let (scale, bias, residual) = (Some(0.3), Some(&bias[..]), Some(&residual[..]));
+            let epilogue = Epilogue { scale, bias, residual, activation, following: None };
             for processor in &processors() {
                 check(processor, [m, k, n], Matrices::one(&a, k), Matrices::one(&b, n), &epilogue);
             }

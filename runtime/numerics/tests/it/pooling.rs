@@ -14,10 +14,13 @@ fn pooling_equals_the_oracle() {
         (axis(7, 3, 2, 1, 1, 1), axis(9, 3, 2, 1, 1, 0), 33, 0),
         (axis(7, 3, 2, 2, 1, 1), axis(8, 3, 3, 1, 0, 0), 4, 1),
         (axis(3, 2, 1, 1, 3, 3), Axis::POINT, 2, 0),
+        (axis(9, 3, 2, 1, 1, 1), axis(12, 3, 1, 1, 1, 1), 70, 0),
     ] {
         let window = Window { images: 2, channels, height, width };
         let places = [height.places().unwrap() + more, width.places().unwrap()];
-        let input = stream.floats(2 * height.input * width.input * channels);
+        let mut input = stream.floats(2 * height.input * width.input * channels);
+        let rare = [f32::INFINITY, f32::from_bits(0xffc0_1234), f32::NEG_INFINITY, -0.0, 1e-40, f32::NAN, -f32::MAX];
+        input.iter_mut().step_by(61).zip(rare.into_iter().cycle()).for_each(|(value, rare)| *value = rare);
         for pooling in [Pooling::Max, Pooling::Average, Pooling::AverageWithPadding] {
             let expected = oracle::pool(pooling, &window, places, &input);
             for processor in &processors() {

@@ -1,6 +1,8 @@
 //! Sequences of element-wise operations: each result is that of the steps made one by one, of single numbers.
 
-use poai_numerics::{Binary, NumericsError, Sequence, Source, Step, Strided, Unary};
+use poai_numerics::{
+    Binary, Epilogue, Following, Matrices, NumericsError, Packed, Sequence, Source, Step, Strided, Unary, oracle,
+};
 
 use super::values::{Stream, assert_bits, processors};
 
@@ -34,6 +36,20 @@ fn of_one(steps: &[Step], operands: &[f32]) -> f32 {
         });
     }
     *results.last().unwrap()
+}
+
+/// What may follow a product: it reads the product twice, and three operands.
+pub(crate) fn replacing() -> Sequence {
+    let (operand, step) = (Source::Operand, Source::Step);
+    let steps = [
+        Step::Binary(Binary::Mul, [operand(0), operand(1)]),
+        Step::Binary(Binary::Add, [step(0), operand(2)]),
+        Step::Unary(HARD_SIGMOID, step(1)),
+        Step::Binary(Binary::Mul, [step(1), step(2)]),
+        Step::Binary(Binary::Max, [operand(0), step(3)]),
+        Step::Binary(Binary::Sub, [step(4), operand(3)]),
+    ];
+    Sequence::new(4, &steps).unwrap()
 }
 
 /// A shape, and the steps of three operands along it.
@@ -115,4 +131,45 @@ fn what_is_not_there_is_refused() {
     assert_eq!(run(&[operand], 6), length("an operand", 6, 5));
     assert_eq!(run(&[operand; 2], 6), length("the operands", 1, 2));
     assert_eq!(run(&[operand], 7), length("the result", 6, 7));
+}
+
+#[test]
+fn what_follows_must_fit_the_result() {
+    let sequence = replacing();
+    let operand = Strided { data: &[1.0; 5], strides: &[3, 1] };
+    let new = |shape: &[usize], others: &[Strided<'_>]| Following::new(&sequence, shape, others).err();
+    let length = |what, expected, found| Some(NumericsError::Length { what, expected, found });
+    assert_eq!(new(&[2, 2], &[operand; 3]), None);
+    assert_eq!(new(&[0, 2], &[operand; 3]), None);
+    assert_eq!(new(&[2, 3], &[operand; 3]), length("an operand", 6, 5));
+    assert_eq!(new(&[2, 2], &[operand; 2]), length("the operands", 4, 3));
+    let rank = NumericsError::Parameter { what: "the rank", value: 17, rule: "is above 16" };
+    assert_eq!(new(&[1; 17], &[operand; 3]), Some(rank));
+}
+
+#[test]
+fn operations_follow_products_of_any_shape() {
+    let (sequence, mut stream) = (replacing(), Stream(72));
+    // One row, few columns, parts by rows, parts by panels, blocks of steps; two products of one shape.
+    for [count, m, k, n] in [[1, 1, 30, 250], [1, 20, 500, 60], [1, 500, 20, 60], [1, 40, 10, 900], [2, 30, 7, 48]] {
+        let (a, b) = (stream.floats(count * m * k), stream.floats(k * n));
+        let (row, whole) = (stream.floats(n), stream.floats(count * m * n));
+        let others = [(&row, &[0, 0, 1]), (&whole, &[m * n, n, 1]), (&row, &[0; 3])];
+        let others = others.map(|(data, strides)| Strided { data, strides });
+        let following = Following::new(&sequence, &[count, m, n], &others).unwrap();
+        let epilogue = Epilogue { bias: Some(&row), following: Some(&following), ..Epilogue::default() };
+        let starts: Vec<usize> = (0..count).map(|i| i * m * k).collect();
+        let left = Matrices { data: &a, starts: &starts, row_stride: k, column_stride: 1 };
+        let right = Matrices { data: &b, starts: &vec![0; count], row_stride: n, column_stride: 1 };
+        let expected = oracle::matmul([m, k, n], left, right, &epilogue);
+        let packed = Packed::new(k, n, Matrices::one(&b, n)).unwrap();
+        for processor in &processors() {
+            let mut out = vec![f32::NAN; expected.len()];
+            processor.matmul([m, k, n], left, right, &epilogue, &mut out).unwrap();
+            assert_bits(&out, &expected, format!("{m} × {k} × {n} by {}", processor.kernels()));
+            out.fill(f32::NAN);
+            processor.matmul_packed(m, left, &packed, &epilogue, &mut out).unwrap();
+            assert_bits(&out, &expected, format!("{m} × {k} × {n}, packed, by {}", processor.kernels()));
+        }
+    }
 }

@@ -120,6 +120,7 @@ fn followed(step: Step) -> Check {
         bias: Some(&bias),
         residual: Some(&residual),
         activation: Some(Unary::Clip { low, high }),
+        ..Epilogue::default()
     };
     let product_of = |data, starts, column_stride| Matrices { data, starts, row_stride: 1, column_stride };
     let expected =

@@ -8,12 +8,13 @@ mod tests;
 
 use std::borrow::Cow;
 
-use poai_numerics::{Axis, ConvolutionEpilogue, Direction, Filter, Unary, Window, convolution_places};
+use poai_numerics::{Axis, ConvolutionEpilogue, Direction, Filter, Following, Unary, Window, convolution_places};
 
 use super::frame::{Frame, Padding, sizes, span, window};
 use super::layout::{Images, Layout};
 use super::{Image, Operation, float_type};
 use crate::onnx::Source;
+use crate::op::Leading;
 use crate::op::operand::{float_result, floats, given, needed};
 use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, KernelError, OpError, Tensor};
 
@@ -312,24 +313,47 @@ impl Convolution {
         cpu: &Cpu,
         (filter, weights): (&Filter, &[usize]),
         inputs: &[Option<&Tensor>],
+        following: Option<&Following<'_>>,
     ) -> Result<Tensor, OpError> {
         let laid = self.laid(weights, inputs)?;
+        let epilogue = ConvolutionEpilogue { following, ..laid.epilogue(self) };
         float_result(cpu, needed(inputs, 0, "X")?.dtype(), &laid.shape, |out| {
             self.layout.write_channels_last(&laid.results, out, |out| {
                 let (window, direction) = (&laid.window, laid.direction);
-                Ok(cpu.processor().convolve(window, direction, filter, laid.epilogue(self), &laid.pixels, out)?)
+                Ok(cpu.processor().convolve(window, direction, filter, epilogue, &laid.pixels, out)?)
             })
         })
+    }
+
+    /// The result's shape.
+    fn shape(&self, weights: &[usize], inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError> {
+        let input = needed(inputs, 0, "X")?;
+        let mut facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
+        facts[1] = Some(Fact::new(input.dtype(), weights.iter().copied()));
+        let facts: Vec<_> = facts.iter().map(Option::as_ref).collect();
+        Ok(self.infer(&facts)?[0].sizes().expect("operands are known, so their convolution is"))
+    }
+
+    /// With its weights packed, if they are constant.
+    pub(crate) fn leading(
+        &self,
+        cpu: &Cpu,
+        constants: &[Option<&Tensor>],
+    ) -> Result<Option<Box<dyn Leading>>, OpError> {
+        let Some(weights) = given(constants, 1) else { return Ok(None) };
+        Ok(Some(Box::new(self.prepared(cpu, weights)?)))
+    }
+
+    fn prepared(&self, cpu: &Cpu, weights: &Tensor) -> Result<Prepared, OpError> {
+        let (filter, weights) = (self.filter(weights)?, weights.shape().to_vec());
+        Ok(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter, weights })
     }
 
     /// The operands, channels last.
     fn laid<'a>(&self, weights: &[usize], inputs: &[Option<&'a Tensor>]) -> Result<Laid<'a>, OpError> {
         let input = needed(inputs, 0, "X")?;
         let images = self.layout.split(input.shape())?;
-        let mut facts: Vec<_> = inputs.iter().map(|tensor| tensor.map(Fact::of)).collect();
-        facts[1] = Some(Fact::new(input.dtype(), weights.iter().copied()));
-        let facts: Vec<_> = facts.iter().map(Option::as_ref).collect();
-        let shape = self.infer(&facts)?[0].sizes().expect("operands are known, so their convolution is");
+        let shape = self.shape(weights, inputs)?;
         let results = self.layout.split(&shape)?;
         let (window, direction) = self.window(&images, &weights[2..])?;
         let pixels = self.layout.to_channels_last(&images, floats(input)?);
@@ -343,7 +367,7 @@ impl Convolution {
 impl Laid<'_> {
     fn epilogue(&self, of: &Convolution) -> ConvolutionEpilogue<'_> {
         let (bias, residual) = (self.bias.as_deref(), self.residual.as_deref());
-        ConvolutionEpilogue { bias, residual, activation: of.activation }
+        ConvolutionEpilogue { bias, residual, activation: of.activation, following: None }
     }
 }
 
@@ -385,13 +409,12 @@ impl Operation for Convolution {
 
     fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
         let Some(weights) = given(constants, 1) else { return Ok(None) };
-        let (filter, weights) = (self.filter(weights)?, weights.shape().to_vec());
-        Ok(Some(Box::new(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter, weights })))
+        Ok(Some(Box::new(self.prepared(cpu, weights)?)))
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let weights = needed(inputs, 1, "W")?;
-        Ok(vec![self.compute(cpu, (&self.filter(weights)?, weights.shape()), inputs)?])
+        Ok(vec![self.compute(cpu, (&self.filter(weights)?, weights.shape()), inputs, None)?])
     }
 }
 
@@ -406,10 +429,20 @@ struct Prepared {
 
 impl Kernel for Prepared {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        Ok(vec![self.convolution.compute(&self.cpu, (&self.filter, &self.weights), inputs)?])
+        Ok(vec![self.lead(inputs, None)?])
     }
 
     fn needs_constant(&self, operand: usize) -> bool {
         operand != 1
+    }
+}
+
+impl Leading for Prepared {
+    fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError> {
+        self.convolution.shape(&self.weights, inputs)
+    }
+
+    fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError> {
+        self.convolution.compute(&self.cpu, (&self.filter, &self.weights), inputs, following)
     }
 }

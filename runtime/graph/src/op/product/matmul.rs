@@ -5,14 +5,14 @@ mod tests;
 
 use std::borrow::Cow;
 
-use poai_numerics::{Binary, Epilogue, Matrices, Packed, Strided, Unary};
+use poai_numerics::{Binary, Epilogue, Following, Matrices, Packed, Strided, Unary};
 
 use super::scalar::{Scalar, products, with_scalar};
 use super::sizes::{Sizes, product_cost, product_fact};
 use crate::device::KernelError;
 use crate::onnx::Source;
-use crate::op::Operation;
 use crate::op::operand::{broadcast, float_result, floats, given, needed, same_type, strides};
+use crate::op::{Leading, Operation};
 use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
 
 /// `activation(alpha · (left · right) + beta · addend + residual)`, each step rounded as the operator of its own would.
@@ -99,12 +99,37 @@ impl MatMul {
         Ok(())
     }
 
+    /// With its right operand packed, if that is constant.
+    pub(crate) fn leading(
+        &self,
+        cpu: &Cpu,
+        constants: &[Option<&Tensor>],
+    ) -> Result<Option<Box<dyn Leading>>, OpError> {
+        Ok(self.prepared(cpu, constants)?.map(|packed| Box::new(packed) as _))
+    }
+
+    fn prepared(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<PackedMatMul>, OpError> {
+        let Some(right) = given(constants, 1) else { return Ok(None) };
+        let one_matrix = !right.is_empty() && right.shape().iter().rev().skip(2).all(|&size| size == 1);
+        if !one_matrix || right.shape().is_empty() || !matches!(right.dtype(), DType::F32 | DType::F16 | DType::Bf16) {
+            return Ok(None);
+        }
+        let (shape, right) = (right.shape().to_vec(), packed(right, self.transposed[1])?);
+        Ok(Some(PackedMatMul { cpu: cpu.clone(), op: self.clone(), right, shape }))
+    }
+
     /// Computes the result of floats.
-    fn compute(&self, cpu: &Cpu, inputs: &[Option<&Tensor>], right: &Right<'_>) -> Result<Tensor, OpError> {
+    fn compute(
+        &self,
+        cpu: &Cpu,
+        inputs: &[Option<&Tensor>],
+        right: &Right<'_>,
+        following: Option<&Following<'_>>,
+    ) -> Result<Tensor, OpError> {
         let left = needed(inputs, 0, "A")?;
         let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
         let added = self.added(cpu, inputs, &sizes)?;
-        let epilogue = self.epilogue(&added);
+        let epilogue = Epilogue { following, ..self.epilogue(&added) };
         let (shape, dtype) = (sizes.result(), left.dtype());
         let left = floats(left)?;
         float_result(cpu, dtype, &shape, |out| {
@@ -156,7 +181,8 @@ impl MatMul {
             Some(Term::Element(term)) => (None, Some(&term[..])),
             None => (None, residual),
         };
-        Epilogue { scale: (self.alpha != 1.0).then_some(self.alpha), bias, residual, activation: self.activation }
+        let scale = (self.alpha != 1.0).then_some(self.alpha);
+        Epilogue { scale, bias, residual, activation: self.activation, following: None }
     }
 
     /// The addend as it is added. Multiplying it flushes what adding it would flush anyway.
@@ -319,13 +345,7 @@ impl Operation for MatMul {
     }
 
     fn prepare(&self, cpu: &Cpu, constants: &[Option<&Tensor>]) -> Result<Option<Box<dyn Kernel>>, OpError> {
-        let Some(right) = given(constants, 1) else { return Ok(None) };
-        let one_matrix = !right.is_empty() && right.shape().iter().rev().skip(2).all(|&size| size == 1);
-        if !one_matrix || right.shape().is_empty() || !matches!(right.dtype(), DType::F32 | DType::F16 | DType::Bf16) {
-            return Ok(None);
-        }
-        let (shape, right) = (right.shape().to_vec(), packed(right, self.transposed[1])?);
-        Ok(Some(Box::new(PackedMatMul { cpu: cpu.clone(), op: self.clone(), right, shape })))
+        Ok(self.prepared(cpu, constants)?.map(|packed| Box::new(packed) as _))
     }
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
@@ -333,7 +353,7 @@ impl Operation for MatMul {
         if let Some(result) = with_scalar!(left.dtype(), T => self.scalar::<T>(cpu, inputs)) {
             return Ok(vec![result?]);
         }
-        Ok(vec![self.compute(cpu, inputs, &Right::Plain(right))?])
+        Ok(vec![self.compute(cpu, inputs, &Right::Plain(right), None)?])
     }
 }
 
@@ -360,10 +380,20 @@ struct PackedMatMul {
 
 impl Kernel for PackedMatMul {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        Ok(vec![self.op.compute(&self.cpu, inputs, &Right::Packed(&self.right, &self.shape))?])
+        Ok(vec![self.lead(inputs, None)?])
     }
 
     fn needs_constant(&self, operand: usize) -> bool {
         operand != 1
+    }
+}
+
+impl Leading for PackedMatMul {
+    fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError> {
+        Ok(Sizes::of(needed(inputs, 0, "A")?.shape(), &self.shape, self.op.transposed)?.result())
+    }
+
+    fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError> {
+        self.op.compute(&self.cpu, inputs, &Right::Packed(&self.right, &self.shape), following)
     }
 }
