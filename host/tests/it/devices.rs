@@ -6,7 +6,7 @@ use crate::command::{Home, PATIENCE, finish_within};
 use crate::programs::{build, task, tasks};
 
 /// A home whose commands find the two software drivers that the Vulkan crate's script brings.
-fn with_drivers() -> Home {
+pub(crate) fn with_drivers() -> Home {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/vulkan/scripts/drivers.sh");
     let output = Command::new(script).arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/../vulkan-drivers")).output().unwrap();
     assert!(output.status.success(), "no drivers: {}", String::from_utf8_lossy(&output.stderr));
