@@ -89,7 +89,7 @@ fn a_device_that_is_named_and_not_there_is_no_host() {
 #[test]
 fn a_hosts_offer_names_its_device() {
     let (one, other) = (with_drivers(), Home::new());
-    let host = one.daemon(["--device", "SwiftShader"]);
+    let host = one.daemon(["--accept", "any", "--device", "SwiftShader"]);
     let _other = other.daemon(["--peer", &host.address()]);
     let offers = || other.json(["status"]).1["offers"].as_array().unwrap().clone();
     wait_until(|| offers().iter().any(|offer| offer["peer"] == host.peer()));
