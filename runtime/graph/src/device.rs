@@ -1,10 +1,12 @@
 //! Where operators run.
 
 mod cpu; // this machine's processor
+mod group; // element-wise nodes that are computed as one
 
 pub use cpu::Cpu;
+pub use group::{Group, Grouped};
 
-use crate::{Node, OpError, RunError, Tensor, ValueId};
+use crate::{Node, OpError, RunError, Tensor};
 
 /// Where a graph's operators run. Every device gives the same bits: see docs/numerics.md.
 pub trait Device: Send + Sync {
@@ -30,21 +32,13 @@ pub trait Device: Send + Sync {
         None
     }
 
+    /// Why results that lie on it cannot be had any more: from then on, whatever was computed is void.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     /// Takes back a value that nobody needs any more: its memory may serve the next result.
     fn release(&self, _value: Tensor) {}
-}
-
-/// Element-wise nodes of floats of 32 bits, of which the last one's result alone is wanted. Each has one result, all of
-/// the same shape as far as that is known; those of all but the last are read within the group alone.
-///
-/// A group may follow a product: a node of another kind, whose result is of that shape too, and read by the group alone.
-pub struct Group<'a> {
-    /// In order.
-    pub nodes: Vec<&'a Node>,
-    /// What they, and the product that they follow, read of others, each once: the kernel's inputs.
-    pub operands: Vec<ValueId>,
-    /// Those of the operands that are always the same.
-    pub constants: Vec<Option<&'a Tensor>>,
 }
 
 /// A node, or a group of them, ready to run on its device.

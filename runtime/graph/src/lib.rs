@@ -27,7 +27,7 @@ mod tensor; // elements in memory
 
 pub use budget::{Budget, Cost};
 pub use builder::Builder;
-pub use device::{Cpu, Device, Group, Kernel, KernelError};
+pub use device::{Cpu, Device, Group, Grouped, Kernel, KernelError};
 pub use dtype::{DType, Element};
 pub use error::{ModelError, OpError, RunError};
 pub use fact::{Dim, Fact};
@@ -36,4 +36,4 @@ pub use inspect::{Declared, Inspection, Unsupported};
 pub use limits::ModelLimits;
 pub use op::Op;
 pub use session::Session;
-pub use tensor::{Tensor, TensorMut};
+pub use tensor::{Distant, Tensor, TensorMut};

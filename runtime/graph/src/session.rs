@@ -61,7 +61,12 @@ impl Session {
             Ok(tensor.clone())
         });
         let given = given.collect::<Result<Vec<_>, _>>()?;
-        self.plan.run(&*self.device, given, &mut Account::new(budget))
+        let results = self.plan.run(&*self.device, given, &mut Account::new(budget));
+        // What lies on the device is brought here before the device is asked whether it could bring everything.
+        results.iter().flatten().for_each(|output| {
+            output.bytes();
+        });
+        self.device.failure().map_or(results, |reason| Err(RunError::Device(reason)))
     }
 }
 

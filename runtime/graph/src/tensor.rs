@@ -1,5 +1,6 @@
 //! Elements in memory.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,6 +46,14 @@ enum Storage {
     Owned(Arc<Block>),
     /// Part of a file, mapped or read; begins where the element type may begin.
     Foreign(Bytes),
+    Distant(Arc<dyn Distant>),
+}
+
+/// Elements that lie on a device until somebody reads them here.
+pub trait Distant: Any + Send + Sync {
+    /// All of them, little-endian, on whole elements: brought here when they are first asked for. A device that fails to
+    /// bring them gives zeros in their place, and its [`failure`](crate::Device::failure) from then on.
+    fn bytes(&self) -> &[u8];
 }
 
 /// A dense tensor, row-major. Cloning shares its elements; nothing changes them any more.
@@ -100,6 +109,22 @@ impl Tensor {
         Ok(tensor.freeze())
     }
 
+    /// A tensor whose elements lie on a device.
+    ///
+    /// # Panics
+    /// If the elements of this shape cannot be counted.
+    pub fn distant(dtype: DType, shape: &[usize], elements_there: Arc<dyn Distant>) -> Self {
+        assert!(elements(shape).is_some(), "a shape's elements were counted when it was computed");
+        Self { dtype, shape: shape.to_vec(), storage: Storage::Distant(elements_there) }
+    }
+
+    /// What keeps its elements on a device, if it is of this type.
+    pub fn kept_by<T: Distant>(&self) -> Option<&T> {
+        let Storage::Distant(elements) = &self.storage else { return None };
+        let any: &dyn Any = &**elements;
+        any.downcast_ref()
+    }
+
     /// The type of its elements.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -120,12 +145,18 @@ impl Tensor {
         self.shape.contains(&0)
     }
 
-    /// Its elements' bytes, little-endian.
+    /// How many bytes its elements take.
+    pub fn size_bytes(&self) -> usize {
+        self.len() * self.dtype.bytes()
+    }
+
+    /// Its elements' bytes, little-endian; from a device, if they lie there.
     pub fn bytes(&self) -> &[u8] {
-        let length = self.len() * self.dtype.bytes();
+        let length = self.size_bytes();
         match &self.storage {
             Storage::Owned(block) => block.bytes(length),
             Storage::Foreign(bytes) => bytes,
+            Storage::Distant(elements) => &elements.bytes()[..length],
         }
     }
 
@@ -158,7 +189,7 @@ impl Tensor {
     pub(crate) fn into_block(self) -> Option<Block> {
         match self.storage {
             Storage::Owned(block) => Arc::into_inner(block),
-            Storage::Foreign(_) => None,
+            Storage::Foreign(_) | Storage::Distant(_) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::spirv::Shader;
 /// A device that runs compute shaders, a dispatch at a time.
 pub trait Compute: Send + Sync + 'static {
     /// Words in the device's memory.
-    type Buffer: Send + Sync;
+    type Buffer: Send + Sync + 'static;
     /// A shader, compiled for the device.
     type Kernel: Send + Sync;
 
@@ -35,6 +35,18 @@ pub trait Compute: Send + Sync + 'static {
     /// # Errors
     /// [`DeviceError::OutOfMemory`]; [`DeviceError::TooLarge`] beyond what one binding may have; a lost device.
     fn buffer(&self, words: usize) -> Result<Self::Buffer, DeviceError>;
+
+    /// A buffer of these words.
+    ///
+    /// # Errors
+    /// As [`Compute::buffer`] and [`Compute::write`].
+    fn filled(&self, words: &[u32]) -> Result<Self::Buffer, DeviceError>;
+
+    /// A buffer of the same words as another.
+    ///
+    /// # Errors
+    /// As [`Compute::buffer`].
+    fn copied(&self, buffer: &Self::Buffer) -> Result<Self::Buffer, DeviceError>;
 
     /// Writes words from the buffer's beginning.
     ///

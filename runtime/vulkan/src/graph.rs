@@ -1,23 +1,25 @@
 //! Graphs on a device: a [`poai_graph::Device`] that takes over nodes of the processor.
 //!
 //! [`Accelerator`] is an open device whose proof it passed, with its kernels compiled; [`Vulkan`] is it over a
-//! processor. It takes products and convolutions of f32, and hands every other node to the processor. Tensors lie in the processor's
-//! memory between nodes: operands go to the device and results come back, explicitly, while constant weights stay
-//! there. What the device reports is a fault of this host, never a result.
+//! processor. It takes products and convolutions of f32, and hands every other node to the processor. Constant weights
+//! stay in the device's memory, and so do results until somebody reads them here. What the device reports is a fault of
+//! this host, never a result.
 
 mod convolution; // Conv
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
+mod resident; // results that stay there
+mod steps; // element-wise nodes
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use poai_graph::op::image::Image;
 use poai_graph::op::product::Product;
 use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
-use poai_numerics::float_environment;
+use poai_numerics::{Source, Step, Unary, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Terms};
+use crate::kernels::{self, Place, Program, Read, Terms};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -37,7 +39,10 @@ pub struct Accelerator<D: Compute> {
     device: D,
     product: D::Kernel,
     convolution: D::Kernel,
+    program: D::Kernel,
     least: u64,
+    /// Why a result could not be brought.
+    failure: OnceLock<DeviceError>,
 }
 
 impl<D: Compute> Accelerator<D> {
@@ -53,11 +58,20 @@ impl<D: Compute> Accelerator<D> {
         let kernel =
             |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
         let (product, convolution) = (kernel(kernels::matmul(step))?, kernel(kernels::convolution(step))?);
-        let accelerator = Self { device, product, convolution, least };
+        let program = kernel(kernels::program(step))?;
+        let accelerator = Self { device, product, convolution, program, least, failure: OnceLock::new() };
         let one = accelerator.upload(&[1.0])?;
         for patches in [None, Some([[1; 4], [1; 4], [0, 0, 1, 1]])] {
-            accelerator.multiply(&Terms { patches, ..Terms::one([1; 3]) }, &one, &one, &mut [0.0])?;
+            accelerator.multiply(
+                &Terms { patches, ..Terms::one([1; 3]) },
+                &one,
+                &one,
+                &accelerator.device.buffer(1)?,
+            )?;
         }
+        let identity = Program::new(&[Step::Unary(Unary::Identity, Source::Operand(0))]).expect("it is short");
+        let read = Read { place: Place::Left, numbers: Vec::new(), axes: Vec::new() };
+        accelerator.operate(&identity, 1, &[read], [&one; 2])?;
         Ok(accelerator)
     }
 
@@ -73,44 +87,57 @@ impl<D: Compute> Accelerator<D> {
 
     /// Numbers in the device's memory.
     fn upload(&self, numbers: &[f32]) -> Result<D::Buffer, DeviceError> {
-        self.upload_words(bytemuck::cast_slice(numbers))
+        self.device.filled(bytemuck::cast_slice(numbers))
     }
 
-    fn upload_words(&self, words: &[u32]) -> Result<D::Buffer, DeviceError> {
-        let buffer = self.device.buffer(words.len())?;
-        self.device.write(&buffer, words)?;
-        Ok(buffer)
-    }
-
-    /// Computes products, and reads them back.
+    /// Computes products into a buffer, which holds the residual before if there is one.
     fn multiply(
         &self,
         terms: &Terms<'_>,
         left: &D::Buffer,
         right: &D::Buffer,
-        out: &mut [f32],
-    ) -> Result<(), DeviceError> {
-        let multiplied = self.multiplied(terms, left, right, out);
-        // A driver may have changed how this thread calculates.
-        float_environment::reset();
-        multiplied
-    }
-
-    fn multiplied(
-        &self,
-        terms: &Terms<'_>,
-        left: &D::Buffer,
-        right: &D::Buffer,
-        out: &mut [f32],
+        result: &D::Buffer,
     ) -> Result<(), DeviceError> {
         let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
-        let of_patches = terms.patches.is_some();
-        let terms = self.upload_words(&terms.words())?;
-        let result = self.device.buffer(out.len())?;
-        let kernel = if of_patches { &self.convolution } else { &self.product };
-        self.device.run(kernel, &[left, right, &terms, &result], groups)?;
-        out.copy_from_slice(bytemuck::cast_slice(&self.device.read(&result)?));
-        Ok(())
+        let kernel = if terms.patches.is_some() { &self.convolution } else { &self.product };
+        let terms = self.device.filled(&terms.words())?;
+        let done = self.device.run(kernel, &[left, right, &terms, result], groups);
+        // A driver may have changed how this thread calculates.
+        float_environment::reset();
+        done
+    }
+
+    /// Does a program for each of `count` elements, whose operands lie in these buffers or in the program.
+    fn operate(
+        &self,
+        program: &Program,
+        count: u32,
+        reads: &[Read],
+        [left, right]: [&D::Buffer; 2],
+    ) -> Result<D::Buffer, DeviceError> {
+        /// Workgroups on one axis: what every device of Vulkan takes.
+        const LIMIT: u32 = 65_535;
+        let program = self.device.filled(&program.words(count, reads))?;
+        let result = self.device.buffer(count as usize)?;
+        let groups = count.div_ceil(64);
+        let done = self.device.run(
+            &self.program,
+            &[left, right, &program, &result],
+            [groups.min(LIMIT), groups.div_ceil(LIMIT), 1],
+        );
+        float_environment::reset();
+        done?;
+        Ok(result)
+    }
+
+    /// The words of a buffer; zeros if the device does not bring them, which has then failed for good.
+    fn fetch(&self, buffer: &D::Buffer, words: usize) -> Vec<u32> {
+        let read = self.device.read(buffer);
+        float_environment::reset();
+        read.unwrap_or_else(|error| {
+            self.failure.get_or_init(|| error);
+            vec![0; words]
+        })
     }
 }
 
@@ -143,13 +170,25 @@ impl<D: Compute> Device for Vulkan<D> {
                 let convolution = convolution::Convolution::new(accelerator, cpu, node, op, constants);
                 convolution.map(|convolution| Box::new(convolution) as _)
             }
+            Op::Elementwise(_) => Group::of_one(node, constants).and_then(|group| {
+                let steps = steps::Steps::new(accelerator, &group, || cpu.prepare(node, constants).ok());
+                steps.map(|steps| Box::new(steps) as _)
+            }),
             _ => None,
         };
         taken.map_or_else(|| cpu.prepare(node, constants), Ok)
     }
 
     fn prepare_group(&self, group: &Group<'_>) -> Option<Box<dyn Kernel>> {
-        self.cpu.prepare_group(group)
+        let here = || self.cpu.prepare_group(group);
+        match steps::Steps::new(&self.accelerator, group, here) {
+            Some(steps) => Some(Box::new(steps)),
+            None => here(),
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.accelerator.failure.get().map(ToString::to_string)
     }
 
     fn release(&self, value: Tensor) {

@@ -1,9 +1,13 @@
 //! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
 
 pub mod functions; // element-wise operations as functions of WGSL
+mod operations; // what there is to prove
 mod product; // what a product is told
+mod program; // sequences of element-wise operations, as data
 
+pub use operations::{BINARY, UNARY};
 pub use product::Terms;
+pub use program::{Place, Program, Read};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +68,17 @@ pub fn matmul(step: Step) -> String {
 #[must_use]
 pub fn convolution(step: Step) -> String {
     with_rules(step.source(), CONVOLUTION)
+}
+
+/// Programs of element-wise operations: bindings left, right, the words of a [`Program`], and result.
+#[must_use]
+pub fn program(step: Step) -> String {
+    program_with(step.source())
+}
+
+/// The same with any step.
+pub(crate) fn program_with(step: &str) -> String {
+    with_rules(step, &format!("{}{}", functions::primitives(true), include_str!("kernels/program.wgsl")))
 }
 
 /// An element-wise operation of one or two operands.

@@ -8,6 +8,7 @@
 mod arithmetic; // one operation, a few in a row
 mod cache; // verdicts of devices already seen
 mod check; // shader, input, answer
+mod functions; // every element-wise operation
 mod memory; // loops, bounds
 mod numbers; // where the hazards lie
 mod products; // the fused step, chains, matrices
@@ -33,7 +34,7 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
     let mut step = None;
     if failures.is_empty() {
         for lowering in Step::ALL {
-            let found = self::failures(device, &products::checks(lowering), Some(lowering))?;
+            let found = self::failures(device, &of_step(lowering), Some(lowering))?;
             if found.is_empty() {
                 step = Some(lowering);
                 break;
@@ -41,14 +42,19 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
             failures.extend(found);
         }
     }
-    let products = products::checks(step.unwrap_or(Step::Emulated));
+    let of_step = of_step(step.unwrap_or(Step::Emulated));
     let mut undecorated = Vec::new();
-    for check in general.iter().chain(&products) {
+    for check in general.iter().chain(&of_step) {
         if check.run_undecorated(device)? != Outcome::Right {
             undecorated.push(check.name.to_owned());
         }
     }
     Ok(Verdict { step, failures, undecorated })
+}
+
+/// What is proven of a lowering of the fused step: everything that has it.
+fn of_step(step: Step) -> Vec<Check> {
+    products::checks(step).into_iter().chain(functions::checks(step)).collect()
 }
 
 fn failures<D: Compute>(device: &D, checks: &[Check], step: Option<Step>) -> Result<Vec<Failure>, DeviceError> {

@@ -105,7 +105,7 @@ impl Turns<'_, '_> {
     /// Values that live no longer.
     fn drop_values(&mut self, values: Vec<Tensor>) {
         for value in values {
-            self.account.give_back(value.bytes().len() as u64);
+            self.account.give_back(value.size_bytes() as u64);
             self.device.release(value);
         }
     }
@@ -180,7 +180,7 @@ impl Turns<'_, '_> {
     /// Values that the loop begins with: they count once more, since it gives back what it carries.
     fn held(&mut self, values: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         for value in &values {
-            self.account.hold(&self.node.name, value.bytes().len() as u64)?;
+            self.account.hold(&self.node.name, value.size_bytes() as u64)?;
         }
         Ok(values)
     }
@@ -191,7 +191,7 @@ impl Turns<'_, '_> {
         let fact = graph.value(graph.outputs[output]).fact.as_ref();
         let empty = fact.map(|fact| (fact.dtype, fact.shape.iter().flatten().map(size_or_zero).collect::<Vec<_>>()));
         let (dtype, shape) = empty.ok_or_else(|| self.at(OpError::new("the type of its body's result is unknown")))?;
-        let layer_bytes: u64 = layers.iter().map(|layer| layer.bytes().len() as u64).sum();
+        let layer_bytes: u64 = layers.iter().map(|layer| layer.size_bytes() as u64).sum();
         self.account.hold(&self.node.name, layer_bytes)?;
         let stack = stacked(&layers, way.axis, (dtype, &shape)).map_err(|reason| self.at(reason))?;
         self.drop_values(layers);

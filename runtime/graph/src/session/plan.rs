@@ -216,7 +216,7 @@ fn last_uses(graph: &Graph) -> Vec<Vec<ValueId>> {
 }
 
 fn bytes(tensor: &Tensor) -> u64 {
-    tensor.bytes().len() as u64
+    tensor.size_bytes() as u64
 }
 
 /// The values of one computation.

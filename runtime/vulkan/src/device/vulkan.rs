@@ -144,6 +144,26 @@ impl VulkanDevice {
         Ok(Buffer::new_slice(Arc::clone(&self.memory) as _, create, allocation, length_of(words))?)
     }
 
+    /// Memory for so many words, whatever is in it: the caller writes all of it.
+    fn reserve(&self, words: usize) -> Result<Words, DeviceError> {
+        let limit = self.largest_buffer();
+        if words > limit {
+            return Err(DeviceError::TooLarge { words, limit });
+        }
+        let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
+        let place = MemoryTypeFilter::PREFER_DEVICE;
+        let whole = match self.pool.take(length_of(words)) {
+            Some(memory) => memory,
+            None => self.allocate(words, usage, place).or_else(|error| {
+                // What is kept may be what lacks.
+                self.pool.clear();
+                if error == DeviceError::OutOfMemory { self.allocate(words, usage, place) } else { Err(error) }
+            })?,
+        };
+        let memory = whole.clone().slice(0..length_of(words));
+        Ok(Words { memory, words, whole, pool: Arc::clone(&self.pool) })
+    }
+
     /// Records commands, submits them and waits for their end.
     fn submit(
         &self,
@@ -197,26 +217,30 @@ impl Compute for VulkanDevice {
     }
 
     fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
-        let limit = self.largest_buffer();
-        if words > limit {
-            return Err(DeviceError::TooLarge { words, limit });
-        }
-        let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
-        let place = MemoryTypeFilter::PREFER_DEVICE;
-        let whole = match self.pool.take(length_of(words)) {
-            Some(memory) => memory,
-            None => self.allocate(words, usage, place).or_else(|error| {
-                // What is kept may be what lacks.
-                self.pool.clear();
-                if error == DeviceError::OutOfMemory { self.allocate(words, usage, place) } else { Err(error) }
-            })?,
-        };
-        let memory = whole.clone().slice(0..length_of(words));
+        let buffer = self.reserve(words)?;
         self.submit(|commands| {
-            commands.fill_buffer(memory.clone(), 0)?;
+            commands.fill_buffer(buffer.memory.clone(), 0)?;
             Ok(())
         })?;
-        Ok(Words { memory, words, whole, pool: Arc::clone(&self.pool) })
+        Ok(buffer)
+    }
+
+    fn filled(&self, words: &[u32]) -> Result<Words, DeviceError> {
+        if words.is_empty() {
+            return self.buffer(0);
+        }
+        let buffer = self.reserve(words.len())?;
+        self.write(&buffer, words)?;
+        Ok(buffer)
+    }
+
+    fn copied(&self, buffer: &Words) -> Result<Words, DeviceError> {
+        let copy = self.reserve(buffer.words)?;
+        self.submit(|commands| {
+            commands.copy_buffer(CopyBufferInfo::buffers(buffer.memory.clone(), copy.memory.clone()))?;
+            Ok(())
+        })?;
+        Ok(copy)
     }
 
     fn write(&self, buffer: &Words, words: &[u32]) -> Result<(), DeviceError> {

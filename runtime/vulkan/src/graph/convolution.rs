@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poai_graph::op::image::{Convolution as Op, Gathering};
+use poai_graph::op::image::Convolution as Op;
 use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 
 use super::Accelerator;
-use super::node::{Shared, split, word};
+use super::node::{Shared, word};
 use crate::device::Compute;
 use crate::kernels::Terms;
 
@@ -28,51 +28,49 @@ impl<D: Compute> Convolution<D> {
     ) -> Option<Self> {
         let weights = op.matrix(constants.get(1).copied().flatten()?)?;
         let fits = accelerator.holds(weights.len()) && weights.iter().all(|weight| weight.is_finite());
-        fits.then(|| Self { shared: Shared::new(accelerator, cpu, node, Some(&weights)), op: op.clone() })
+        fits.then(|| Self {
+            shared: Shared::new(accelerator, cpu, node, Some(&weights), op.activation),
+            op: op.clone(),
+        })
     }
 
-    fn convolve(&self, gathering: &Gathering<'_>, out: &mut [f32]) -> Result<bool, KernelError> {
-        let Gathering { window, places: [down, across], results, pixels, epilogue } = *gathering;
+    /// The result, if the device takes such a convolution.
+    fn convolve(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, KernelError> {
+        let Some(Some(weights)) = inputs.get(1) else { return Ok(None) };
+        let gathering = self.op.gathering(inputs)?;
+        let ([down, across], window) = (gathering.places, &gathering.window);
         let [rows, depth] =
             [window.images * down * across, window.height.kernel * window.width.kernel * window.channels];
-        let (bounds, after) = split(epilogue.activation);
         let [height, width] = [window.height, window.width];
         let terms = Terms {
-            shape: [rows, depth, results].map(word),
-            strides: [[0, 0], [word(results), 1]],
+            shape: [rows, depth, gathering.results].map(word),
+            strides: [[0, 0], [word(gathering.results), 1]],
             starts: &[[0, 0]],
             scale: None,
-            bias: epilogue.bias,
-            residual: epilogue.residual,
-            bounds,
+            bias: gathering.bias.as_deref(),
+            residual: false,
+            bounds: None,
             patches: Some([
                 [height.input, width.input, window.channels, width.kernel].map(word),
                 [height.stride, width.stride, height.dilation, width.dilation].map(word),
                 [height.before, width.before, down, across].map(word),
             ]),
         };
-        if terms.groups().is_none() {
-            return Ok(false);
+        if gathering.is_empty() || terms.groups().is_none() {
+            return Ok(None);
         }
-        let accelerator = &self.shared.accelerator;
-        let left = accelerator.upload(pixels)?;
-        self.shared.with_weights(&[], |weights| accelerator.multiply(&terms, &left, weights, out))?;
-        self.shared.finish(after, out)?;
-        Ok(true)
+        let (operands, shape) = ([&gathering.pixels, *weights], [rows, gathering.results]);
+        let result = self.shared.multiply(&terms, operands, gathering.residual.as_ref(), &shape)?;
+        Ok(Some(gathering.laid(&self.shared.cpu, &result)?))
     }
 }
 
 impl<D: Compute> Kernel for Convolution<D> {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        if self.shared.takes(inputs)? {
-            let mut taken = false;
-            let result = self.op.run_by(&self.shared.cpu, inputs, |gathering, out| {
-                taken = self.convolve(gathering, out)?;
-                Ok(())
-            })?;
-            if taken || result.is_empty() {
-                return Ok(vec![result]);
-            }
+        if self.shared.takes(inputs)?
+            && let Some(result) = self.convolve(inputs)?
+        {
+            return Ok(vec![result]);
         }
         self.shared.on_the_processor(inputs)
     }

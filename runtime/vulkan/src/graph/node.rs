@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use poai_graph::{Cpu, DType, Device, Fact, Kernel, KernelError, Node, OpError, Tensor};
-use poai_numerics::Unary;
+use poai_numerics::{Source, Step, Unary};
 
 use super::Accelerator;
+use super::resident::{Operand, Resident, resident};
 use crate::device::{Compute, DeviceError};
+use crate::kernels::{Place, Program, Read, Terms};
 
 /// A node of f32, whose second operand may be constant and lie in the device's memory. Whether the device computes it is
 /// seen from its operands' sizes.
@@ -16,18 +18,35 @@ pub(super) struct Shared<D: Compute> {
     node: Node,
     /// The constant operand there, or why it is not.
     weights: Option<Result<D::Buffer, DeviceError>>,
+    /// What follows a product: bounds, which its kernel applies, or an activation, and its program if there is one.
+    bounds: Option<[f32; 2]>,
+    after: Option<(Unary, Option<Program>)>,
     /// The node as the processor computes it, made ready when it first has to.
     small: OnceLock<Result<Box<dyn Kernel>, OpError>>,
 }
 
 impl<D: Compute> Shared<D> {
-    pub(super) fn new(accelerator: &Arc<Accelerator<D>>, cpu: &Cpu, node: &Node, weights: Option<&[f32]>) -> Self {
-        let weights = weights.map(|weights| accelerator.upload(weights));
-        let node = node.clone();
-        Self { accelerator: Arc::clone(accelerator), cpu: cpu.clone(), node, weights, small: OnceLock::new() }
+    pub(super) fn new(
+        accelerator: &Arc<Accelerator<D>>,
+        cpu: &Cpu,
+        node: &Node,
+        weights: Option<&[f32]>,
+        activation: Option<Unary>,
+    ) -> Self {
+        let (bounds, after) = split(activation);
+        Self {
+            accelerator: Arc::clone(accelerator),
+            cpu: cpu.clone(),
+            node: node.clone(),
+            weights: weights.map(|weights| accelerator.upload(weights)),
+            bounds,
+            after: after.map(|after| (after, Program::new(&[Step::Unary(after, Source::Operand(0))]))),
+            small: OnceLock::new(),
+        }
     }
 
-    /// Whether the device takes such operands: f32 alone, enough work, and nothing beyond what it can hold.
+    /// Whether the device takes such operands: f32 alone, nothing beyond what it can hold, and enough work, unless the
+    /// first of them lies there already.
     pub(super) fn takes(&self, inputs: &[Option<&Tensor>]) -> Result<bool, OpError> {
         if inputs.iter().flatten().any(|input| input.dtype() != DType::F32) {
             return Ok(false);
@@ -39,7 +58,8 @@ impl<D: Compute> Shared<D> {
         let cost = operation.cost(&facts, &results);
         let holds = |fact| usize::try_from(Fact::elements(fact)).is_ok_and(|words| self.accelerator.holds(words));
         let fits = facts.iter().flatten().copied().chain(&results).all(holds);
-        Ok(fits && cost.multiply_adds >= self.accelerator.least)
+        let there = inputs.first().copied().flatten().is_some_and(|left| resident(&self.accelerator, left).is_some());
+        Ok(fits && (there || cost.multiply_adds >= self.accelerator.least))
     }
 
     pub(super) fn on_the_processor(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
@@ -49,28 +69,43 @@ impl<D: Compute> Shared<D> {
         prepared.as_ref().map_err(Clone::clone)?.run(inputs)
     }
 
-    /// Has the device do something with the weights: those that lie there, or else these.
-    pub(super) fn with_weights(
+    /// Products of the operands, or of the left one with the weights that lie there, and what follows: a result of this
+    /// shape, which stays there unless it takes the processor to apply the activation.
+    pub(super) fn multiply(
         &self,
-        given: &[f32],
-        act: impl FnOnce(&D::Buffer) -> Result<(), DeviceError>,
-    ) -> Result<(), DeviceError> {
+        terms: &Terms<'_>,
+        [left, right]: [&Tensor; 2],
+        residual: Option<&Tensor>,
+        shape: &[usize],
+    ) -> Result<Tensor, KernelError> {
+        let Self { accelerator, cpu, .. } = self;
+        let terms = &Terms { bounds: self.bounds, residual: residual.is_some(), ..*terms };
+        let left = Operand::new(accelerator, left)?;
+        let result = match residual {
+            Some(residual) => Operand::new(accelerator, residual)?.owned(accelerator)?,
+            None => accelerator.device.buffer(shape.iter().product())?,
+        };
         match &self.weights {
-            Some(weights) => act(weights.as_ref().map_err(Clone::clone)?),
-            None => act(&self.accelerator.upload(given)?),
+            Some(weights) => accelerator.multiply(terms, &left, weights.as_ref().map_err(Clone::clone)?, &result)?,
+            None => accelerator.multiply(terms, &left, &*Operand::new(accelerator, right)?, &result)?,
         }
-    }
-
-    /// What the device has left of an activation.
-    pub(super) fn finish(&self, activation: Option<Unary>, out: &mut [f32]) -> Result<(), OpError> {
-        let Some(activation) = activation else { return Ok(()) };
-        let before = out.to_vec();
-        Ok(self.cpu.processor().unary(activation, &before, out)?)
+        if let Some((_, Some(program))) = &self.after {
+            let count = word(shape.iter().product());
+            let read = Read { place: Place::Left, numbers: Vec::new(), axes: vec![[count, 1]] };
+            let result = accelerator.operate(program, count, &[read], [&result; 2])?;
+            return Ok(Resident::tensor(accelerator, shape, result));
+        }
+        let result = Resident::tensor(accelerator, shape, result);
+        let Some((activation, _)) = self.after else { return Ok(result) };
+        let mut activated = cpu.allocate(DType::F32, shape)?;
+        let before = result.slice()?;
+        cpu.processor().unary(activation, before, activated.slice_mut()).map_err(OpError::from)?;
+        Ok(activated.freeze())
     }
 }
 
 /// An activation as bounds, which the device applies, or as what is left to the processor.
-pub(super) fn split(activation: Option<Unary>) -> (Option<[f32; 2]>, Option<Unary>) {
+fn split(activation: Option<Unary>) -> (Option<[f32; 2]>, Option<Unary>) {
     match activation {
         Some(Unary::Relu) => (Some([0.0, f32::INFINITY]), None),
         Some(Unary::Clip { low, high }) => (Some([low, high]), None),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poai_graph::op::product::{MatMul, Multiplication};
-use poai_graph::{Cpu, Kernel, KernelError, Node, OpError, Tensor};
+use poai_graph::op::product::MatMul;
+use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 
 use super::Accelerator;
-use super::node::{Shared, split, word};
+use super::node::{Shared, word};
 use crate::device::Compute;
 use crate::kernels::Terms;
 
@@ -29,39 +29,38 @@ impl<D: Compute> Product<D> {
             Some(right) => Some(right.get::<f32>().filter(|weights| accelerator.holds(weights.len()))?),
             None => None,
         };
-        Some(Self { shared: Shared::new(accelerator, cpu, node, weights), op: op.clone() })
+        Some(Self { shared: Shared::new(accelerator, cpu, node, weights, op.activation), op: op.clone() })
     }
 
-    fn multiply(&self, product: &Multiplication<'_>, out: &mut [f32]) -> Result<(), KernelError> {
-        let Multiplication { shape, left, right, epilogue } = product;
-        let starts: Vec<[u32; 2]> = left.starts.iter().zip(right.starts).map(|(&a, &b)| [word(a), word(b)]).collect();
-        let (bounds, after) = split(epilogue.activation);
+    /// The result, if the device takes such a product.
+    fn multiply(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, KernelError> {
+        let Some(&[Some(left), Some(right)]) = inputs.first_chunk() else { return Ok(None) };
+        let product = self.op.multiplication(&self.shared.cpu, inputs)?;
+        let starts: Vec<[u32; 2]> = product.starts.iter().map(|starts| starts.map(word)).collect();
         let terms = Terms {
-            shape: shape.map(word),
-            strides: [left, right].map(|operand| [word(operand.row_stride), word(operand.column_stride)]),
+            shape: product.shape.map(word),
+            strides: product.strides.map(|strides| strides.map(word)),
             starts: &starts,
-            scale: epilogue.scale,
-            bias: epilogue.bias,
-            residual: epilogue.residual,
-            bounds,
+            scale: product.scale,
+            bias: product.bias.as_deref(),
+            residual: false,
+            bounds: None,
             patches: None,
         };
-        let Shared { accelerator, cpu, .. } = &self.shared;
-        if terms.groups().is_none() {
-            return Ok(cpu.processor().matmul(*shape, *left, *right, epilogue, out).map_err(OpError::from)?);
+        if product.result.contains(&0) || terms.groups().is_none() {
+            return Ok(None);
         }
-        let left = accelerator.upload(left.data)?;
-        self.shared.with_weights(right.data, |right| accelerator.multiply(&terms, &left, right, out))?;
-        Ok(self.shared.finish(after, out)?)
+        self.shared.multiply(&terms, [left, right], product.residual.as_ref(), &product.result).map(Some)
     }
 }
 
 impl<D: Compute> Kernel for Product<D> {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        if !self.shared.takes(inputs)? {
-            return self.shared.on_the_processor(inputs);
+        if self.shared.takes(inputs)?
+            && let Some(result) = self.multiply(inputs)?
+        {
+            return Ok(vec![result]);
         }
-        let result = self.op.run_by(&self.shared.cpu, inputs, |product, out| self.multiply(product, out))?;
-        Ok(vec![result])
+        self.shared.on_the_processor(inputs)
     }
 }

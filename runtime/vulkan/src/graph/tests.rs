@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use poai_graph::op::elementwise::{Arithmetic, Elementwise};
 use poai_graph::op::image::{Convolution, Frame, Layout};
 use poai_graph::op::product::MatMul;
 use poai_graph::{Budget, Builder, DType, Fact, RunError, Session};
@@ -17,6 +18,9 @@ struct Fake {
     description: Description,
     failure: Arc<Mutex<Option<DeviceError>>>,
     runs: Arc<AtomicUsize>,
+    /// How often it was read from, and what comes of that.
+    reads: Arc<AtomicUsize>,
+    unread: Arc<Mutex<Option<DeviceError>>>,
 }
 
 impl Fake {
@@ -25,7 +29,13 @@ impl Fake {
         let features = Features { nearest_even: false, special_values: false, integer_dot: false };
         let (name, uuid) = ("fake".into(), "00".into());
         let description = Description { name, kind: Kind::Other, uuid, driver, memory_bytes: 0, features };
-        Self { description, failure: Arc::default(), runs: Arc::default() }
+        Self {
+            description,
+            failure: Arc::default(),
+            runs: Arc::default(),
+            reads: Arc::default(),
+            unread: Arc::default(),
+        }
     }
 
     fn answer<T>(&self, value: T) -> Result<T, DeviceError> {
@@ -49,11 +59,21 @@ impl Compute for Fake {
         self.answer(words)
     }
 
+    fn filled(&self, words: &[u32]) -> Result<usize, DeviceError> {
+        self.answer(words.len())
+    }
+
+    fn copied(&self, buffer: &usize) -> Result<usize, DeviceError> {
+        self.answer(*buffer)
+    }
+
     fn write(&self, _: &usize, _: &[u32]) -> Result<(), DeviceError> {
         self.answer(())
     }
 
     fn read(&self, buffer: &usize) -> Result<Vec<u32>, DeviceError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.unread.lock().unwrap().clone().map_or(Ok(()), Err)?;
         self.answer(vec![0; *buffer])
     }
 
@@ -85,7 +105,7 @@ fn session(fake: Fake, least: u64) -> Session {
 
 #[test]
 fn a_convolution_is_given_to_the_device_if_its_weights_are_finite() {
-    for (weight, runs) in [(2.0f32, 3), (f32::INFINITY, 2)] {
+    for (weight, runs) in [(2.0f32, 4), (f32::INFINITY, 3)] {
         let fake = Fake::new();
         let counted = Arc::clone(&fake.runs);
         let mut builder = Builder::new();
@@ -127,12 +147,50 @@ fn what_a_device_reports_is_a_fault_of_the_host() {
 #[test]
 fn a_product_that_is_too_small_stays_on_the_processor() {
     let expected = Tensor::new(&[2, 2], &[9f32, 12.0, 9.0, 12.0]);
-    for (least, runs) in [(12, 3), (13, 2)] {
+    for (least, runs) in [(12, 4), (13, 3)] {
         let fake = Fake::new();
         let counted = Arc::clone(&fake.runs);
         let found = compute(&session(fake, least)).unwrap();
-        // The first two runs are those of getting ready; the fake's own products are zeros.
+        // The first three runs are those of getting ready; the fake's own products are zeros.
         assert_eq!(counted.load(Ordering::Relaxed), runs);
-        assert_eq!(found[0] == expected, runs == 2);
+        assert_eq!(found[0] == expected, runs == 3);
     }
+}
+
+/// x · weights, its tanh, plus x · weights, by the weights again: two products between which everything may stay.
+fn chain(fake: Fake) -> Session {
+    let accelerator = accelerator(fake, 0);
+    let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
+    let mut builder = Builder::new();
+    let x = builder.input("x", Fact::new(DType::F32, [2, 3]));
+    let weights = builder.constant("weights", Tensor::new(&[3, 3], &[1f32; 9]));
+    let product = |builder: &mut Builder, name: &str, x| {
+        builder.node(name, Product::MatMul(MatMul::default()), &[x, weights]).unwrap()
+    };
+    let first = product(&mut builder, "first", x);
+    let tanh = builder.node("tanh", Elementwise::Function(Unary::Tanh), &[first]).unwrap();
+    let sum = builder.node("sum", Elementwise::Arithmetic(Arithmetic::Add), &[tanh, first]).unwrap();
+    let second = product(&mut builder, "second", sum);
+    Session::new(builder.finish(&[("y", second)]), Arc::new(Vulkan::new(Arc::new(accelerator), cpu))).unwrap()
+}
+
+#[test]
+fn results_stay_on_the_device_until_they_are_read() {
+    let fake = Fake::new();
+    let (reads, runs) = (Arc::clone(&fake.reads), Arc::clone(&fake.runs));
+    let session = chain(fake);
+    assert_eq!(compute(&session).unwrap()[0], Tensor::new(&[2, 3], &[0f32; 6]));
+    // Two products, and what lies between them as one; the output alone is read.
+    assert_eq!((runs.load(Ordering::Relaxed), reads.load(Ordering::Relaxed)), (3 + 3, 1));
+}
+
+#[test]
+fn a_device_that_loses_a_result_has_failed_for_good() {
+    let fake = Fake::new();
+    let unread = Arc::clone(&fake.unread);
+    let session = chain(fake);
+    *unread.lock().unwrap() = Some(DeviceError::OutOfMemory);
+    assert_eq!(compute(&session), Err(RunError::Device(DeviceError::OutOfMemory.to_string())));
+    *unread.lock().unwrap() = None;
+    assert_eq!(compute(&session), Err(RunError::Device(DeviceError::OutOfMemory.to_string())));
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use poai_numerics::formula::{Formula, Line, Primitive, TWO_OVER_PI};
+use poai_numerics::step::{canonical, element, operand, soft_fused, stored};
 use poai_numerics::{Binary, Unary};
 
 use super::{Step, with_rules};
@@ -146,6 +147,24 @@ impl Function {
         }
     }
 
+    /// What it gives for the first of these numbers, as many as it takes: the definition.
+    #[must_use]
+    pub fn of(self, operands: [f32; 3]) -> f32 {
+        let [a, b, c] = operands;
+        match (self, self.making()) {
+            (_, Making::Unary(operation)) => operation.of(a),
+            (_, Making::Binary(operation)) => operation.of(a, b),
+            (Self::Rem, _) => Binary::Remainder.of(a, b),
+            (Self::Max, _) => Binary::Max.of(a, b),
+            (Self::Min, _) => Binary::Min.of(a, b),
+            (Self::Sin, _) => Unary::Sin.of(a),
+            (Self::Cos, _) => Unary::Cos.of(a),
+            (Self::Tan, _) => Unary::Tan.of(a),
+            (Self::Trunc, _) => stored(element(a).trunc()),
+            _ => canonical(soft_fused(operand(a), operand(b), addend(c))),
+        }
+    }
+
     fn making(self) -> Making {
         match self {
             Self::Add => Making::Binary(Binary::Add),
@@ -202,18 +221,31 @@ impl Function {
     }
 }
 
+/// A number without its digits below 2⁻¹²⁶, which no sum of a chain has.
+fn addend(c: f32) -> f32 {
+    const WHOLE_DIGITS: u32 = 24;
+    let exponent = c.to_bits() >> 23 & 0xff;
+    let below = WHOLE_DIGITS.saturating_sub(exponent);
+    if exponent == 0 { 0.0 } else { f32::from_bits(c.to_bits() >> below << below) }
+}
+
 /// WGSL of these functions, and of all that they are made of: each takes f32, and gives f32 as it is stored. In the
 /// names that are declared no letter is upper case but in constants, and none begins with `task_`.
 #[must_use]
 pub fn source(step: Step, functions: &BTreeSet<Function>) -> String {
+    source_with(step.source(), functions)
+}
+
+/// The same with any step.
+pub(crate) fn source_with(step: &str, functions: &BTreeSet<Function>) -> String {
     let angles = [Function::Sin, Function::Cos, Function::Tan].iter().any(|angle| functions.contains(angle));
-    let mut source = with_rules(step.source(), &primitives(angles));
+    let mut source = with_rules(step, &primitives(angles));
     functions.iter().for_each(|function| source.push_str(&function.source()));
     source
 }
 
 /// WGSL of what the lines of formulas call, and of what is made of bits.
-fn primitives(angles: bool) -> String {
+pub(super) fn primitives(angles: bool) -> String {
     let mut source = concat!(include_str!("lanes.wgsl"), include_str!("quotient.wgsl")).to_owned();
     if angles {
         source.push_str(&format!("const TURN = array<u32, {}>(", TWO_OVER_PI.len()));

@@ -64,7 +64,7 @@ fn followed(chain: u32, column: u32, place: u32) -> u32 {
         bits = stored(element(bits) + element(terms[terms[9] + column]));
     }
     if (flags & HAS_RESIDUAL) != 0u {
-        bits = stored(element(bits) + element(terms[terms[10] + place]));
+        bits = stored(element(bits) + element(result[place]));
     }
     if (flags & HAS_BOUNDS) != 0u {
         bits = stored(lesser(greater(element(bits), bitcast<f32>(terms[11])), bitcast<f32>(terms[12])));

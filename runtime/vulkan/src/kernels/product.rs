@@ -16,8 +16,8 @@ pub struct Terms<'a> {
     pub scale: Option<f32>,
     /// Added, a number for each column.
     pub bias: Option<&'a [f32]>,
-    /// Added, a number for each element.
-    pub residual: Option<&'a [f32]>,
+    /// Whether what the result's buffer holds before is added, a number for each element.
+    pub residual: bool,
     /// Low and high, within which the results are kept.
     pub bounds: Option<[f32; 2]>,
     /// Of a convolution, instead of the left's strides and starts. Height, width and channels of an image, and the taps
@@ -30,7 +30,16 @@ impl Terms<'static> {
     #[must_use]
     pub fn one(shape @ [_, depth, columns]: [u32; 3]) -> Self {
         let strides = [[depth, 1], [columns, 1]];
-        Self { shape, strides, starts: &[[0, 0]], scale: None, bias: None, residual: None, bounds: None, patches: None }
+        Self {
+            shape,
+            strides,
+            starts: &[[0, 0]],
+            scale: None,
+            bias: None,
+            residual: false,
+            bounds: None,
+            patches: None,
+        }
     }
 }
 
@@ -40,23 +49,18 @@ impl Terms<'_> {
     pub fn words(&self) -> Vec<u32> {
         let mut words = vec![0; HEADER];
         words.extend(self.starts.as_flattened());
-        let mut append = |numbers: Option<&[f32]>| {
-            let place = words.len();
-            words.extend(numbers.unwrap_or_default().iter().map(|number| number.to_bits()));
-            u32::try_from(place).expect("a buffer has fewer words")
-        };
-        let [bias, residual] = [append(self.bias), append(self.residual)];
+        let bias = u32::try_from(words.len()).expect("a buffer has fewer words");
+        words.extend(self.bias.unwrap_or_default().iter().map(|number| number.to_bits()));
         words[13] = u32::try_from(words.len()).expect("a buffer has fewer words");
         words.extend(self.patches.unwrap_or_default().as_flattened());
         let bounds = self.bounds.unwrap_or_default();
-        let given = [self.scale.is_some(), self.bias.is_some(), self.residual.is_some(), self.bounds.is_some()];
+        let given = [self.scale.is_some(), self.bias.is_some(), self.residual, self.bounds.is_some()];
         let flags = given.into_iter().zip(0..).fold(0, |flags, (given, bit)| flags | u32::from(given) << bit);
         let [[left_row, left_column], [right_row, right_column]] = self.strides;
         let [rows, depth, columns] = self.shape;
         let sizes = [rows, depth, columns, left_row, left_column, right_row, right_column, flags];
         words[..8].copy_from_slice(&sizes);
-        let follows = [self.scale.unwrap_or_default().to_bits(), bias, residual];
-        words[8..11].copy_from_slice(&follows);
+        words[8..10].copy_from_slice(&[self.scale.unwrap_or_default().to_bits(), bias]);
         words[11..13].copy_from_slice(&bounds.map(f32::to_bits));
         words
     }

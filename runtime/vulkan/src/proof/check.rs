@@ -10,8 +10,16 @@ pub(super) struct Check {
     pub source: String,
     /// The same with the fault planted that this check must see.
     pub planted: Option<String>,
+    /// What it computes with them.
+    pub runs: Vec<Run>,
+}
+
+/// One dispatch of a check's shader.
+pub(super) struct Run {
     /// What the first bindings hold.
     pub inputs: Vec<Vec<u32>>,
+    /// What the last binding holds before, if it is not zeros.
+    pub before: Option<Vec<u32>>,
     /// What the last binding must hold in the end.
     pub expected: Vec<u32>,
     /// Workgroups.
@@ -47,7 +55,13 @@ impl Check {
     /// A check of a function of the index, over `given` numbers.
     pub(super) fn each(name: &'static str, step: &str, result: &str, given: Vec<u32>, expected: Vec<u32>) -> Self {
         let groups = u32::try_from(expected.len().div_ceil(64)).expect("checks are small");
-        Self { name, source: each(step, result), planted: None, inputs: vec![given], expected, groups: [groups, 1, 1] }
+        let run = Run { inputs: vec![given], before: None, expected, groups: [groups, 1, 1] };
+        Self { name, source: each(step, result), planted: None, runs: vec![run] }
+    }
+
+    /// A shader of such a function, behind what it calls.
+    pub(super) fn each_of(called: &str, result: &str) -> String {
+        format!("{called}{EACH}{result}")
     }
 
     /// The same check, which must see that `result` with `step` is wrong.
@@ -73,14 +87,24 @@ impl Check {
             Err(DeviceError::Refused(reason)) => return Ok(Outcome::Wrong(format!("its shader is refused: {reason}"))),
             kernel => kernel?,
         };
-        let mut buffers = Vec::new();
-        for input in &self.inputs {
-            let buffer = device.buffer(input.len())?;
-            device.write(&buffer, input)?;
-            buffers.push(buffer);
+        for run in &self.runs {
+            match run.outcome(device, &kernel)? {
+                Outcome::Right => {}
+                wrong => return Ok(wrong),
+            }
         }
-        buffers.push(device.buffer(self.expected.len())?);
-        device.run(&kernel, &buffers.iter().collect::<Vec<_>>(), self.groups)?;
+        Ok(Outcome::Right)
+    }
+}
+
+impl Run {
+    fn outcome<D: Compute>(&self, device: &D, kernel: &D::Kernel) -> Result<Outcome, DeviceError> {
+        let mut buffers = self.inputs.iter().map(|input| device.filled(input)).collect::<Result<Vec<_>, _>>()?;
+        buffers.push(match &self.before {
+            Some(words) => device.filled(words)?,
+            None => device.buffer(self.expected.len())?,
+        });
+        device.run(kernel, &buffers.iter().collect::<Vec<_>>(), self.groups)?;
         let found = device.read(buffers.last().expect("the result was pushed"))?;
         Ok(self.compare(&found))
     }
@@ -99,7 +123,7 @@ impl Check {
 }
 
 fn each(step: &str, result: &str) -> String {
-    with_rules(step, &format!("{EACH}{result}"))
+    Check::each_of(&with_rules(step, ""), result)
 }
 
 fn translated<D: Compute>(source: &str, device: &D) -> Shader {

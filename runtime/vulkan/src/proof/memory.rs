@@ -1,6 +1,6 @@
 //! Loops that a driver may cut short, and indices that lie outside.
 
-use super::check::Check;
+use super::check::{Check, Run};
 use super::numbers::{bits, canonical};
 
 pub(super) fn checks() -> Vec<Check> {
@@ -83,8 +83,6 @@ fn workgroup_memory() -> Check {
         name: "workgroup-memory",
         source: source("before"),
         planted: Some(source("1u")),
-        inputs: vec![given],
-        expected,
-        groups: [16, 1, 1],
+        runs: vec![Run { inputs: vec![given], before: None, expected, groups: [16, 1, 1] }],
     }
 }

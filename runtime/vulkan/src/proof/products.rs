@@ -3,12 +3,12 @@
 use poai_numerics::step::soft_fused;
 use poai_numerics::{Epilogue, Matrices, Unary, oracle};
 
-use super::check::Check;
+use super::check::{Check, Run};
 use super::numbers::{Numbers, bits, canonical, edges};
 use crate::kernels::{CONVOLUTION, MATMUL, Step, Terms, with_rules};
 
 /// The fault that these checks must see: two roundings.
-const UNFUSED: &str = "
+pub(super) const UNFUSED: &str = "
 const STEP_IS_TOTAL = true;
 fn step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
@@ -131,11 +131,14 @@ fn followed(step: Step) -> Check {
         starts: &[[0, 0], [0, dimension(n * k)]],
         scale: epilogue.scale,
         bias: epilogue.bias,
-        residual: epilogue.residual,
+        residual: true,
         bounds: Some([low, high]),
         patches: None,
     };
-    product("products", MATMUL, step, &terms, [&left, &right], expected)
+    let before = Some(bits(&residual));
+    let mut check = product("products", MATMUL, step, &terms, [&left, &right], expected);
+    check.runs[0].before = before;
+    check
 }
 
 /// The kernel that gathers patches: two images of 5 × 7 with 3 channels under a window of 3 × 2 that leaves pixels out.
@@ -184,9 +187,12 @@ fn product(
         name,
         source: with_rules(step.source(), kernel),
         planted: Some(with_rules(UNFUSED, kernel)),
-        inputs: vec![left, right, terms.words()],
-        expected: expected.into_iter().map(canonical).collect(),
-        groups: terms.groups().expect("the matrices are small"),
+        runs: vec![Run {
+            inputs: vec![left, right, terms.words()],
+            before: None,
+            expected: expected.into_iter().map(canonical).collect(),
+            groups: terms.groups().expect("the matrices are small"),
+        }],
     }
 }
 

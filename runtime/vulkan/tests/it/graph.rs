@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use poai_graph::op::elementwise::{Arithmetic, Elementwise};
 use poai_graph::op::image::{Convolution, Frame, Image, Layout, Padding, Spread};
 use poai_graph::op::product::{MatMul, MatMulForm, Product};
 use poai_graph::{Budget, Builder, Cpu, DType, Device, Fact, Graph, Op, Session, Tensor};
@@ -185,5 +186,55 @@ fn a_device_without_a_proof_computes_nothing() {
     drivers::on_each("graph::a_device_without_a_proof_computes_nothing", |_, device| {
         let refused = Accelerator::new(device, &verdict(None), 0).err();
         assert_eq!(refused, Some(AcceleratorError::Unproven));
+    });
+}
+
+/// Numbers between -½ and ½.
+fn small(shape: &[usize], seed: u32) -> Tensor {
+    let word = |i: u32| i.wrapping_add(seed).wrapping_mul(2_654_435_761).cast_signed();
+    let count: usize = shape.iter().product();
+    Tensor::new(shape, &(0..count as u32).map(|i| word(i) as f32 * 2f32.powi(-32)).collect::<Vec<_>>())
+}
+
+/// Convolutions with residuals and activations of every kind, which all may stay on the device but for the last one's,
+/// whose parameter no device takes; and a product.
+fn network() -> (Graph, Tensor) {
+    let mut builder = Builder::new();
+    let images = small(&[2, 4, 6, 6], 3);
+    let mut x = builder.input("x", Fact::new(DType::F32, [2, 4, 6, 6]));
+    let frame = Frame { padding: Padding::Explicit(vec![[1, 1], [1, 1]]), ..Frame::default() };
+    let layout = Layout::ChannelsFirst;
+    for (turn, activation) in
+        [Some(Unary::Silu), None, Some(Unary::Relu), Some(Unary::LeakyRelu(1e-30))].into_iter().enumerate()
+    {
+        let weights = small(&[4, 4, 3, 3], 50 + turn as u32);
+        let weights = builder.constant(&format!("weights {turn}"), weights);
+        let convolution = Convolution { frame: frame.clone(), groups: 1, spread: None, activation, layout };
+        let y = builder.node(&format!("convolution {turn}"), Image::Convolution(convolution), &[x, weights]).unwrap();
+        let sum = builder.node(&format!("sum {turn}"), Elementwise::Arithmetic(Arithmetic::Add), &[y, x]).unwrap();
+        x = builder.node(&format!("gelu {turn}"), Elementwise::Function(Unary::Gelu), &[sum]).unwrap();
+    }
+    let weights = builder.constant("weights", small(&[6, 5], 9));
+    let product = MatMul { activation: Some(Unary::Tanh), ..MatMul::default() };
+    let product = builder.node("product", Product::MatMul(product), &[x, weights]).unwrap();
+    (builder.finish(&[("first", x), ("second", product)]), images)
+}
+
+#[test]
+fn a_network_that_stays_on_the_device_is_that_of_the_processor() {
+    drivers::on_each("graph::a_network_that_stays_on_the_device_is_that_of_the_processor", |driver, device| {
+        let accelerator = Arc::new(Accelerator::new(device, &verdict(Some(Step::Emulated)), 0).unwrap());
+        let compute = |device: Arc<dyn Device>| {
+            let (graph, images) = network();
+            let session = Session::new(graph, device).unwrap();
+            let mut budget = Budget::UNBOUNDED;
+            let results = session.run(&[("x", images.clone())], &mut budget).unwrap();
+            // Memory that results have left is used again.
+            assert_eq!(session.run(&[("x", images)], &mut Budget::UNBOUNDED.clone()).unwrap(), results);
+            (results, budget.fuel)
+        };
+        let (found, due) = (compute(Arc::new(Vulkan::new(accelerator, cpu()))), compute(Arc::new(cpu())));
+        assert!(found == due, "{driver}");
+        assert!(due.0[0].get::<f32>().unwrap().iter().all(|x| x.is_finite()));
     });
 }

@@ -6,4 +6,5 @@ mod drivers;
 mod functions;
 mod graph;
 mod kernels;
+mod programs;
 mod proof;

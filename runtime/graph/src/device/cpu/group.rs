@@ -1,10 +1,11 @@
 //! Element-wise nodes that pass block by block through the first-level cache, perhaps behind a product.
 
-use poai_numerics::{Following, Sequence, Source, Step, Strided};
+use poai_numerics::{Following, Sequence, Source, Strided};
 
 use super::{Cpu, Group, Kernel, KernelError};
+use crate::device::Grouped;
 use crate::graph::ValueId;
-use crate::op::operand::{broadcast, strides};
+use crate::op::operand::strides;
 use crate::op::{Leading, Op};
 use crate::{DType, Node, OpError, Tensor};
 
@@ -12,11 +13,8 @@ use crate::{DType, Node, OpError, Tensor};
 pub(super) struct Steps {
     cpu: Cpu,
     sequence: Sequence,
-    /// The nodes' operators, each with what it reads: operands of the sequence, and results of other nodes.
-    nodes: Vec<(Op, Vec<Source>)>,
+    grouped: Grouped,
     product: Option<Product>,
-    /// Which of the group's operands the sequence reads. Behind a product they are its operands from the second on.
-    operands: Vec<usize>,
 }
 
 /// What the sequence follows: its result is the sequence's first operand.
@@ -31,79 +29,20 @@ struct Product {
 impl Steps {
     /// None if a node is no sequence of such operations, or the product none that has packed weights.
     pub(super) fn new(cpu: &Cpu, product: Option<&Node>, group: &Group<'_>) -> Option<Self> {
-        let made = |id: &ValueId| group.nodes.iter().any(|node| node.outputs[0] == Some(*id));
-        let read = |id: &ValueId| group.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
-        let operands: Vec<usize> = (0..group.operands.len()).filter(|&place| read(&group.operands[place])).collect();
-        let mut sources: Vec<Option<ValueId>> = product.map(|product| product.outputs[0]).into_iter().collect();
-        sources.extend(operands.iter().map(|&place| Some(group.operands[place])));
-        let constant = |source: &Source| match source {
-            Source::Operand(operand) => {
-                let id = sources[*operand];
-                group.operands.iter().position(|operand| Some(*operand) == id).and_then(|place| group.constants[place])
-            }
-            Source::Step(_) => None,
-        };
-        let mut steps = Vec::new();
-        let mut nodes = Vec::new();
-        // Where each node's result comes from among all steps.
-        let mut results = Vec::new();
-        for node in &group.nodes {
-            let source = |id: &Option<ValueId>| match id.as_ref().filter(|id| made(id)) {
-                Some(id) => group.nodes.iter().position(|node| node.outputs[0] == Some(*id)).map(Source::Step),
-                None => sources.iter().position(|source| source.is_some() && source == id).map(Source::Operand),
-            };
-            let reads: Vec<Source> = node.inputs.iter().map(source).collect::<Option<_>>()?;
-            let Op::Elementwise(operation) = &node.op else { return None };
-            let begin = steps.len();
-            let source = |own: Source| match own {
-                Source::Step(step) => Source::Step(begin + step),
-                Source::Operand(operand) => match reads[operand] {
-                    Source::Step(node) => Source::Step(results[node]),
-                    operand => operand,
-                },
-            };
-            let own = operation.steps(&reads.iter().map(constant).collect::<Vec<_>>())?;
-            steps.extend(own.into_iter().map(|step| match step {
-                Step::Unary(operation, read) => Step::Unary(operation, source(read)),
-                Step::Binary(operation, [a, b]) => Step::Binary(operation, [source(a), source(b)]),
-            }));
-            results.push(steps.len() - 1);
-            nodes.push((node.op.clone(), reads));
-        }
-        let sequence = Sequence::new(sources.len(), &steps).ok()?;
+        let grouped = group.following(product)?;
+        let operands = usize::from(product.is_some()) + grouped.operands.len();
+        let sequence = Sequence::new(operands, &grouped.steps).ok()?;
         let product = match product {
-            Some(node) => Some(Product::new(cpu, node, group, &operands)?),
+            Some(node) => Some(Product::new(cpu, node, group, &grouped.operands)?),
             None => None,
         };
-        Some(Self { cpu: cpu.clone(), sequence, nodes, product, operands })
-    }
-
-    /// The shape of the result, which a product of some shape begins with; none if those of the nodes differ.
-    fn shape(&self, product: Option<Vec<usize>>, operands: &[&Tensor]) -> Result<Option<Vec<usize>>, OpError> {
-        let first = usize::from(product.is_some());
-        let mut result = product.clone();
-        for (_, reads) in &self.nodes {
-            let mut shape = Vec::new();
-            for read in reads {
-                let other = match read {
-                    Source::Operand(0) if first == 1 => product.as_deref().unwrap_or_default(),
-                    Source::Operand(place) => operands[*place - first].shape(),
-                    Source::Step(_) => result.as_deref().unwrap_or_default(),
-                };
-                shape = broadcast(&shape, other)?;
-            }
-            if result.as_ref().is_some_and(|result| *result != shape) {
-                return Ok(None);
-            }
-            result = Some(shape);
-        }
-        Ok(result)
+        Some(Self { cpu: cpu.clone(), sequence, grouped, product })
     }
 
     /// Node by node; the first of the operands may be a product.
     fn one_by_one(&self, operands: &[&Tensor]) -> Result<Tensor, OpError> {
         let mut results: Vec<Tensor> = Vec::new();
-        for (op, reads) in &self.nodes {
+        for (op, reads) in &self.grouped.nodes {
             let read = |source: &Source| match source {
                 Source::Operand(place) => Some(operands[*place]),
                 Source::Step(node) => Some(&results[*node]),
@@ -116,6 +55,7 @@ impl Steps {
 
     fn compute(&self, inputs: &[Option<&Tensor>]) -> Result<Tensor, OpError> {
         let operands: Vec<&Tensor> = self
+            .grouped
             .operands
             .iter()
             .map(|&place| inputs[place].ok_or_else(|| OpError::new("an operand is missing")))
@@ -125,7 +65,7 @@ impl Steps {
             (&product.leading, own.collect())
         });
         let product = leading.as_ref().map(|(leading, own)| leading.shape(own)).transpose()?;
-        let Some(shape) = self.shape(product, &operands)? else {
+        let Some(shape) = self.grouped.shape(product, &operands)? else {
             let product = leading.map(|(leading, own)| leading.lead(&own, None)).transpose()?;
             return self.one_by_one(&product.iter().chain(operands).collect::<Vec<_>>());
         };

@@ -61,9 +61,50 @@ pub struct Gathering<'a> {
     /// Channels of the result.
     pub results: usize,
     /// The images.
-    pub pixels: &'a [f32],
-    /// What follows.
-    pub epilogue: ConvolutionEpilogue<'a>,
+    pub pixels: Tensor,
+    /// Added, a number for each channel.
+    pub bias: Option<Cow<'a, [f32]>>,
+    /// Added, a number for each element.
+    pub residual: Option<Tensor>,
+    /// Comes last.
+    pub activation: Option<Unary>,
+    /// The result's shape, and its parts, in the convolution's own layout.
+    shape: Vec<usize>,
+    layout: Layout,
+    images: Images<usize>,
+}
+
+impl Gathering<'_> {
+    /// Whether the result has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// The result in the convolution's own layout, from its elements, channels last.
+    ///
+    /// # Errors
+    /// If they are not as many as the result has.
+    pub fn laid(&self, cpu: &Cpu, elements: &Tensor) -> Result<Tensor, OpError> {
+        if self.layout.has_channels_last(&self.images) {
+            return elements.reshaped(&self.shape);
+        }
+        let mut result = cpu.allocate(DType::F32, &self.shape)?;
+        let elements: &[f32] = elements.slice()?;
+        self.layout.write_channels_last(&self.images, result.slice_mut(), |out| {
+            out.copy_from_slice(elements);
+            Ok(())
+        })?;
+        Ok(result.freeze())
+    }
+}
+
+/// How operands meet: the result's shape, the parts of images and result, and the window between them.
+struct Met {
+    shape: Vec<usize>,
+    images: Images<usize>,
+    results: Images<usize>,
+    window: Window,
+    direction: Direction,
 }
 
 /// Operands, channels last, and how they meet.
@@ -275,7 +316,6 @@ impl Convolution {
         Ok(Turned { taps, channels, results, values: turned })
     }
 
-    /// Computes the result with packed weights, which were of this shape.
     /// The weights of f32 as a matrix, (tap, channel) × results, if the convolution is one product of patches: of one
     /// group, and not transposed.
     pub fn matrix(&self, weights: &Tensor) -> Option<Vec<f32>> {
@@ -285,29 +325,35 @@ impl Convolution {
         Some(self.turned(weights.shape(), weights.get::<f32>()?).ok()?.values)
     }
 
-    /// Computes the result of operands of f32 by whoever else gathers to the same bits: all of the memory that it is given
-    /// is to be written.
+    /// How the result of operands of f32 is computed, for whoever else gathers to the same bits.
     ///
     /// # Errors
-    /// If no such operands could be convolved, or are of another type; those of `convolve`.
-    pub fn run_by(
-        &self,
-        cpu: &Cpu,
-        inputs: &[Option<&Tensor>],
-        convolve: impl FnOnce(&Gathering<'_>, &mut [f32]) -> Result<(), KernelError>,
-    ) -> Result<Tensor, KernelError> {
-        let laid = self.laid(needed(inputs, 1, "W")?.shape(), inputs)?;
-        let mut result = cpu.allocate(DType::F32, &laid.shape)?;
-        if laid.shape.contains(&0) {
-            return Ok(result.freeze());
-        }
-        let places = convolution_places(&laid.window, laid.direction).map_err(OpError::from)?;
-        let (window, results, epilogue) = (laid.window, laid.results.channels, laid.epilogue(self));
-        let gathering = Gathering { window, places, results, pixels: &laid.pixels, epilogue };
-        self.layout.write_by(&laid.results, result.slice_mut(), |out| convolve(&gathering, out))?;
-        Ok(result.freeze())
+    /// If no such operands could be convolved, or are of another type.
+    pub fn gathering<'a>(&self, inputs: &[Option<&'a Tensor>]) -> Result<Gathering<'a>, OpError> {
+        let pixels = needed(inputs, 0, "X")?;
+        let Met { shape, images, results, window, direction } = self.met(needed(inputs, 1, "W")?.shape(), inputs)?;
+        let turned = |tensor: &Tensor, images: &Images<usize>| -> Result<Tensor, OpError> {
+            if self.layout.has_channels_last(images) {
+                return Ok(tensor.clone());
+            }
+            let elements = self.layout.to_channels_last(images, Cow::Borrowed(tensor.slice::<f32>()?));
+            Ok(Tensor::new(&[elements.len()], &elements[..]))
+        };
+        Ok(Gathering {
+            window,
+            places: if shape.contains(&0) { [0; 2] } else { convolution_places(&window, direction)? },
+            results: results.channels,
+            pixels: turned(pixels, &images)?,
+            bias: given(inputs, Self::BIAS).map(floats).transpose()?,
+            residual: given(inputs, Self::RESIDUAL).map(|residual| turned(residual, &results)).transpose()?,
+            activation: self.activation,
+            shape,
+            layout: self.layout,
+            images: results,
+        })
     }
 
+    /// Computes the result with packed weights, which were of this shape.
     fn compute(
         &self,
         cpu: &Cpu,
@@ -349,14 +395,20 @@ impl Convolution {
         Ok(Prepared { cpu: cpu.clone(), convolution: self.clone(), filter, weights })
     }
 
-    /// The operands, channels last.
-    fn laid<'a>(&self, weights: &[usize], inputs: &[Option<&'a Tensor>]) -> Result<Laid<'a>, OpError> {
+    /// How operands meet whose weights are of this shape.
+    fn met(&self, weights: &[usize], inputs: &[Option<&Tensor>]) -> Result<Met, OpError> {
         let input = needed(inputs, 0, "X")?;
         let images = self.layout.split(input.shape())?;
         let shape = self.shape(weights, inputs)?;
         let results = self.layout.split(&shape)?;
         let (window, direction) = self.window(&images, &weights[2..])?;
-        let pixels = self.layout.to_channels_last(&images, floats(input)?);
+        Ok(Met { shape, images, results, window, direction })
+    }
+
+    /// The operands, channels last.
+    fn laid<'a>(&self, weights: &[usize], inputs: &[Option<&'a Tensor>]) -> Result<Laid<'a>, OpError> {
+        let Met { shape, images, results, window, direction } = self.met(weights, inputs)?;
+        let pixels = self.layout.to_channels_last(&images, floats(needed(inputs, 0, "X")?)?);
         let bias = given(inputs, Self::BIAS).map(floats).transpose()?;
         let residual = given(inputs, Self::RESIDUAL).map(floats).transpose()?;
         let residual = residual.map(|values| self.layout.to_channels_last(&results, values));

@@ -47,14 +47,18 @@ impl Layout {
         }
     }
 
+    /// Whether such images' elements lie channels last, in whichever layout.
+    pub(super) fn has_channels_last(self, images: &Images<usize>) -> bool {
+        self == Self::ChannelsLast || images.pixels() == 1 || images.channels == 1
+    }
+
     /// Elements in this layout, channels last.
     pub(super) fn to_channels_last<'a, T: Element>(self, images: &Images<usize>, values: Cow<'a, [T]>) -> Cow<'a, [T]> {
-        let pixels = images.pixels();
-        if self == Self::ChannelsLast || pixels == 1 || images.channels == 1 {
+        if self.has_channels_last(images) {
             return values;
         }
         let mut turned = vec![T::default(); values.len()];
-        turn(images.count, [images.channels, pixels], &values, &mut turned);
+        turn(images.count, [images.channels, images.pixels()], &values, &mut turned);
         Cow::Owned(turned)
     }
 
@@ -65,23 +69,12 @@ impl Layout {
         out: &mut [T],
         write: impl FnOnce(&mut [T]) -> Result<(), OpError>,
     ) -> Result<(), OpError> {
-        self.write_by(images, out, write)
-    }
-
-    /// The same by what has errors of its own.
-    pub(super) fn write_by<T: Element, E>(
-        self,
-        images: &Images<usize>,
-        out: &mut [T],
-        write: impl FnOnce(&mut [T]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let pixels = images.pixels();
-        if self == Self::ChannelsLast || pixels == 1 || images.channels == 1 {
+        if self.has_channels_last(images) {
             return write(out);
         }
         let mut turned = vec![T::default(); out.len()];
         write(&mut turned)?;
-        turn(images.count, [pixels, images.channels], &turned, out);
+        turn(images.count, [images.pixels(), images.channels], &turned, out);
         Ok(())
     }
 }

@@ -9,11 +9,10 @@ use poai_numerics::{Binary, Epilogue, Following, Matrices, Packed, Strided, Unar
 
 use super::scalar::{Scalar, products, with_scalar};
 use super::sizes::{Sizes, product_cost, product_fact};
-use crate::device::KernelError;
 use crate::onnx::Source;
 use crate::op::operand::{broadcast, float_result, floats, given, needed, same_type, strides};
 use crate::op::{Leading, Operation};
-use crate::{Cost, Cpu, DType, Fact, Kernel, OpError, Tensor};
+use crate::{Cost, Cpu, DType, Fact, Kernel, KernelError, OpError, Tensor};
 
 /// `activation(alpha · (left · right) + beta · addend + residual)`, each step rounded as the operator of its own would.
 ///
@@ -141,30 +140,37 @@ impl MatMul {
         })
     }
 
-    /// Computes the result of operands of f32 by whoever else multiplies to the same bits: all of the memory that it is
-    /// given is to be written.
+    /// How the result of operands of f32 is computed, for whoever else multiplies to the same bits.
     ///
     /// # Errors
-    /// If no such operands could be multiplied, or are of another type; those of `multiply`.
-    pub fn run_by(
-        &self,
-        cpu: &Cpu,
-        inputs: &[Option<&Tensor>],
-        multiply: impl FnOnce(&Multiplication<'_>, &mut [f32]) -> Result<(), KernelError>,
-    ) -> Result<Tensor, KernelError> {
+    /// If no such operands could be multiplied, or are of another type.
+    pub fn multiplication<'a>(&self, cpu: &Cpu, inputs: &[Option<&'a Tensor>]) -> Result<Multiplication<'a>, OpError> {
         let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
         let sizes = Sizes::of(left.shape(), right.shape(), self.transposed)?;
-        let added = self.added(cpu, inputs, &sizes)?;
-        let mut result = cpu.allocate(DType::F32, &sizes.result())?;
-        if sizes.result().contains(&0) {
-            return Ok(result.freeze());
-        }
+        let result = sizes.result();
+        let (bias, term) = match self.addend(inputs) {
+            Some(addend) if self.beta == 1.0 && addend.shape() == result && !is_row(addend.shape()) => {
+                (None, Some(addend.clone()))
+            }
+            Some(addend) => match self.term(cpu, addend, &sizes)? {
+                Term::Column(bias) => (Some(bias), None),
+                Term::Element(term) => (None, Some(Tensor::new(&result, &term[..]))),
+            },
+            None => (None, None),
+        };
+        let residual = term.or_else(|| given(inputs, 3).cloned());
         let sizes = sizes.folded();
-        let (left_starts, right_starts) = sizes.starts();
-        let (left, right) = sizes.matrices([left.slice()?, right.slice()?], [&left_starts, &right_starts]);
-        let shape = [sizes.rows, sizes.depth, sizes.columns];
-        multiply(&Multiplication { shape, left, right, epilogue: self.epilogue(&added) }, result.slice_mut())?;
-        Ok(result.freeze())
+        let (left_starts, right_starts) = if result.contains(&0) { Default::default() } else { sizes.starts() };
+        Ok(Multiplication {
+            result,
+            shape: [sizes.rows, sizes.depth, sizes.columns],
+            strides: [sizes.left_strides(), sizes.right_strides()].map(<[usize; 2]>::from),
+            starts: left_starts.into_iter().zip(right_starts).map(<[usize; 2]>::from).collect(),
+            scale: (self.alpha != 1.0).then_some(self.alpha),
+            bias,
+            residual,
+            activation: self.activation,
+        })
     }
 
     /// What is added to the product.
@@ -252,14 +258,22 @@ impl Right<'_> {
 
 /// A product of matrices of f32, as it is to be computed.
 pub struct Multiplication<'a> {
+    /// The result's shape.
+    pub result: Vec<usize>,
     /// Rows, depth and columns of each product.
     pub shape: [usize; 3],
-    /// The left matrices, one a product.
-    pub left: Matrices<'a>,
-    /// The right matrices, one a product.
-    pub right: Matrices<'a>,
-    /// What follows, over all of the results.
-    pub epilogue: Epilogue<'a>,
+    /// Of left and right: elements from row to row, and from column to column.
+    pub strides: [[usize; 2]; 2],
+    /// Where the left and the right matrix of each product begin.
+    pub starts: Vec<[usize; 2]>,
+    /// Multiplies everything.
+    pub scale: Option<f32>,
+    /// Added, a number for each column.
+    pub bias: Option<Cow<'a, [f32]>>,
+    /// Added, a number for each element.
+    pub residual: Option<Tensor>,
+    /// Comes last.
+    pub activation: Option<Unary>,
 }
 
 /// What is added to a product: the addend, and the residual.

@@ -1,0 +1,75 @@
+//! Results that stay in a device's memory until somebody reads them.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use poai_graph::{DType, Distant, Tensor};
+
+use super::Accelerator;
+use crate::device::{Compute, DeviceError};
+
+/// A result of f32 in the memory of the device that computed it.
+pub(super) struct Resident<D: Compute> {
+    accelerator: Arc<Accelerator<D>>,
+    buffer: D::Buffer,
+    words: usize,
+    /// The same here, once somebody has read it.
+    here: OnceLock<Vec<u32>>,
+}
+
+impl<D: Compute> Resident<D> {
+    /// A tensor of so many numbers as `shape` has, which lie in the buffer.
+    pub(super) fn tensor(accelerator: &Arc<Accelerator<D>>, shape: &[usize], buffer: D::Buffer) -> Tensor {
+        let words = shape.iter().product();
+        let resident = Self { accelerator: Arc::clone(accelerator), buffer, words, here: OnceLock::new() };
+        Tensor::distant(DType::F32, shape, Arc::new(resident))
+    }
+}
+
+impl<D: Compute> Distant for Resident<D> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self.here.get_or_init(|| self.accelerator.fetch(&self.buffer, self.words)))
+    }
+}
+
+/// A tensor's numbers in the device's memory: where they are already, or sent there.
+pub(super) enum Operand<'a, D: Compute> {
+    There(&'a D::Buffer),
+    Sent(D::Buffer),
+}
+
+impl<'a, D: Compute> Operand<'a, D> {
+    pub(super) fn new(accelerator: &Arc<Accelerator<D>>, numbers: &'a Tensor) -> Result<Self, DeviceError> {
+        match resident(accelerator, numbers) {
+            Some(resident) => Ok(Self::There(&resident.buffer)),
+            None => Ok(Self::Sent(accelerator.upload(numbers.get().expect("only tensors of f32 are taken"))?)),
+        }
+    }
+
+    /// A buffer of its own.
+    pub(super) fn owned(self, accelerator: &Accelerator<D>) -> Result<D::Buffer, DeviceError> {
+        match self {
+            Self::There(buffer) => accelerator.device.copied(buffer),
+            Self::Sent(buffer) => Ok(buffer),
+        }
+    }
+}
+
+impl<D: Compute> Deref for Operand<'_, D> {
+    type Target = D::Buffer;
+
+    fn deref(&self) -> &D::Buffer {
+        match self {
+            Self::There(buffer) => buffer,
+            Self::Sent(buffer) => buffer,
+        }
+    }
+}
+
+/// What keeps a tensor in this device's memory, if that is where it lies.
+pub(super) fn resident<'a, D: Compute>(
+    accelerator: &Arc<Accelerator<D>>,
+    tensor: &'a Tensor,
+) -> Option<&'a Resident<D>> {
+    tensor.kept_by().filter(|resident: &&Resident<D>| Arc::ptr_eq(&resident.accelerator, accelerator))
+}
