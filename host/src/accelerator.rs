@@ -75,22 +75,17 @@ pub(crate) async fn choose(wanted: &str, least: u64, verdicts: &Path) -> Result<
     if wanted == CPU {
         return Ok(None);
     }
-    let devices = match ask(&Ask::List).await? {
-        Reply::Devices(devices) => devices,
-        Reply::NoLoader(reason) | Reply::Failed(reason) if wanted == AUTO => {
+    let devices = match devices().await? {
+        Ok(devices) => devices,
+        Err(reason) if wanted == AUTO => {
             tracing::info!(%reason, "no GPU: the processor computes models alone");
             return Ok(None);
         }
-        Reply::NoLoader(reason) | Reply::Failed(reason) => return Err(absent(wanted, &reason)),
-        Reply::Proof { .. } => return Err(Failure::new(Kind::Bug, "a list was asked for and a proof came")),
+        Err(reason) => return Err(absent(wanted, &reason)),
     };
     if wanted != AUTO {
         let index = named(wanted, &devices)?;
-        let proven = prove(index, &devices[index], least, verdicts).await?;
-        let chosen = proven.map_err(|reason| {
-            let message = format!("{} computes no models: {reason}", devices[index].name);
-            Failure::new(Kind::HostFault, message).hint(HINT)
-        })?;
+        let chosen = serving(index, &devices[index], least, verdicts).await?;
         tracing::info!(device = chosen.name(), "computes models, as it was named");
         return Ok(Some(chosen));
     }
@@ -106,6 +101,34 @@ pub(crate) async fn choose(wanted: &str, least: u64, verdicts: &Path) -> Result<
     }
     tracing::info!("no GPU that passed its proof: the processor computes models alone");
     Ok(None)
+}
+
+/// The device of this number, from 0 in the order of `poai devices`, once it is proven. One that does not serve is a failure.
+pub(crate) async fn numbered(number: usize, least: u64, verdicts: &Path) -> Result<Chosen, Failure> {
+    let devices = devices().await?;
+    let count = devices.as_ref().map_or(0, Vec::len);
+    let Some(device) = devices.as_ref().ok().and_then(|devices| devices.get(number)) else {
+        let reason = devices.err().unwrap_or_else(|| format!("it has {count}, and they are counted from 0"));
+        let message = format!("this machine has no Vulkan device {number}: {reason}");
+        return Err(Failure::new(Kind::NotFound, message).hint(HINT));
+    };
+    serving(number, device, least, verdicts).await
+}
+
+/// This machine's devices, or why it has none.
+async fn devices() -> Result<Result<Vec<Description>, String>, Failure> {
+    match ask(&Ask::List).await? {
+        Reply::Devices(devices) => Ok(Ok(devices)),
+        Reply::NoLoader(reason) | Reply::Failed(reason) => Ok(Err(reason)),
+        Reply::Proof { .. } => Err(Failure::new(Kind::Bug, "a list was asked for and a proof came")),
+    }
+}
+
+/// A device that somebody named: if it does not serve, that is a failure.
+async fn serving(index: usize, device: &Description, least: u64, verdicts: &Path) -> Result<Chosen, Failure> {
+    prove(index, device, least, verdicts).await?.map_err(|reason| {
+        Failure::new(Kind::HostFault, format!("{} computes no models: {reason}", device.name)).hint(HINT)
+    })
 }
 
 /// The place of the one device of this name, or part of a name, or UUID.

@@ -432,6 +432,8 @@ pub(crate) struct OfferWords {
     pub(crate) engine: String,
     pub(crate) free_slots: u32,
     pub(crate) open: bool,
+    /// What computes models there beside the processor.
+    pub(crate) devices: Vec<String>,
     pub(crate) fuel_per_s: u64,
     pub(crate) price: u64,
 }

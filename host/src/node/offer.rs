@@ -47,7 +47,7 @@ impl Node {
         let offer = Offer {
             engine: EngineName::CURRENT,
             addresses: addresses.iter().take(Offer::MAX_ADDRESSES).map(ToString::to_string).collect(),
-            devices: Vec::new(),
+            devices: self.computing().map(|chosen| chosen.name().to_owned()).into_iter().collect(),
             fuel_per_s: self.speed.fuel_per_s(),
             price: Price(self.config.host.price),
             free_slots: u32::try_from(limits.slots.saturating_sub(running + waiting)).unwrap_or(u32::MAX),

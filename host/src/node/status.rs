@@ -30,6 +30,7 @@ impl Node {
             engine: signed.object().engine.to_string(),
             free_slots: signed.object().free_slots,
             open: signed.object().open,
+            devices: signed.object().devices.clone(),
             fuel_per_s: signed.object().fuel_per_s,
             price: signed.object().price.0,
         };

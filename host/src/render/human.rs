@@ -311,6 +311,9 @@ fn status_words(status: &StatusAnswer) -> String {
             offer.free_slots,
             count(offer.fuel_per_s)
         );
+        for device in &offer.devices {
+            let _ = write!(text, ", models by {device}");
+        }
     }
     text
 }

@@ -2,11 +2,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::command::{Home, PATIENCE, finish_within};
+use crate::command::{Home, PATIENCE, finish_within, wait_until};
 use crate::programs::{build, task, tasks};
 
 /// A home whose commands find the two software drivers that the Vulkan crate's script brings.
-fn with_drivers() -> Home {
+pub(crate) fn with_drivers() -> Home {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/vulkan/scripts/drivers.sh");
     let output = Command::new(script).arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/../vulkan-drivers")).output().unwrap();
     assert!(output.status.success(), "no drivers: {}", String::from_utf8_lossy(&output.stderr));
@@ -83,6 +83,19 @@ fn a_device_that_is_named_and_not_there_is_no_host() {
         assert_eq!(answer["error"]["kind"], "config", "{answer}");
         assert!(answer["error"]["message"].as_str().unwrap().starts_with(words), "{answer}");
         assert!(exit != 0 && answer["error"]["hint"].as_str().unwrap().contains("poai devices"), "{answer}");
+    }
+}
+
+#[test]
+fn a_hosts_offer_names_its_device() {
+    let (one, other) = (with_drivers(), Home::new());
+    let host = one.daemon(["--accept", "any", "--device", "SwiftShader"]);
+    let _other = other.daemon(["--peer", &host.address()]);
+    let offers = || other.json(["status"]).1["offers"].as_array().unwrap().clone();
+    wait_until(|| offers().iter().any(|offer| offer["peer"] == host.peer()));
+    for offer in offers().iter().filter(|offer| offer["peer"] == host.peer()) {
+        let devices = offer["devices"].as_array().unwrap();
+        assert!(devices.len() == 1 && devices[0].as_str().unwrap().contains("SwiftShader"), "{offer}");
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::command::Home;
+use crate::devices::with_drivers;
 
 const SCORES: &[u8] = include_bytes!("../models/scores.onnx");
 const BESIDE: &[u8] = include_bytes!("../models/beside.onnx");
@@ -55,7 +56,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let home = Home::new();
+        Self::of(Home::new())
+    }
+
+    fn of(home: Home) -> Self {
         let x = format!("x={}", home.file("x.npy", &x()).display());
         let out = home.scratch().join("out");
         Self { home, x, out }
@@ -130,6 +134,26 @@ fn a_model_gives_the_bits_of_numpy_by_all_code_and_threads() {
     assert_eq!(best[128..], [1_i64, 1, 1, 0].map(i64::to_le_bytes).concat());
 }
 
+/// By the two software drivers, in whichever order they are found; neither stays out.
+#[test]
+fn a_model_gives_the_bits_of_numpy_on_every_device() {
+    let mut devices = Vec::new();
+    for number in ["vulkan", "vulkan:1"] {
+        let bench = Bench::of(with_drivers().with("POAI_NUMERICS_DEVICE_FROM", "0"));
+        let model = bench.home.file("scores.onnx", SCORES);
+        bench.home.file("weights.bin", WEIGHTS);
+        let (exit, value) = bench.run(&model, &["--input", &bench.x, "--device", number]);
+        assert_eq!(exit, 0, "{number}: {value}");
+        let outputs = &value["outputs"];
+        let digests = (&outputs["scores"]["sha256"], &outputs["best/class"]["sha256"]);
+        assert_eq!(digests, (&json!(SCORES_SHA256), &json!(BEST_SHA256)), "{number}");
+        devices.push(value["device"].as_str().unwrap().to_owned());
+    }
+    for driver in ["llvmpipe", "SwiftShader"] {
+        assert!(devices.iter().any(|device| device.contains(driver)), "{devices:?}");
+    }
+}
+
 #[test]
 fn a_language_model_is_shown_as_it_is() {
     let home = Home::new();
@@ -202,7 +226,7 @@ fn an_output_may_be_an_input() {
 
 #[test]
 fn wrong_inputs_and_flags_are_named() {
-    let bench = Bench::new();
+    let bench = Bench::of(Home::new().with("VK_DRIVER_FILES", "/of/no/driver.json"));
     let model = bench.home.file("scores.onnx", SCORES);
     let input = |name: &str, bytes: &[u8]| format!("x={}", bench.home.file(name, bytes).display());
     let text = input("text.npy", b"hello");
@@ -224,9 +248,10 @@ fn wrong_inputs_and_flags_are_named() {
         (vec!["--input", &flat], (1, "bad-input", "f32[3]")),
         (vec!["--input", &bench.x, "--fuel", "150"], (1, "bad-input", "out of fuel")),
         (vec!["--input", &bench.x, "--memory-bytes", "8"], (1, "bad-input", "bytes")),
-        (vec!["--input", &bench.x, "--device", "vulkan"], (1, "bad-input", "no Vulkan")),
-        (vec!["--input", &bench.x, "--device", "vulkan:1"], (1, "bad-input", "no Vulkan")),
+        (vec!["--input", &bench.x, "--device", "vulkan"], (1, "not-found", "no Vulkan device 0")),
+        (vec!["--input", &bench.x, "--device", "vulkan:1"], (1, "not-found", "no Vulkan device 1")),
         (vec!["--device", "tpu"], (2, "usage", "tpu")),
+        (vec!["--device", "vulkan:x"], (2, "usage", "vulkan:x")),
         (vec!["--kernels", "mmx"], (2, "usage", "mmx")),
         (vec!["--input", &bench.x, "--threads", "0"], (1, "bad-input", "0")),
         (vec!["--threads", "many"], (2, "usage", "many")),

@@ -1,6 +1,7 @@
 //! Models of packages: pulled before they are needed, and listed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -98,4 +99,28 @@ fn models_come_from_a_tasks_folder() {
     assert_eq!((exit, &published["program"]), (0, &listed["models"][0]["program"]));
     let (_, listed) = home.json(["model", "ls"]);
     assert_eq!(rows(&listed), [("large", 300_007, Some("guess@0.1.0")), ("small", 7, Some("guess@0.1.0"))]);
+}
+
+/// A model by pip on a machine without Python, and on one whose Python has no pip.
+#[test]
+fn a_missing_pip_is_told_with_what_helps() {
+    let home = Home::new();
+    let folder = folder(&home);
+    let by_pip = format!("pip = \"poai-none==0\"\npath = \"net.onnx\"\nsha256 = \"{}\"", "0".repeat(64));
+    fs::write(folder.join("package.toml"), PACKAGE.replacen("file = \"large.onnx\"", &by_pip, 1)).unwrap();
+    let programs = home.scratch().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let home = home.with("PATH", programs.to_str().unwrap());
+    for (python, why) in [(None, "python3 cannot be run: "), (Some("#!/bin/sh\nexit 1\n"), "python3 ended with exit ")]
+    {
+        if let Some(python) = python {
+            fs::write(programs.join("python3"), python).unwrap();
+            fs::set_permissions(programs.join("python3"), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let (exit, answer) = home.json(["model".as_ref(), "pull".as_ref(), folder.as_os_str()]);
+        let (error, hint) = (&answer["error"]["message"], &answer["error"]["hint"]);
+        assert_eq!((exit, &answer["error"]["kind"]), (1, &json!("build")), "{answer}");
+        assert!(error.as_str().unwrap().starts_with(&format!("pip could not bring poai-none==0: {why}")), "{answer}");
+        assert!(hint.as_str().unwrap().contains("Python with pip must be installed"), "{answer}");
+    }
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<E
         Action::Ls(args) => ls::run(&args, invocation).await,
         Action::Pull(args) => pull::run(args, invocation).await,
         Action::Inspect(args) => inspect::run(&args, invocation),
-        Action::Run(args) => run::run(&args, invocation),
+        Action::Run(args) => run::run(&args, invocation).await,
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use poai_graph::{Budget, Cpu, Graph, RunError, Session, Tensor};
+use poai_graph::{Budget, Cpu, Device, Graph, RunError, Session, Tensor};
 use poai_numerics::{Kernels, NumericsError, THREADS_LIMIT};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::super::invocation::Invocation;
 use super::super::run_input::pair;
 use super::words;
+use crate::accelerator::numbered;
 use crate::errors::{Exit, Failure, Kind};
 use crate::model_file::{ModelFile, whole};
 use crate::{npy, tensor_folder};
@@ -36,8 +37,8 @@ pub(super) struct Args {
     /// The folder for the outputs: NAME.npy for each
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Where it is computed
-    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    /// Where it is computed: on the processor, or on a device beside it, counted from 0 as `poai devices` lists them
+    #[arg(long, value_name = "cpu|vulkan[:N]", default_value = "cpu", value_parser = device)]
     device: Place,
     /// Which code computes; all give the same bits
     #[arg(long, value_name = "auto|scalar|avx2|avx512|amx|neon", default_value = "auto", value_parser = kernels)]
@@ -53,18 +54,20 @@ pub(super) struct Args {
     memory_bytes: u64,
 }
 
-/// A device.
-#[derive(Clone, Debug)]
+/// Where a model is computed.
+#[derive(Clone, Copy, Debug)]
 enum Place {
     Cpu,
-    Vulkan(String),
+    /// The device of this number, with the processor beside it.
+    Vulkan(u16),
 }
 
 fn device(text: &str) -> Result<Place, String> {
-    let number = text.strip_prefix("vulkan:").is_some_and(|number| number.parse::<u16>().is_ok());
-    match text {
-        "cpu" => Ok(Place::Cpu),
-        _ if text == "vulkan" || number => Ok(Place::Vulkan(text.into())),
+    let number = text.strip_prefix("vulkan:").map(str::parse);
+    match (text, number) {
+        ("cpu", _) => Ok(Place::Cpu),
+        ("vulkan", _) => Ok(Place::Vulkan(0)),
+        (_, Some(Ok(number))) => Ok(Place::Vulkan(number)),
         _ => Err(format!("{text:?} is neither `cpu`, `vulkan` nor `vulkan:N`")),
     }
 }
@@ -73,10 +76,11 @@ fn kernels(text: &str) -> Result<Kernels, String> {
     text.parse().map_err(|error: NumericsError| error.to_string())
 }
 
-pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
-    let cpu = processor(args)?;
+pub(super) async fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
+    let device = opened(args, invocation).await?;
+    let name = device.name();
     let file = ModelFile::read(&args.file)?;
-    let session = Session::new(file.graph()?, Arc::new(cpu)).map_err(|error| file.refused(&error))?;
+    let session = Session::new(file.graph()?, device).map_err(|error| file.refused(&error))?;
     let inputs: Vec<_> = inputs(&args.inputs)?.into_iter().collect();
     let mut budget = Budget { fuel: args.fuel, memory_bytes: args.memory_bytes };
     let tensors = session.run(&inputs, &mut budget).map_err(|error| stopped(&error, session.graph(), args))?;
@@ -85,18 +89,20 @@ pub(super) fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, 
     let outputs: Vec<_> = names.zip(&tensors).collect();
     let files = tensor_folder::write(&args.output, &outputs)?;
     let fuel = args.fuel - budget.fuel;
-    let (value, text) = answer(&outputs, &files, fuel);
+    let (value, text) = answer(&outputs, &files, fuel, &name);
     invocation.screen.value(&value, &text);
     Ok(Exit::Done)
 }
 
-fn processor(args: &Args) -> Result<Cpu, Failure> {
-    if let Place::Vulkan(name) = &args.device {
-        return Err(Failure::new(Kind::BadInput, format!("there is no device {name}: this build has no Vulkan"))
-            .hint("leave --device away: the processor gives the same bits"));
-    }
+async fn opened(args: &Args, invocation: &Invocation<'_>) -> Result<Arc<dyn Device>, Failure> {
     let threads = args.threads.unwrap_or_else(cores);
-    Cpu::new(args.kernels, threads).map_err(|error| Failure::new(Kind::BadInput, error.to_string()))
+    let cpu = Cpu::new(args.kernels, threads).map_err(|error| Failure::new(Kind::BadInput, error.to_string()))?;
+    let Place::Vulkan(number) = args.device else { return Ok(Arc::new(cpu)) };
+    let home = invocation.home()?;
+    let least = invocation.config(&home)?.numerics.device_from;
+    let chosen = numbered(number.into(), least, &home.devices()).await?;
+    let device = chosen.open().map_err(|reason| Failure::new(Kind::HostFault, reason))?;
+    Ok(device.over(cpu))
 }
 
 fn cores() -> usize {
@@ -135,7 +141,7 @@ fn stopped(error: &RunError, graph: &Graph, args: &Args) -> Failure {
     }
 }
 
-fn answer(outputs: &[(&str, &Tensor)], files: &[PathBuf], fuel: u64) -> (Value, String) {
+fn answer(outputs: &[(&str, &Tensor)], files: &[PathBuf], fuel: u64, device: &str) -> (Value, String) {
     let (mut values, mut text) = (Map::new(), String::new());
     for ((name, tensor), file) in outputs.iter().zip(files) {
         let digest: String = Sha256::digest(tensor.bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -144,6 +150,6 @@ fn answer(outputs: &[(&str, &Tensor)], files: &[PathBuf], fuel: u64) -> (Value, 
         let value = json!({ "file": file.display().to_string(), "dtype": dtype, "shape": shape, "sha256": digest });
         values.insert((*name).to_owned(), value);
     }
-    let _ = writeln!(text, "{fuel} fuel");
-    (json!({ "outputs": values, "fuel": fuel }), text)
+    let _ = writeln!(text, "{fuel} fuel, by {device}");
+    (json!({ "outputs": values, "fuel": fuel, "device": device }), text)
 }
