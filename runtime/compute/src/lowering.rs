@@ -15,7 +15,6 @@ mod writer; // from the tree to text
 use std::collections::BTreeSet;
 
 pub use job::Job;
-use job::SLOTS;
 pub use operations::Operation;
 
 use crate::proof::prove;

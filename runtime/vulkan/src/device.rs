@@ -15,6 +15,8 @@ pub use error::DeviceError;
 pub use list::{Candidate, list};
 pub use vulkan::{Kernel, PATIENCE, VulkanDevice, Words};
 
+use std::sync::Arc;
+
 use crate::spirv::Shader;
 
 /// A device that runs compute shaders, a dispatch at a time.
@@ -22,13 +24,16 @@ pub trait Compute: Send + Sync + 'static {
     /// Words in the device's memory.
     type Buffer: Send + Sync + 'static;
     /// A shader, compiled for the device.
-    type Kernel: Send + Sync;
+    type Kernel: Send + Sync + 'static;
 
     /// What the device is.
     fn description(&self) -> &Description;
 
     /// The words of the largest buffer that a kernel can be given.
     fn largest_buffer(&self) -> usize;
+
+    /// Buffers that one kernel can be given.
+    fn most_bindings(&self) -> u32;
 
     /// So many 32-bit words of zeros.
     ///
@@ -72,4 +77,49 @@ pub trait Compute: Send + Sync + 'static {
     /// [`DeviceError::Refused`] for another number of buffers than the shader binds, or too many groups;
     /// [`DeviceError::TimedOut`], after which the device serves nothing more; a lost device.
     fn run(&self, kernel: &Self::Kernel, buffers: &[&Self::Buffer], groups: [u32; 3]) -> Result<(), DeviceError>;
+}
+
+impl<D: Compute> Compute for Arc<D> {
+    type Buffer = D::Buffer;
+    type Kernel = D::Kernel;
+
+    fn description(&self) -> &Description {
+        (**self).description()
+    }
+
+    fn largest_buffer(&self) -> usize {
+        (**self).largest_buffer()
+    }
+
+    fn most_bindings(&self) -> u32 {
+        (**self).most_bindings()
+    }
+
+    fn buffer(&self, words: usize) -> Result<D::Buffer, DeviceError> {
+        (**self).buffer(words)
+    }
+
+    fn filled(&self, words: &[u32]) -> Result<D::Buffer, DeviceError> {
+        (**self).filled(words)
+    }
+
+    fn copied(&self, buffer: &D::Buffer) -> Result<D::Buffer, DeviceError> {
+        (**self).copied(buffer)
+    }
+
+    fn write(&self, buffer: &D::Buffer, words: &[u32]) -> Result<(), DeviceError> {
+        (**self).write(buffer, words)
+    }
+
+    fn read(&self, buffer: &D::Buffer) -> Result<Vec<u32>, DeviceError> {
+        (**self).read(buffer)
+    }
+
+    fn kernel(&self, shader: &Shader) -> Result<D::Kernel, DeviceError> {
+        (**self).kernel(shader)
+    }
+
+    fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3]) -> Result<(), DeviceError> {
+        (**self).run(kernel, buffers, groups)
+    }
 }

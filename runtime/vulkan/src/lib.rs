@@ -12,3 +12,4 @@ pub mod graph; // nodes of graphs on a device
 pub mod kernels; // operations of numerics in WGSL
 pub mod proof; // that a device keeps the rules
 pub mod spirv; // from WGSL to words
+pub mod task; // kernels that tasks bring

@@ -16,12 +16,27 @@ pub use exact::FloatControls;
 
 /// Bytes of WGSL that one shader may have: with them the stack that naga needs is bounded.
 pub const SOURCE_LIMIT: usize = 64 << 10;
+/// Bytes of WGSL that were written for a task's kernel, whose expressions are short.
+pub const TASK_SOURCE_LIMIT: usize = 1 << 20;
 /// Bytes that a type of fixed size may have: every invocation may have variables of it.
 pub const TYPE_LIMIT: u64 = 64 << 10;
 /// Bytes of workgroup memory: what every device of Vulkan offers.
 pub const WORKGROUP_LIMIT: u64 = 16 << 10;
 /// Storage buffers that one shader may have: what every device of Vulkan 1.2 offers is four.
 pub const BINDINGS_LIMIT: u32 = 4;
+/// Storage buffers of a task's kernel, which a device need not have: its own eight, and two of ours.
+pub const TASK_BINDINGS_LIMIT: u32 = 10;
+
+/// What a shader may have, and what is done to it.
+struct Rules {
+    source_bytes: usize,
+    bindings: u32,
+    /// Whether workgroup memory is set to zeros here, or by the shader itself.
+    zeroes: bool,
+}
+
+const OURS: Rules = Rules { source_bytes: SOURCE_LIMIT, bindings: BINDINGS_LIMIT, zeroes: true };
+const TASKS: Rules = Rules { source_bytes: TASK_SOURCE_LIMIT, bindings: TASK_BINDINGS_LIMIT, zeroes: false };
 
 /// A compute shader with one entry point, whose buffers are the bindings 0, 1, … of group 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +52,17 @@ impl Shader {
     /// # Errors
     /// A source that is too long, is not valid WGSL, or has not the one entry point and the bindings of a [`Shader`].
     pub fn new(source: &str, controls: FloatControls) -> Result<Self, ShaderError> {
-        let shader = translate::translate(source)?;
+        let shader = translate::translate(source, &OURS)?;
+        Ok(Self { words: exact::exact(&shader.words, controls)?, ..shader })
+    }
+
+    /// As [`Shader::new`], of a text that was written for a task's kernel: it may be longer, and sets its workgroup memory to
+    /// zeros itself.
+    ///
+    /// # Errors
+    /// As [`Shader::new`].
+    pub fn of_task(source: &str, controls: FloatControls) -> Result<Self, ShaderError> {
+        let shader = translate::translate(source, &TASKS)?;
         Ok(Self { words: exact::exact(&shader.words, controls)?, ..shader })
     }
 
@@ -46,7 +71,7 @@ impl Shader {
     /// # Errors
     /// As [`Shader::new`].
     pub fn undecorated(source: &str) -> Result<Self, ShaderError> {
-        translate::translate(source)
+        translate::translate(source, &OURS)
     }
 
     /// The words of the module.

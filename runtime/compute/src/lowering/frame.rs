@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::SLOTS;
 use super::writer::Writer;
 use crate::Access;
 use crate::program::{NOWHERE, builtin};
 
+/// Where a counter of fuel stops: sums of two do not overflow.
+const MOST: u32 = u32::MAX / 2;
 /// Words of a job before those of its bindings, and of each binding.
-const JOB_HEAD: usize = 5;
+const JOB_HEAD: usize = 6;
 const JOB_BINDING: usize = 3;
 
 impl Writer<'_> {
@@ -27,10 +28,12 @@ impl Writer<'_> {
         let account = count + 1;
         let _ = writeln!(
             text,
-            "@group(0) @binding({account}) var<storage, read_write> task_account: array<atomic<u32>>;
+            "@group(0) @binding({account}) var<storage, read_write> task_account: array<u32>;
 var<private> task_limit: u32;
+var<private> task_limit_together: u32;
 var<private> task_together: u32;
-var<private> task_apart: u32;"
+var<private> task_apart: u32;
+fn task_capped(fuel: u32) -> u32 {{ return select(fuel, {MOST}u, fuel > {MOST}u); }}"
         );
         if self.program.workgroup_words > 0 {
             let words = self.program.workgroup_words;
@@ -75,12 +78,22 @@ binding{number}[at] = word;
     /// The entry point: it sets the builtins and slices, runs the kernel, and settles the account.
     pub(super) fn beginning(&mut self) -> String {
         let [x, y, z] = self.kernel.workgroup_size;
+        let size = x * y * z;
+        let zeros = match self.program.workgroup_words {
+            0 => String::new(),
+            words => format!(
+                "for (var word = index; word < {words}u; word += {size}u) {{ workgroup_words[word] = 0u; }}
+workgroupBarrier();
+"
+            ),
+        };
         let mut text = format!(
             "@compute @workgroup_size({x}, {y}, {z})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>, @builtin(local_invocation_index) index: u32) {{
 task_limit = task_job[0];
-let number = task_job[1] + group.x;
-let across = vec3(task_job[2], task_job[3], task_job[4]);
+task_limit_together = task_job[1];
+let number = task_job[2] + group.x;
+let across = vec3(task_job[3], task_job[4], task_job[5]);
 let workgroup = vec3(number % across.x, number / across.x % across.y, number / across.x / across.y);
 let global = workgroup * vec3({x}u, {y}u, {z}u) + local;
 let invocation = global.x + across.x * {x}u * (global.y + across.y * {y}u * global.z);
@@ -108,19 +121,16 @@ let invocation = global.x + across.x * {x}u * (global.y + across.y * {y}u * glob
                 let (stride, slices) = (at + 1, at + 2);
                 format!(
                     "begin{number} = select(words{number}, invocation * task_job[{stride}], invocation < task_job[{slices}]);
-end{number} = min(begin{number} + task_job[{stride}], words{number});"
+end{number} = begin{number} + task_job[{stride}];
+if (end{number} > words{number}) {{ end{number} = words{number}; }}"
                 )
             };
             let _ = writeln!(text, "{window}");
         }
         let _ = writeln!(
             text,
-            "task_run();
-let spent = task_together + task_apart;
-atomicMax(&task_account[0], spent);
-let slot = 1u + 2u * (group.x % {SLOTS}u);
-atomicAdd(&task_account[slot], spent & 0xffffu);
-atomicAdd(&task_account[slot + 1u], spent >> 16u);
+            "{zeros}task_run();
+task_account[group.x * {size}u + index] = task_together + task_apart;
 }}"
         );
         text

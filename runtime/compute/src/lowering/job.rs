@@ -1,8 +1,6 @@
 use crate::{DispatchError, Kernel, Offer, cost};
 
-/// Places of a job's account between which its workgroups alternate.
-pub(super) const SLOTS: u32 = 256;
-/// Workgroups of one job: with it no slot's sums of half words overflow.
+/// Workgroups of one job: every device has as many along x.
 const WORKGROUPS: u64 = 65_535;
 /// The most that an invocation of a job may spend, so that sums of two counters do not overflow.
 const LIMIT: u64 = 1 << 30;
@@ -16,6 +14,8 @@ pub struct Job<'k> {
     first: u64,
     count: u32,
     limit: u32,
+    /// What an invocation may spend together with all others of its workgroup.
+    limit_together: u32,
 }
 
 impl Kernel {
@@ -54,24 +54,24 @@ impl Kernel {
 }
 
 impl<'k> Job<'k> {
-    /// Words of a job's account, which begin as zeros: the most that an invocation spent, and two for each slot.
-    pub const ACCOUNT_WORDS: usize = 1 + 2 * SLOTS as usize;
-
     /// At most so many workgroups of a dispatch that [`Kernel::check`] has let pass, from the one of a number on, whose
-    /// invocations may spend `limit` each. None behind the last.
+    /// invocations may spend `limit` each, and `budget` in all. None behind the last.
     #[must_use]
     pub fn new(
         kernel: &'k Kernel,
         offers: &'k [Offer],
         workgroups: [u32; 3],
         (first, count): (u64, u64),
-        limit: u64,
+        [limit, budget]: [u64; 2],
     ) -> Option<Self> {
         let all: u64 = workgroups.iter().map(|axis| u64::from(*axis)).product();
         let count = all.checked_sub(first)?.min(count).min(WORKGROUPS);
-        let limit = u32::try_from(limit.min(LIMIT)).expect("the limit is short");
+        let short = |limit: u64| u32::try_from(limit.min(LIMIT)).expect("the limit is short");
+        let limit = short(limit.min(budget));
+        // If each of them spends more, all spend more than the budget.
+        let limit_together = limit.min(short(budget / kernel.invocations_of_workgroup()));
         let count = u32::try_from(count).expect("there are not so many");
-        (count > 0).then_some(Self { kernel, offers, workgroups, first, count, limit })
+        (count > 0).then_some(Self { kernel, offers, workgroups, first, count, limit, limit_together })
     }
 
     /// Workgroups of the job, which are to be started along x.
@@ -91,7 +91,7 @@ impl<'k> Job<'k> {
     pub fn words(&self) -> Vec<u32> {
         let short =
             |number: u64| u32::try_from(number).expect("a dispatch has fewer invocations, a buffer fewer words");
-        let mut words = vec![self.limit, short(self.first)];
+        let mut words = vec![self.limit, self.limit_together, short(self.first)];
         words.extend(self.workgroups);
         for (offer, _) in self.offers.iter().zip(&self.kernel.variables) {
             let stride = offer.stride.unwrap_or(0);
@@ -101,11 +101,17 @@ impl<'k> Job<'k> {
         words
     }
 
+    /// Words of the job's account: what each invocation has spent.
+    #[must_use]
+    pub fn account_words(&self) -> usize {
+        let invocations = u64::from(self.count) * self.kernel.invocations_of_workgroup();
+        usize::try_from(invocations).expect("a dispatch has fewer")
+    }
+
     /// What all invocations of a job have spent, and the most that one has, by the job's account.
     #[must_use]
     pub fn spent(account: &[u32]) -> (u64, u32) {
-        let (most, slots) = account.split_first().map_or((0, account), |(most, slots)| (*most, slots));
-        let sums = slots.chunks_exact(2).map(|sums| u64::from(sums[0]) + (u64::from(sums[1]) << 16));
-        (sums.sum(), most)
+        let sum = account.iter().map(|spent| u64::from(*spent)).sum();
+        (sum, account.iter().copied().max().unwrap_or(0))
     }
 }

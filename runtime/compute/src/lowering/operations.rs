@@ -42,7 +42,8 @@ pub(super) enum Text {
     Call(String),
 }
 
-/// What WGSL says of integers for all of them, with one meaning.
+/// What WGSL says of integers for all of them, with one meaning. Never `min` or `max`: a driver was seen to lose their
+/// results in loops that invocations leave apart.
 fn unary(op: Unary, a: &str) -> Option<String> {
     Some(match op {
         Unary::Not => format!("select(0u, 1u, {a} == 0u)"),
@@ -73,10 +74,10 @@ fn binary(op: Binary, a: &str, b: &str) -> Option<String> {
         Binary::LessOrEqualUnsigned => truth(format!("{a} <= {b}")),
         Binary::LessSigned => truth(format!("{} < {}", signed(a), signed(b))),
         Binary::LessOrEqualSigned => truth(format!("{} <= {}", signed(a), signed(b))),
-        Binary::MinUnsigned => format!("min({a}, {b})"),
-        Binary::MaxUnsigned => format!("max({a}, {b})"),
-        Binary::MinSigned => format!("bitcast<u32>(min({}, {}))", signed(a), signed(b)),
-        Binary::MaxSigned => format!("bitcast<u32>(max({}, {}))", signed(a), signed(b)),
+        Binary::MinUnsigned => format!("select({b}, {a}, {a} < {b})"),
+        Binary::MaxUnsigned => format!("select({a}, {b}, {a} < {b})"),
+        Binary::MinSigned => format!("select({b}, {a}, {} < {})", signed(a), signed(b)),
+        Binary::MaxSigned => format!("select({a}, {b}, {} < {})", signed(a), signed(b)),
         _ => return None,
     })
 }

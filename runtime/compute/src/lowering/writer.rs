@@ -9,8 +9,6 @@ use crate::arithmetic::Ternary;
 use crate::program::{Bound, Case, NOWHERE, Node, Op, Program, Reg, Space};
 use crate::proof::{Arrays, Proof};
 
-/// Where a counter of fuel stops: sums of two do not overflow.
-const MOST: u32 = u32::MAX / 2;
 /// A kernel's text in the making.
 pub(super) struct Writer<'k> {
     pub(super) kernel: &'k Kernel,
@@ -90,8 +88,12 @@ impl<'k> Writer<'k> {
         };
         self.line("loop {");
         self.op(head.start);
-        let spent = if self.proof.is_uniform(head.start) { "task_together" } else { "task_together + task_apart" };
-        self.line(format!("if ({spent} > task_limit) {{ break; }}"));
+        let spent = if self.proof.is_uniform(head.start) {
+            "task_together > task_limit_together"
+        } else {
+            "task_together + task_apart > task_limit"
+        };
+        self.line(format!("if ({spent}) {{ break; }}"));
         (head.start + 1..head.end).for_each(|place| self.op(place));
         self.nodes(rest);
         self.line("continuing {");
@@ -140,7 +142,7 @@ impl<'k> Writer<'k> {
 
     fn charge(&self, place: usize, cost: u32) -> String {
         let counter = if self.proof.is_uniform(place) { "task_together" } else { "task_apart" };
-        format!("{counter} = min({counter} + {cost}u, {MOST}u);")
+        format!("{counter} = task_capped({counter} + {cost}u);")
     }
 
     /// A register's word.
@@ -252,7 +254,8 @@ impl<'k> Writer<'k> {
         match stride.bound {
             Bound::Fixed(count) => format!("{count}u"),
             Bound::Runtime { binding, before } => {
-                format!("((max(words{binding}, {before}u) - {before}u) / {}u)", stride.words.max(1))
+                let rest = format!("select(0u, words{binding} - {before}u, words{binding} > {before}u)");
+                format!("({rest} / {}u)", stride.words.max(1))
             }
         }
     }

@@ -216,6 +216,11 @@ impl Compute for VulkanDevice {
         usize::try_from(range / 4).unwrap_or(usize::MAX)
     }
 
+    fn most_bindings(&self) -> u32 {
+        let properties = self.device.physical_device().properties();
+        properties.max_per_stage_descriptor_storage_buffers.min(properties.max_descriptor_set_storage_buffers)
+    }
+
     fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
         let buffer = self.reserve(words)?;
         self.submit(|commands| {

@@ -55,6 +55,10 @@ impl Compute for Fake {
         1 << 20
     }
 
+    fn most_bindings(&self) -> u32 {
+        4
+    }
+
     fn buffer(&self, words: usize) -> Result<usize, DeviceError> {
         self.answer(words)
     }

@@ -7,31 +7,32 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, ArraySize, Module, ShaderStage, TypeInner};
 
-use super::{BINDINGS_LIMIT, SOURCE_LIMIT, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
+use super::{Rules, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
 
 /// naga recurses over expressions, a frame for each operator of a long sum: this is enough for [`SOURCE_LIMIT`].
 const STACK_BYTES: usize = 256 << 20;
 
 /// Translates on a thread of its own, so that neither the depth of a shader nor a bug of the translator ends the caller.
-pub(super) fn translate(source: &str) -> Result<Shader, ShaderError> {
-    if source.len() > SOURCE_LIMIT {
+pub(super) fn translate(source: &str, rules: &Rules) -> Result<Shader, ShaderError> {
+    if source.len() > rules.source_bytes {
         return Err(ShaderError::TooLong { bytes: source.len() });
     }
     thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || translate_here(source));
+        let worker =
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || translate_here(source, rules));
         worker.map_err(|error| ShaderError::Translation(error.to_string()))?.join().map_err(|_| ShaderError::Crashed)?
     })
 }
 
-fn translate_here(source: &str) -> Result<Shader, ShaderError> {
+fn translate_here(source: &str, rules: &Rules) -> Result<Shader, ShaderError> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| ShaderError::Syntax(at_place(&error, source)))?;
     limit_memory(&module)?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .map_err(|error| ShaderError::Invalid(innermost(&error.into_inner())))?;
     let entry = entry_point(&module)?;
-    let bindings = bindings(&module)?;
-    Ok(Shader { words: write(&module, &info)?, entry, bindings })
+    let bindings = bindings(&module, rules.bindings)?;
+    Ok(Shader { words: write(&module, &info, rules)?, entry, bindings })
 }
 
 fn at_place(error: &naga::front::wgsl::ParseError, source: &str) -> String {
@@ -57,11 +58,11 @@ fn entry_point(module: &Module) -> Result<String, ShaderError> {
 }
 
 /// How many storage buffers there are: the bindings 0, 1, … of group 0, without gaps.
-fn bindings(module: &Module) -> Result<u32, ShaderError> {
+fn bindings(module: &Module, most: u32) -> Result<u32, ShaderError> {
     let mut places = Vec::new();
     for (_, variable) in module.global_variables.iter() {
         match (variable.space, &variable.binding) {
-            (AddressSpace::Storage { .. }, Some(binding)) if binding.group == 0 && binding.binding < BINDINGS_LIMIT => {
+            (AddressSpace::Storage { .. }, Some(binding)) if binding.group == 0 && binding.binding < most => {
                 places.push((binding.binding, variable));
             }
             (AddressSpace::WorkGroup | AddressSpace::Private, _) => {}
@@ -102,8 +103,13 @@ fn limit_memory(module: &Module) -> Result<(), ShaderError> {
     within(shared.map(|(_, variable)| sizes[variable.ty.index()]).fold(0, u64::saturating_add), WORKGROUP_LIMIT)
 }
 
-fn write(module: &Module, info: &ModuleInfo) -> Result<Vec<u32>, ShaderError> {
+fn write(module: &Module, info: &ModuleInfo, rules: &Rules) -> Result<Vec<u32>, ShaderError> {
     let checked = BoundsCheckPolicy::ReadZeroSkipWrite;
+    let zeroes = if rules.zeroes {
+        spv::ZeroInitializeWorkgroupMemoryMode::Polyfill
+    } else {
+        spv::ZeroInitializeWorkgroupMemoryMode::None
+    };
     let options = spv::Options {
         lang_version: (1, 3),
         flags: spv::WriterFlags::empty(),
@@ -113,7 +119,7 @@ fn write(module: &Module, info: &ModuleInfo) -> Result<Vec<u32>, ShaderError> {
             image_load: checked,
             binding_array: checked,
         },
-        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
+        zero_initialize_workgroup_memory: zeroes,
         ..spv::Options::default()
     };
     spv::write_vec(module, info, &options, None).map_err(|error| ShaderError::Translation(innermost(&error)))

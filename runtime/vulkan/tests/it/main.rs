@@ -8,3 +8,4 @@ mod graph;
 mod kernels;
 mod programs;
 mod proof;
+mod task;
