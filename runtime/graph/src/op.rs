@@ -15,7 +15,7 @@ pub mod reduction; // sums, softmax, norms, arg-max, top-k, cumulative sums
 mod family; // operators that each have a type of their own
 pub(crate) mod operand; // what every family asks of its operands: presence, numbers, axes, broadcasting
 
-use poai_numerics::Following;
+use poai_numerics::{Following, Unary};
 
 use crate::onnx::Source;
 use crate::{Cost, Cpu, Fact, Kernel, ModelError, OpError, Tensor};
@@ -84,11 +84,27 @@ pub(crate) trait Leading: Send + Sync {
     /// If it cannot be computed of such operands.
     fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError>;
 
-    /// Computes its result, and what replaces that.
+    /// What it does to its sums, of which what follows has to begin: it is not done besides that.
+    fn own(&self) -> Own {
+        Own::default()
+    }
+
+    /// Computes its result; or what follows, of its sums.
     ///
     /// # Errors
     /// As for `shape`.
     fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError>;
+}
+
+/// Operations on the sums of a product, in this order: which operands are added, and a function.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Own {
+    /// A number a channel.
+    pub bias: Option<usize>,
+    /// A number an element.
+    pub residual: Option<usize>,
+    /// Applied last.
+    pub activation: Option<Unary>,
 }
 
 impl Op {

@@ -16,6 +16,8 @@ use crate::sequence::Following;
 use crate::step::{Fused, canonical, operand};
 use crate::window::{Axis, Window};
 
+/// Elements of rows that are finished together, while a cache holds them.
+const NEAR: usize = 8192;
 /// Elements below which a second thread is not worth waking.
 const PIECE: usize = 16_384;
 
@@ -144,7 +146,7 @@ impl Processor {
                 let depthwise = Depthwise { window, direction, places, inside, weights, epilogue, input };
                 let row = places[1] * window.channels;
                 let least = PIECE / window.taps();
-                self.lines(out, row, least, |index, out| self.run(DepthwiseRow(&depthwise, index, out)));
+                self.lines(out, row, least, |first, out| self.run(DepthwiseRows(&depthwise, first, out)));
             }
             Weights::Groups(packed) if direction != Direction::Gather && is_apart(window, places) => {
                 self.convolve_apart(window, packed, input, out);
@@ -300,36 +302,51 @@ struct Depthwise<'a> {
     input: &'a [f32],
 }
 
-/// One row of the result's places.
-struct DepthwiseRow<'a>(&'a Depthwise<'a>, usize, &'a mut [f32]);
+/// Rows of the result's places, from one on.
+struct DepthwiseRows<'a>(&'a Depthwise<'a>, usize, &'a mut [f32]);
 
-impl Work for DepthwiseRow<'_> {
+impl Work for DepthwiseRows<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self(all, index, out) = self;
-        let (window, channels) = (all.window, all.window.channels);
-        let (image, y) = (index / all.places[0], index % all.places[0]);
+        let Self(depthwise, first, out) = self;
+        let row = depthwise.places[1] * depthwise.window.channels;
+        let some = (NEAR / row).max(1);
+        for (index, out) in out.chunks_mut(some * row).enumerate() {
+            let first = first + index * some;
+            for (r, out) in out.chunks_mut(row).enumerate() {
+                depthwise.row::<I>(first + r, out);
+            }
+            depthwise.epilogue.complete::<I>(out, first * row, depthwise.window.channels);
+        }
+    }
+}
+
+impl Depthwise<'_> {
+    /// One row of the result's places.
+    #[inline(always)]
+    fn row<I: Isa>(&self, index: usize, out: &mut [f32]) {
+        let (window, channels) = (self.window, self.window.channels);
+        let (image, y) = (index / self.places[0], index % self.places[0]);
         let mut taps = Vec::with_capacity(window.taps());
         let mut x = 0;
-        while x < all.places[1] {
+        while x < self.places[1] {
             // Where each tap that does not lie in padding finds its pixel and its weights.
             taps.clear();
             for tap in 0..window.taps() {
-                if let Some((y, x)) = source(window, all.direction, y, x, tap) {
+                if let Some((y, x)) = source(window, self.direction, y, x, tap) {
                     let start = ((image * window.height.input + y) * window.width.input + x) * channels;
-                    taps.push((start, &all.weights[tap * channels..][..channels]));
+                    taps.push((start, &self.weights[tap * channels..][..channels]));
                 }
             }
             // From there to the last place inside, all taps move on alike.
-            let alike = if all.inside.contains(&x) { all.inside.end - x } else { 1 };
+            let alike = if self.inside.contains(&x) { self.inside.end - x } else { 1 };
             for (turn, sums) in out[x * channels..].chunks_exact_mut(channels).take(alike).enumerate() {
-                depthwise::<I>(&all.input[turn * window.width.stride * channels..], &taps, sums);
+                depthwise::<I>(&self.input[turn * window.width.stride * channels..], &taps, sums);
             }
             x += alike;
         }
-        all.epilogue.complete::<I>(out, index * all.places[1] * channels, channels);
     }
 }
 

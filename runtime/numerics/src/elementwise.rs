@@ -183,7 +183,7 @@ functions! {
     Softplus {}: true |x| softplus(x);
     Mish {}: |x| mish(x);
     Softsign {}: |x| x / (V::splat(1.0) + x.abs());
-    Relu {}: |x| x.at_least(V::splat(0.0));
+    Relu {}: true |x| x.at_least(V::splat(0.0));
     HardSwish {}: |x| hard_swish(x);
     LeakyRelu { alpha }: |x| V::pick(x.less(V::splat(0.0)), V::splat(alpha) * x.element(), x);
     Elu { alpha }: |x| elu(x.element(), alpha);
@@ -191,7 +191,7 @@ functions! {
     ThresholdedRelu { alpha }: |x| V::pick(V::splat(alpha).less(x.element()), x, V::splat(0.0));
     Selu { alpha, gamma }: |x| V::splat(gamma) * elu(x.element(), alpha);
     Shrink { lambda, bias }: |x| shrink(x.element(), lambda, bias);
-    HardSigmoid { alpha, beta }: |x| between(V::fused(V::splat(alpha), x.element(), V::splat(beta)), 0.0, 1.0);
+    HardSigmoid { alpha, beta }: true |x| between(V::fused(V::splat(alpha), x.element(), V::splat(beta)), 0.0, 1.0);
     Clip { low, high }: |x| between(x.element(), low, high);
     Nothing {}: |_x| V::splat(f32::NAN);
 }
@@ -371,58 +371,6 @@ impl<F: Fn(f32) -> f32> Work for MapSingles<'_, F> {
     fn run<I: Isa>(self) {
         let Self(f, stream) = self;
         stream.each(|x| stored(f(element(x))));
-    }
-}
-
-/// An operand of a row, and its step.
-pub(crate) type Stepped<'a> = (&'a [f32], usize);
-
-/// `out[i] = operation(a[i · a_step], b[i · b_step])`.
-pub(crate) struct MapBinary<'a>(pub Binary, pub Stepped<'a>, pub Stepped<'a>, pub &'a mut [f32]);
-
-impl Work for MapBinary<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self(operation, a, b, out) = self;
-        with_binary!(operation, I::Fused, f => I::enter(MapPairs(f, a, b, out)));
-    }
-}
-
-/// `out[i] = f(a[i · a_step], b[i · b_step])`; steps of 0 and 1 become vectors.
-struct MapPairs<'a, F>(F, Stepped<'a>, Stepped<'a>, &'a mut [f32]);
-
-impl<F: Fn(f32, f32) -> f32> Work for MapPairs<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self(f, (a, a_step), (b, b_step), out) = self;
-        match (a_step, b_step) {
-            (1, 1) => {
-                for ((a, b), out) in a.iter().zip(b).zip(out) {
-                    *out = stored(f(element(*a), element(*b)));
-                }
-            }
-            (1, 0) => {
-                let b = element(b[0]);
-                for (a, out) in a.iter().zip(out) {
-                    *out = stored(f(element(*a), b));
-                }
-            }
-            (0, 1) => {
-                let a = element(a[0]);
-                for (b, out) in b.iter().zip(out) {
-                    *out = stored(f(a, element(*b)));
-                }
-            }
-            _ => {
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = stored(f(element(a[i * a_step]), element(b[i * b_step])));
-                }
-            }
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod isa; // instruction sets, and the inner loops
 mod lanes; // floats side by side
 mod matmul; // products of floats
 pub mod oracle; // the definition
+mod pairs; // two numbers at a time, many side by side
 mod pool; // warm threads
 mod pooling; // pooling and resizing of images
 mod processor; // the choice of kernels

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
-use crate::lanes::{Lanes, One, Register};
+use crate::lanes::{One, Register};
+use crate::pairs::{Max, Pair};
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, element, stored};
 use crate::window::Window;
@@ -98,22 +99,16 @@ fn pool_lanes<V: Register>(
     channel: usize,
     out: &mut [f32],
 ) {
-    let values = starts.iter().map(|start| V::read(&input[start + channel..]));
-    let result = if pooling == Pooling::Max {
+    let mut result = V::splat(if pooling == Pooling::Max { f32::NEG_INFINITY } else { 0.0 });
+    for start in starts {
+        let value = V::read(&input[start + channel..]);
         // What counts as 0 may be made 0 at last: the greatest stays the greatest.
-        values.fold(V::splat(f32::NEG_INFINITY), greater_lanes)
-    } else {
-        values.fold(V::splat(0.0), |sum, value| sum + value.element()) / V::splat(divisor)
-    };
+        result = if pooling == Pooling::Max { Max.of(result, value) } else { result + value.element() };
+    }
+    if pooling != Pooling::Max {
+        result = result / V::splat(divisor);
+    }
     result.stored().write(&mut out[channel..]);
-}
-
-/// The greater; NaN if either is.
-#[inline(always)]
-fn greater_lanes<V: Lanes>(a: V, b: V) -> V {
-    // Neither is less where they are equal, and so is their mean; or where one is NaN, and so is their mean.
-    let half = V::splat(0.5);
-    V::pick(a.less(b), b, V::pick(b.less(a), a, a * half + b * half))
 }
 
 /// Taps at `place` that lie on the padded image.
@@ -143,7 +138,8 @@ impl Processor {
         expect_length("the images", input.len(), window.elements()?)?;
         let elements = count("the result", &[window.images, places[0], places[1], window.channels])?;
         expect_length("the result", out.len(), elements)?;
-        self.lines(out, places[1] * window.channels, PIECE / window.taps().clamp(1, PIECE), |index, out| {
+        let least = PIECE / window.taps().clamp(1, PIECE);
+        self.each_line(out, places[1] * window.channels, least, |index, out| {
             let (image, y) = (index / places[0], index % places[0]);
             let inside = window.width.inside(places[1]);
             self.run(PoolRow { pooling, window, inside, input, image, y, out });
@@ -166,7 +162,7 @@ impl Processor {
         expect_length("the images", input.len(), elements)?;
         let elements = count("the result", &[images, height.taps.len(), width.taps.len(), channels])?;
         expect_length("the result", out.len(), elements)?;
-        self.lines(out, width.taps.len() * channels, PIECE / CORNERS, |index, out| {
+        self.each_line(out, width.taps.len() * channels, PIECE / CORNERS, |index, out| {
             let (image, y) = (index / height.taps.len(), index % height.taps.len());
             self.run(ResizeRow { image, down: height.taps[y], height: height.input, width, channels, input, out });
         });

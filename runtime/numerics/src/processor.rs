@@ -119,14 +119,18 @@ impl Processor {
         self.path.run(work)
     }
 
-    /// Calls `work` with each row of `out`, of `row` elements, and its number. No thread is woken for fewer than `least`
-    /// elements.
+    /// Calls `work` with some whole rows of `out`, of `row` elements, and the number of the first. No thread is woken for
+    /// fewer than `least` elements.
     pub(crate) fn lines(&self, out: &mut [f32], row: usize, least: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         let row = row.max(1);
-        let piece = self.piece(out.len(), row, least);
-        self.pool.chunks(out, piece.next_multiple_of(row), |i, out| {
-            let first = i * (piece / row);
-            out.chunks_mut(row).enumerate().for_each(|(r, out)| work(first + r, out));
+        let piece = self.piece(out.len(), row, least).next_multiple_of(row);
+        self.pool.chunks(out, piece, |i, out| work(i * (piece / row), out));
+    }
+
+    /// The same, each row by itself.
+    pub(crate) fn each_line(&self, out: &mut [f32], row: usize, least: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+        self.lines(out, row, least, |first, out| {
+            out.chunks_mut(row.max(1)).enumerate().for_each(|(r, out)| work(first + r, out));
         });
     }
 

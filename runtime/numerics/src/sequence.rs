@@ -5,11 +5,13 @@
 
 mod following;
 
+use std::cell::Cell;
 use std::mem;
 
-use crate::elementwise::{Binary, MapBinary, MapUnary, Strided, Unary};
+use crate::elementwise::{Binary, MapUnary, Strided, Unary};
 use crate::error::{NumericsError, count, expect_length};
 use crate::isa::{Isa, Work};
+use crate::pairs::{MapBinary, Numbers};
 use crate::processor::Processor;
 use crate::stream::Stream;
 pub use following::Following;
@@ -165,12 +167,30 @@ fn spread(data: &[f32], axes: &[(usize, usize)], start: usize, mut to: &mut [f32
     }
 }
 
-/// A spread operand's elements in a block.
+/// What a spread operand's elements in a block are: where in its period they begin, and how many are there; nothing if it
+/// does not repeat.
+type Holds = Option<(usize, usize)>;
+
+/// Memory for a block of each operand that is not read where it lies, and of results between steps.
 #[derive(Default)]
-struct Pattern {
-    values: Vec<f32>,
-    /// Where in its period it begins, and how many elements of it are there; nothing if it does not repeat.
-    holds: Option<(usize, usize)>,
+struct Blocks {
+    operands: Vec<Vec<f32>>,
+    results: Vec<Vec<f32>>,
+}
+
+impl Blocks {
+    /// Makes room for so many of each, of `size` elements. What is in them is unspecified.
+    fn reserve(&mut self, operands: usize, results: usize, size: usize) {
+        for (blocks, count) in [(&mut self.operands, operands), (&mut self.results, results)] {
+            blocks.resize_with(count.max(blocks.len()), Vec::new);
+            blocks.iter_mut().filter(|block| block.len() < size).for_each(|block| block.resize(size, 0.0));
+        }
+    }
+}
+
+thread_local! {
+    /// A thread's blocks, kept for the next sequence.
+    static BLOCKS: Cell<Blocks> = Cell::default();
 }
 
 /// Elements of a block: of whole periods, which have the same patterns.
@@ -194,63 +214,97 @@ impl Work for Part<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self { sequence, readers, block, start, out } = self;
-        let mut buffers: Vec<Vec<f32>> = Vec::new();
-        buffers.resize_with(sequence.buffers, || vec![0.0; block.min(out.len())]);
-        let mut patterns: Vec<Pattern> = Vec::new();
-        patterns.resize_with(readers.len(), Pattern::default);
-        let replaces = readers.iter().any(|reader| matches!(reader, Reader::Given));
-        let mut given = vec![0.0; if replaces { block.min(out.len()) } else { 0 }];
+        let mut blocks = BLOCKS.take();
+        blocks.reserve(readers.len(), sequence.buffers, block.min(out.len()));
+        let mut holds: Vec<Holds> = vec![None; readers.len()];
+        let (last, before) = sequence.steps.split_last().expect("a sequence has a step");
         for (index, out) in out.chunks_mut(block).enumerate() {
             let start = start + index * block;
-            refresh(&mut patterns, readers, start, out.len());
-            if replaces {
-                given[..out.len()].copy_from_slice(out);
+            for (operand, (reader, holds)) in readers.iter().zip(&mut holds).enumerate() {
+                let is_last = last.0.sources().contains(&Source::Operand(operand));
+                refresh::<I>(reader, is_last, holds, start, out, &mut blocks.operands[operand]);
             }
-            let last = sequence.steps.len() - 1;
-            for (place, (step, buffer)) in sequence.steps.iter().enumerate() {
+            for (step, buffer) in before {
                 // A step's result is in no buffer that it reads.
-                let mut own = if place == last { Vec::new() } else { mem::take(&mut buffers[*buffer]) };
-                let to = if place == last { &mut *out } else { &mut own[..out.len()] };
-                let length = to.len();
-                let read = |source: Source| match source {
-                    Source::Step(step) => (&buffers[sequence.steps[step].1][..length], 1),
-                    Source::Operand(operand) => match &readers[operand] {
-                        Reader::Given => (&given[..length], 1),
-                        Reader::One(one) => (*one, 0),
-                        Reader::Whole(data) => (&data[start..start + length], 1),
-                        Reader::Spread(..) => (&patterns[operand].values[..length], 1),
-                    },
-                };
-                match *step {
-                    Step::Unary(operation, source) => match read(source) {
-                        (one, 0) => to.fill(operation.of(one[0])),
-                        (from, _) => I::enter(MapUnary(operation, Stream::between(from, to))),
-                    },
-                    // As it is defined, without the general power's way to it.
-                    Step::Binary(Binary::Pow, [a, b]) if matches!(read(b), ([2.0], 0)) => {
-                        I::enter(MapBinary(Binary::Mul, read(a), read(a), to));
+                let mut own = mem::take(&mut blocks.results[*buffer]);
+                let reads = Reads { sequence, readers, blocks: &blocks, start, length: out.len(), given: Some(out) };
+                reads.make::<I>(step, &mut own[..out.len()]);
+                blocks.results[*buffer] = own;
+            }
+            let reads = Reads { sequence, readers, blocks: &blocks, start, length: out.len(), given: None };
+            reads.make::<I>(&last.0, out);
+        }
+        BLOCKS.set(blocks);
+    }
+}
+
+/// What the steps of a block read.
+struct Reads<'a> {
+    sequence: &'a Sequence,
+    readers: &'a [Reader<'a>],
+    blocks: &'a Blocks,
+    start: usize,
+    length: usize,
+    /// What the result held before, if it still does.
+    given: Option<&'a [f32]>,
+}
+
+impl<'a> Reads<'a> {
+    fn read(&self, source: Source) -> Numbers<'a> {
+        let (blocks, length) = (self.blocks, self.length);
+        let all = |values: &'a [f32], stored| Numbers { values: &values[..length], step: 1, stored };
+        match source {
+            Source::Step(step) => all(&blocks.results[self.sequence.steps[step].1], true),
+            Source::Operand(operand) => match (&self.readers[operand], self.given) {
+                (Reader::One(values), _) => Numbers { values, step: 0, stored: false },
+                (Reader::Whole(data), _) => all(&data[self.start..], false),
+                (Reader::Given, Some(given)) => all(given, false),
+                (Reader::Given | Reader::Spread(..), _) => all(&blocks.operands[operand], true),
+            },
+        }
+    }
+
+    /// Makes one step.
+    #[inline(always)]
+    fn make<I: Isa>(&self, step: &Step, to: &mut [f32]) {
+        match *step {
+            Step::Unary(operation, source) => match self.read(source) {
+                Numbers { values, step: 0, .. } => to.fill(operation.of(values[0])),
+                Numbers { values, .. } => I::enter(MapUnary(operation, Stream::between(values, to))),
+            },
+            Step::Binary(operation, [a, b]) => {
+                let (a, b) = (self.read(a), self.read(b));
+                // The square, as it is defined, without the general power's way to it.
+                match (operation, b) {
+                    (Binary::Pow, Numbers { values: [2.0], step: 0, .. }) => {
+                        I::enter(MapBinary(Binary::Mul, [a, a], to))
                     }
-                    Step::Binary(operation, [a, b]) => I::enter(MapBinary(operation, read(a), read(b), to)),
-                }
-                if place != last {
-                    buffers[*buffer] = own;
+                    _ => I::enter(MapBinary(operation, [a, b], to)),
                 }
             }
         }
     }
 }
 
-/// Makes the patterns those of the block at `start`, where they are not already.
-fn refresh(patterns: &mut [Pattern], readers: &[Reader<'_>], start: usize, length: usize) {
-    for (pattern, reader) in patterns.iter_mut().zip(readers) {
-        let Reader::Spread(data, axes) = reader else { continue };
-        let phase = reader.period().map(|period| start % period);
-        if phase.is_some() && pattern.holds.is_some_and(|(at, held)| Some(at) == phase && length <= held) {
-            continue;
+/// Makes `to` the operand's elements that belong to those of `out`, the first at `start`, as they are read; unless they
+/// are read where they lie, or are there already. `last`: the last step reads it.
+#[inline(always)]
+fn refresh<I: Isa>(reader: &Reader<'_>, last: bool, holds: &mut Holds, start: usize, out: &[f32], to: &mut [f32]) {
+    match reader {
+        Reader::One(_) | Reader::Whole(_) => {}
+        // Only the last step, which writes there, cannot read it there.
+        Reader::Given if !last => {}
+        Reader::Given => I::enter(MapUnary(Unary::Identity, Stream::between(out, &mut to[..out.len()]))),
+        Reader::Spread(data, axes) => {
+            let phase = reader.period().map(|period| start % period);
+            if phase.is_some() && holds.is_some_and(|(at, held)| Some(at) == phase && out.len() <= held) {
+                return;
+            }
+            let to = &mut to[..out.len()];
+            spread(data, axes, start, to);
+            I::enter(MapUnary(Unary::Identity, Stream::in_place(to)));
+            *holds = phase.map(|phase| (phase, out.len()));
         }
-        pattern.values.resize(length, 0.0);
-        spread(data, axes, start, &mut pattern.values);
-        pattern.holds = phase.map(|phase| (phase, length));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Element-wise nodes that a device computes as one.
 
-use poai_numerics::{Source, Step};
+use poai_numerics::{Binary, Source, Step, Unary};
 
 use crate::op::operand::broadcast;
 use crate::{Node, Op, OpError, Tensor, ValueId};
@@ -40,48 +40,99 @@ impl Group<'_> {
         self.following(None)
     }
 
-    /// The operations, the first operand of which is the product's result, if there is one.
-    pub(crate) fn following(&self, product: Option<&Node>) -> Option<Grouped> {
-        let made = |id: &ValueId| self.nodes.iter().any(|node| node.outputs[0] == Some(*id));
-        let read = |id: &ValueId| self.nodes.iter().any(|node| node.inputs.contains(&Some(*id)));
-        let operands: Vec<usize> = (0..self.operands.len()).filter(|&place| read(&self.operands[place])).collect();
-        let mut sources: Vec<Option<ValueId>> = product.map(|product| product.outputs[0]).into_iter().collect();
-        sources.extend(operands.iter().map(|&place| Some(self.operands[place])));
-        let constant = |source: &Source| match source {
-            Source::Operand(operand) => {
-                let id = sources[*operand];
-                self.operands.iter().position(|operand| Some(*operand) == id).and_then(|place| self.constants[place])
-            }
-            Source::Step(_) => None,
-        };
-        let mut steps = Vec::new();
-        let mut nodes = Vec::new();
-        // Where each node's result comes from among all steps.
-        let mut results = Vec::new();
-        for node in &self.nodes {
-            let source = |id: &Option<ValueId>| match id.as_ref().filter(|id| made(id)) {
-                Some(id) => self.nodes.iter().position(|node| node.outputs[0] == Some(*id)).map(Source::Step),
-                None => sources.iter().position(|source| source.is_some() && source == id).map(Source::Operand),
-            };
-            let reads: Vec<Source> = node.inputs.iter().map(source).collect::<Option<_>>()?;
-            let Op::Elementwise(operation) = &node.op else { return None };
-            let begin = steps.len();
-            let source = |own: Source| match own {
-                Source::Step(step) => Source::Step(begin + step),
-                Source::Operand(operand) => match reads[operand] {
-                    Source::Step(node) => Source::Step(results[node]),
-                    operand => operand,
-                },
-            };
-            let own = operation.steps(&reads.iter().map(constant).collect::<Vec<_>>())?;
-            steps.extend(own.into_iter().map(|step| match step {
-                Step::Unary(operation, read) => Step::Unary(operation, source(read)),
-                Step::Binary(operation, [a, b]) => Step::Binary(operation, [source(a), source(b)]),
-            }));
-            results.push(steps.len() - 1);
-            nodes.push((node.op.clone(), reads));
+    /// The operations behind a product, if there is one: its result is their first operand.
+    pub(crate) fn following(&self, product: Option<&Followed>) -> Option<Grouped> {
+        let added = product.map_or(&[][..], |product| &product.added);
+        let is_read = |place: &usize| added.contains(place) || self.reads(*place);
+        let operands: Vec<usize> = (0..self.operands.len()).filter(is_read).collect();
+        let sources = operands.iter().map(|&place| self.operands[place]);
+        let sources = product.map(|product| product.result).into_iter().chain(sources).collect();
+        let (steps, nodes, results) = Default::default();
+        let mut writer = Writer { group: self, sources, steps, product: Source::Operand(0), nodes, results };
+        if let Some(product) = product {
+            writer.begin(product);
         }
-        Some(Grouped { steps, operands, nodes })
+        for node in &self.nodes {
+            writer.add(node)?;
+        }
+        Some(Grouped { steps: writer.steps, operands, nodes: writer.nodes })
+    }
+
+    /// Whether one of the nodes reads an operand.
+    pub(crate) fn reads(&self, operand: usize) -> bool {
+        self.nodes.iter().any(|node| node.inputs.contains(&Some(self.operands[operand])))
+    }
+}
+
+/// A product that a group follows, and what the operations begin with in its place.
+pub(crate) struct Followed {
+    pub result: ValueId,
+    /// Which of the group's operands are added to its sums.
+    pub added: Vec<usize>,
+    /// Applied to that.
+    pub activation: Option<Unary>,
+}
+
+/// Writes nodes down as operations.
+struct Writer<'a> {
+    group: &'a Group<'a>,
+    /// The values that are operands.
+    sources: Vec<ValueId>,
+    steps: Vec<Step>,
+    /// Where the product's result comes from.
+    product: Source,
+    nodes: Vec<(Op, Vec<Source>)>,
+    /// Where each node's result comes from among all steps.
+    results: Vec<usize>,
+}
+
+impl Writer<'_> {
+    fn begin(&mut self, product: &Followed) {
+        for place in &product.added {
+            let term = self.sources.iter().position(|id| *id == self.group.operands[*place]);
+            let term = Source::Operand(term.expect("what is added is an operand"));
+            self.steps.push(Step::Binary(Binary::Add, [self.product, term]));
+            self.product = Source::Step(self.steps.len() - 1);
+        }
+        if let Some(activation) = product.activation {
+            self.steps.push(Step::Unary(activation, self.product));
+            self.product = Source::Step(self.steps.len() - 1);
+        }
+    }
+
+    /// None if it is no sequence of operations.
+    fn add(&mut self, node: &Node) -> Option<()> {
+        let read = |id: &Option<ValueId>| {
+            let id = (*id)?;
+            let made = self.group.nodes.iter().position(|node| node.outputs[0] == Some(id));
+            let given = || self.sources.iter().position(|source| *source == id);
+            made.map(Source::Step).or_else(|| given().map(Source::Operand))
+        };
+        let reads: Vec<Source> = node.inputs.iter().map(read).collect::<Option<_>>()?;
+        let Op::Elementwise(operation) = &node.op else { return None };
+        let constant = |id: &Option<ValueId>| {
+            let place = self.group.operands.iter().position(|operand| Some(*operand) == *id)?;
+            self.group.constants[place]
+        };
+        let own = operation.steps(&node.inputs.iter().map(constant).collect::<Vec<_>>())?;
+        let begin = self.steps.len();
+        let source = |own: Source| match own {
+            Source::Step(step) => Source::Step(begin + step),
+            Source::Operand(operand) => match reads[operand] {
+                Source::Step(node) => Source::Step(self.results[node]),
+                Source::Operand(0) => self.product,
+                operand => operand,
+            },
+        };
+        let own = own.into_iter().map(|step| match step {
+            Step::Unary(operation, read) => Step::Unary(operation, source(read)),
+            Step::Binary(operation, [a, b]) => Step::Binary(operation, [source(a), source(b)]),
+        });
+        let own: Vec<Step> = own.collect();
+        self.steps.extend(own);
+        self.results.push(self.steps.len() - 1);
+        self.nodes.push((node.op.clone(), reads));
+        Some(())
     }
 }
 

@@ -12,8 +12,8 @@ use crate::isa::{Isa, Work};
 
 /// Floats of weights that leave room beside them in a first-level cache.
 const NEAR: usize = 7 * 1024;
-/// Floats of a result that a second-level cache holds beside the weights.
-const WARM: usize = 32 * 1024;
+/// Floats of a result that a second-level cache holds beside the weights: 512 KiB.
+const WARM: usize = 128 * 1024;
 /// Panels that one row walks together.
 const ROW_PANELS: usize = 4;
 /// The most rows of any kernel's tile.

@@ -3,9 +3,13 @@
 use crate::elementwise::{MapUnary, Unary};
 use crate::error::{NumericsError, expect_length};
 use crate::isa::Isa;
+use crate::lanes::Register;
 use crate::sequence::Following;
 use crate::step::{element, stored};
 use crate::stream::Stream;
+
+/// Elements that are finished at a time.
+const BLOCK: usize = 2048;
 
 /// Element-wise operations after a product, in this order. Each is the operation of its own, so that fusing it keeps
 /// every bit.
@@ -56,29 +60,59 @@ impl Epilogue<'_> {
         self.finish_rows::<I>(values, start, column, values.len());
     }
 
-    /// Finishes whole rows of `columns`, which lie at `start` in the result and begin at `column` of the bias.
+    /// Finishes whole rows of `columns`, which lie at `start` in the result and begin at `column` of the bias: some at a
+    /// time, so that they stay in the first-level cache.
     #[inline(always)]
     pub(crate) fn finish_rows<I: Isa>(&self, values: &mut [f32], start: usize, column: usize, columns: usize) {
+        let block = (BLOCK / columns).max(1) * columns;
+        for (index, values) in values.chunks_mut(block).enumerate() {
+            self.finish_block::<I>(values, start + index * block, column, columns);
+        }
+    }
+
+    #[inline(always)]
+    fn finish_block<I: Isa>(&self, values: &mut [f32], start: usize, column: usize, columns: usize) {
         if let Some(scale) = self.scale {
             let scale = element(scale);
             values.iter_mut().for_each(|value| *value = stored(element(*value) * scale));
         }
+        let mut activation = self.activation;
         if let Some(bias) = self.bias {
             let bias = &bias[column..column + columns];
-            values.chunks_exact_mut(columns).for_each(|row| add(row, bias));
+            if self.residual.is_none() && activation == Some(Unary::Relu) {
+                activation = None;
+                for row in values.chunks_exact_mut(columns) {
+                    add::<I::Sixteen, true>(row, bias);
+                }
+            } else {
+                for row in values.chunks_exact_mut(columns) {
+                    add::<I::Sixteen, false>(row, bias);
+                }
+            }
         }
         if let Some(residual) = self.residual {
-            add(values, &residual[start..start + values.len()]);
+            add::<I::Sixteen, false>(values, &residual[start..start + values.len()]);
         }
-        if let Some(activation) = self.activation {
+        if let Some(activation) = activation {
             I::enter(MapUnary(activation, Stream::in_place(values)));
         }
     }
 }
 
+/// Adds terms, and perhaps takes the greater of the sum and 0.
 #[inline(always)]
-fn add(values: &mut [f32], terms: &[f32]) {
-    for (value, &term) in values.iter_mut().zip(terms) {
-        *value = stored(element(*value) + element(term));
+fn add<V: Register, const RELU: bool>(values: &mut [f32], terms: &[f32]) {
+    let whole = values.len() / V::COUNT * V::COUNT;
+    let (values, values_rest) = values.split_at_mut(whole);
+    let (terms, terms_rest) = terms[..whole + values_rest.len()].split_at(whole);
+    for (value, term) in values.chunks_exact_mut(V::COUNT).zip(terms.chunks_exact(V::COUNT)) {
+        let sum = (V::read(value).element() + V::read(term).element()).stored();
+        // Of what is stored, the greater is stored as it is.
+        let result = if RELU { sum.at_least(V::splat(0.0)) } else { sum };
+        result.write(value);
+    }
+    for (value, &term) in values_rest.iter_mut().zip(terms_rest) {
+        let sum = stored(element(*value) + element(term));
+        *value = if RELU && sum < 0.0 { 0.0 } else { sum };
     }
 }

@@ -3,7 +3,7 @@
 use poai_numerics::{Following, Sequence, Source, Strided};
 
 use super::{Cpu, Group, Kernel, KernelError};
-use crate::device::Grouped;
+use crate::device::group::{Followed, Grouped};
 use crate::graph::ValueId;
 use crate::op::operand::strides;
 use crate::op::{Leading, Op};
@@ -20,6 +20,7 @@ pub(super) struct Steps {
 /// What the sequence follows: its result is the sequence's first operand.
 struct Product {
     leading: Box<dyn Leading>,
+    followed: Followed,
     /// Which of the group's operands it reads.
     operands: Vec<Option<usize>>,
     /// Which of them nobody needs again.
@@ -29,13 +30,13 @@ struct Product {
 impl Steps {
     /// None if a node is no sequence of such operations, or the product none that has packed weights.
     pub(super) fn new(cpu: &Cpu, product: Option<&Node>, group: &Group<'_>) -> Option<Self> {
-        let grouped = group.following(product)?;
-        let operands = usize::from(product.is_some()) + grouped.operands.len();
-        let sequence = Sequence::new(operands, &grouped.steps).ok()?;
         let product = match product {
-            Some(node) => Some(Product::new(cpu, node, group, &grouped.operands)?),
+            Some(node) => Some(Product::new(cpu, node, group)?),
             None => None,
         };
+        let grouped = group.following(product.as_ref().map(|product| &product.followed))?;
+        let operands = usize::from(product.is_some()) + grouped.operands.len();
+        let sequence = Sequence::new(operands, &grouped.steps).ok()?;
         Some(Self { cpu: cpu.clone(), sequence, grouped, product })
     }
 
@@ -83,16 +84,20 @@ impl Steps {
 }
 
 impl Product {
-    /// `read` are the places of the operands that the group's nodes read.
-    fn new(cpu: &Cpu, node: &Node, group: &Group<'_>, read: &[usize]) -> Option<Self> {
+    fn new(cpu: &Cpu, node: &Node, group: &Group<'_>) -> Option<Self> {
         let place = |id: ValueId| group.operands.iter().position(|operand| *operand == id);
         let operands: Vec<Option<usize>> = node.inputs.iter().map(|id| id.and_then(place)).collect();
         let constants: Vec<_> = operands.iter().map(|place| place.and_then(|place| group.constants[place])).collect();
         let leading = node.op.leading(cpu, &constants).ok()??;
-        let others = operands.iter().enumerate().filter(|(operand, _)| *operand != Op::PACKED).map(|(_, place)| *place);
-        let again: Vec<usize> = others.flatten().chain(read.iter().copied()).collect();
-        let packed = operands.get(Op::PACKED).copied().flatten().filter(|place| !again.contains(place));
-        Some(Self { leading, operands, packed })
+        let own = leading.own();
+        let given = |operand: Option<usize>| operand.and_then(|operand| operands.get(operand).copied().flatten());
+        let added = [own.bias, own.residual].into_iter().filter_map(given).collect();
+        let followed = Followed { result: node.outputs[0]?, added, activation: own.activation };
+        let packed = given(Some(Op::PACKED)).filter(|place| {
+            let others = operands.iter().enumerate().filter(|(operand, _)| *operand != Op::PACKED);
+            others.into_iter().all(|(_, other)| *other != Some(*place)) && !group.reads(*place)
+        });
+        Some(Self { leading, followed, operands, packed })
     }
 }
 

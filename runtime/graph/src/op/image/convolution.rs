@@ -14,8 +14,8 @@ use super::frame::{Frame, Padding, sizes, span, window};
 use super::layout::{Images, Layout};
 use super::{Image, Operation, float_type};
 use crate::onnx::Source;
-use crate::op::Leading;
 use crate::op::operand::{float_result, floats, given, needed};
+use crate::op::{Leading, Own};
 use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, KernelError, OpError, Tensor};
 
 /// Rows of weights that are turned together: a line of the result.
@@ -362,7 +362,10 @@ impl Convolution {
         following: Option<&Following<'_>>,
     ) -> Result<Tensor, OpError> {
         let laid = self.laid(weights, inputs)?;
-        let epilogue = ConvolutionEpilogue { following, ..laid.epilogue(self) };
+        let epilogue = match following {
+            Some(_) => ConvolutionEpilogue { following, ..ConvolutionEpilogue::default() },
+            None => laid.epilogue(self),
+        };
         float_result(cpu, needed(inputs, 0, "X")?.dtype(), &laid.shape, |out| {
             self.layout.write_channels_last(&laid.results, out, |out| {
                 let (window, direction) = (&laid.window, laid.direction);
@@ -492,6 +495,14 @@ impl Kernel for Prepared {
 impl Leading for Prepared {
     fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError> {
         self.convolution.shape(&self.weights, inputs)
+    }
+
+    fn own(&self) -> Own {
+        Own {
+            bias: Some(Convolution::BIAS),
+            residual: Some(Convolution::RESIDUAL),
+            activation: self.convolution.activation,
+        }
     }
 
     fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError> {

@@ -263,16 +263,19 @@ fn what_follows_may_turn_out_larger_than_the_product() {
     assert_same(&graph);
 }
 
+/// Its bias, residual and function are steps of the group then.
 #[test]
 fn a_group_follows_a_convolution() {
-    for (groups, padding, results) in [(1, [1, 1], 3), (3, [0, 0], 3)] {
+    let relu = Some(Unary::Relu);
+    for (groups, padding, activation, terms) in [(1, 1, None, 0), (3, 0, relu, 1), (1, 0, relu, 2)] {
         let mut builder = Builder::new();
         let [x, y, z] = inputs(&mut builder);
-        let frame = Frame { padding: Padding::Explicit(vec![padding]), ..Frame::default() };
-        let convolution = Convolution { frame, groups, spread: None, activation: None, layout: Layout::ChannelsFirst };
-        let taps = 1 + padding[0] * 2;
-        let weights = builder.constant("weights", tensor(&[results, 3 / groups, taps], 13));
-        let image = builder.node("image", Image::Convolution(convolution), &[x, weights]).unwrap();
+        let frame = Frame { padding: Padding::Explicit(vec![[padding; 2]]), ..Frame::default() };
+        let convolution = Convolution { frame, groups, spread: None, activation, layout: Layout::ChannelsFirst };
+        let weights = builder.constant("weights", tensor(&[3, 3 / groups, 1 + 2 * padding], 13));
+        let bias = builder.constant("bias", tensor(&[3], 17));
+        let operands = [x, weights, bias, y];
+        let image = builder.node("image", Image::Convolution(convolution), &operands[..2 + terms]).unwrap();
         let scaled = builder.node("scaled", MUL, &[image, z]).unwrap();
         let gate = builder.node("gate", HARD_SIGMOID, &[scaled]).unwrap();
         let swish = builder.node("swish", MUL, &[scaled, gate]).unwrap();
