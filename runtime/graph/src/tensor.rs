@@ -54,6 +54,12 @@ pub trait Distant: Any + Send + Sync {
     /// All of them, little-endian, on whole elements: brought here when they are first asked for. A device that fails to
     /// bring them gives zeros in their place, and its [`failure`](crate::Device::failure) from then on.
     fn bytes(&self) -> &[u8];
+
+    /// A tensor of this shape, whose elements are some of these: from `start` on, for each axis a size and a step. It may
+    /// stay there too. None if they have to be brought first.
+    fn walked(&self, _start: isize, _axes: &[(usize, isize)], _shape: &[usize]) -> Option<Tensor> {
+        None
+    }
 }
 
 /// A dense tensor, row-major. Cloning shares its elements; nothing changes them any more.
@@ -123,6 +129,11 @@ impl Tensor {
         let Storage::Distant(elements) = &self.storage else { return None };
         let any: &dyn Any = &**elements;
         any.downcast_ref()
+    }
+
+    /// Some of its elements, if they lie on a device that can choose them there: see [`Distant::walked`].
+    pub(crate) fn walked(&self, start: isize, axes: &[(usize, isize)], shape: &[usize]) -> Option<Self> {
+        if let Storage::Distant(elements) = &self.storage { elements.walked(start, axes, shape) } else { None }
     }
 
     /// The type of its elements.

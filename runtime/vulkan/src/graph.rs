@@ -9,6 +9,7 @@ mod convolution; // Conv
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
 mod resident; // results that stay there
+mod rows; // softmax, norms
 mod steps; // element-wise nodes
 
 use std::sync::{Arc, OnceLock};
@@ -19,7 +20,7 @@ use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Ten
 use poai_numerics::{Source, Step, Unary, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Place, Program, Read, Terms};
+use crate::kernels::{self, Place, Program, Read, Row, Rows, Terms};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -40,6 +41,7 @@ pub struct Accelerator<D: Compute> {
     product: D::Kernel,
     convolution: D::Kernel,
     program: D::Kernel,
+    rows: D::Kernel,
     least: u64,
     /// Why a result could not be brought.
     failure: OnceLock<DeviceError>,
@@ -58,8 +60,8 @@ impl<D: Compute> Accelerator<D> {
         let kernel =
             |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
         let (product, convolution) = (kernel(kernels::matmul(step))?, kernel(kernels::convolution(step))?);
-        let program = kernel(kernels::program(step))?;
-        let accelerator = Self { device, product, convolution, program, least, failure: OnceLock::new() };
+        let (program, rows) = (kernel(kernels::program(step))?, kernel(kernels::rows(step))?);
+        let accelerator = Self { device, product, convolution, program, rows, least, failure: OnceLock::new() };
         let one = accelerator.upload(&[1.0])?;
         for patches in [None, Some([[1; 4], [1; 4], [0, 0, 1, 1]])] {
             accelerator.multiply(
@@ -70,8 +72,9 @@ impl<D: Compute> Accelerator<D> {
             )?;
         }
         let identity = Program::new(&[Step::Unary(Unary::Identity, Source::Operand(0))]).expect("it is short");
-        let read = Read { place: Place::Left, numbers: Vec::new(), axes: Vec::new() };
+        let read = Read::whole(Place::Left, 1);
         accelerator.operate(&identity, 1, &[read], [&one; 2])?;
+        accelerator.reduce(&Rows { row: Row::Softmax, count: 1, length: 1 }, &one, 1)?;
         Ok(accelerator)
     }
 
@@ -130,6 +133,16 @@ impl<D: Compute> Accelerator<D> {
         Ok(result)
     }
 
+    /// Reduces rows of so many elements in all.
+    fn reduce(&self, rows: &Rows<'_>, data: &D::Buffer, elements: usize) -> Result<D::Buffer, DeviceError> {
+        let terms = self.device.filled(&rows.words())?;
+        let result = self.device.buffer(elements)?;
+        let done = self.device.run(&self.rows, &[data, &terms, &result], rows.groups());
+        float_environment::reset();
+        done?;
+        Ok(result)
+    }
+
     /// The words of a buffer; zeros if the device does not bring them, which has then failed for good.
     fn fetch(&self, buffer: &D::Buffer, words: usize) -> Vec<u32> {
         let read = self.device.read(buffer);
@@ -174,6 +187,10 @@ impl<D: Compute> Device for Vulkan<D> {
                 let steps = steps::Steps::new(accelerator, &group, || cpu.prepare(node, constants).ok());
                 steps.map(|steps| Box::new(steps) as _)
             }),
+            Op::Reduction(op) => {
+                let rows = rows::RowKernel::new(accelerator, op, || cpu.prepare(node, constants).ok());
+                rows.map(|rows| Box::new(rows) as _)
+            }
             _ => None,
         };
         taken.map_or_else(|| cpu.prepare(node, constants), Ok)

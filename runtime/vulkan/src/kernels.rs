@@ -4,11 +4,14 @@ pub mod functions; // element-wise operations as functions of WGSL
 mod operations; // what there is to prove
 mod product; // what a product is told
 mod program; // sequences of element-wise operations, as data
+mod rows; // rows that are reduced
 
 pub use operations::{BINARY, UNARY};
 pub use product::Terms;
 pub use program::{Place, Program, Read};
+pub use rows::{Row, Rows};
 
+use poai_numerics::Unary;
 use serde::{Deserialize, Serialize};
 
 /// How a device computes the fused step; both give the same bits.
@@ -79,6 +82,18 @@ pub fn program(step: Step) -> String {
 /// The same with any step.
 pub(crate) fn program_with(step: &str) -> String {
     with_rules(step, &format!("{}{}", functions::primitives(true), include_str!("kernels/program.wgsl")))
+}
+
+/// Rows that are reduced: bindings data, the words of [`Rows`], and result.
+#[must_use]
+pub fn rows(step: Step) -> String {
+    rows_with(step.source())
+}
+
+/// The same with any step.
+pub(crate) fn rows_with(step: &str) -> String {
+    let functions = functions::bare(&[("exp_of", Unary::Exp), ("log_of", Unary::Log)]);
+    with_rules(step, &format!("{}{functions}{}", functions::primitives(false), include_str!("kernels/rows.wgsl")))
 }
 
 /// An element-wise operation of one or two operands.

@@ -91,7 +91,7 @@ impl<D: Compute> Shared<D> {
         }
         if let Some((_, Some(program))) = &self.after {
             let count = word(shape.iter().product());
-            let read = Read { place: Place::Left, numbers: Vec::new(), axes: vec![[count, 1]] };
+            let read = Read::whole(Place::Left, count);
             let result = accelerator.operate(program, count, &[read], [&result; 2])?;
             return Ok(Resident::tensor(accelerator, shape, result));
         }

@@ -6,7 +6,10 @@ use std::sync::{Arc, OnceLock};
 use poai_graph::{DType, Distant, Tensor};
 
 use super::Accelerator;
+use super::node::word;
+use super::steps::merged;
 use crate::device::{Compute, DeviceError};
+use crate::kernels::{Place, Program, Read};
 
 /// A result of f32 in the memory of the device that computed it.
 pub(super) struct Resident<D: Compute> {
@@ -24,11 +27,33 @@ impl<D: Compute> Resident<D> {
         let resident = Self { accelerator: Arc::clone(accelerator), buffer, words, here: OnceLock::new() };
         Tensor::distant(DType::F32, shape, Arc::new(resident))
     }
+
+    /// Where it lies.
+    pub(super) fn buffer(&self) -> &D::Buffer {
+        &self.buffer
+    }
 }
 
 impl<D: Compute> Distant for Resident<D> {
     fn bytes(&self) -> &[u8] {
         bytemuck::cast_slice(self.here.get_or_init(|| self.accelerator.fetch(&self.buffer, self.words)))
+    }
+
+    fn walked(&self, start: isize, axes: &[(usize, isize)], shape: &[usize]) -> Option<Tensor> {
+        let elements = shape.iter().product();
+        if elements == 0 || !self.accelerator.holds(elements) {
+            return None;
+        }
+        // A step backwards is one modulo 2³².
+        let axes = merged(axes.iter().rev().map(|&(size, step)| [word(size), step as u32]));
+        let read = Read { place: Place::Left, numbers: Vec::new(), start: start as u32, axes };
+        match self.accelerator.operate(&Program::copy(), word(elements), &[read], [&self.buffer; 2]) {
+            Ok(buffer) => Some(Self::tensor(&self.accelerator, shape, buffer)),
+            Err(error) => {
+                self.accelerator.failure.get_or_init(|| error);
+                None
+            }
+        }
     }
 }
 

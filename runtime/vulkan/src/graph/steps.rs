@@ -59,6 +59,7 @@ impl<D: Compute> Steps<D> {
                 Read {
                     place: place.map_or(Place::Program, |place| [Place::Left, Place::Right][place]),
                     numbers: if place.is_none() { numbers() } else { Vec::new() },
+                    start: 0,
                     axes: axes(operand.shape(), &shape),
                 }
             })
@@ -90,18 +91,25 @@ impl<D: Compute> Kernel for Steps<D> {
     }
 }
 
-/// Sizes and steps from the innermost axis outwards, as few as possible: the step is 0 where an operand repeats.
-pub(super) fn axes(own: &[usize], shape: &[usize]) -> Vec<[u32; 2]> {
-    let mut axes: Vec<[u32; 2]> = Vec::new();
+/// Sizes and steps from the innermost axis outwards: the step is 0 where an operand repeats.
+fn axes(own: &[usize], shape: &[usize]) -> Vec<[u32; 2]> {
     let mut step = 1;
     let own = own.iter().rev().copied().chain(std::iter::repeat(1));
-    for (&size, own) in shape.iter().rev().zip(own).filter(|(size, _)| **size != 1) {
+    merged(shape.iter().rev().zip(own).map(|(&size, own)| {
         let here = if own == 1 { 0 } else { step };
         step *= own;
-        match axes.last_mut() {
-            Some([inner, inner_step]) if word(here) == *inner * *inner_step => *inner *= word(size),
-            _ => axes.push([word(size), word(here)]),
+        [word(size), word(here)]
+    }))
+}
+
+/// The same axes, as few as possible.
+pub(super) fn merged(axes: impl Iterator<Item = [u32; 2]>) -> Vec<[u32; 2]> {
+    let mut merged: Vec<[u32; 2]> = Vec::new();
+    for [size, step] in axes.filter(|[size, _]| *size != 1) {
+        match merged.last_mut() {
+            Some([inner, inner_step]) if step == inner.wrapping_mul(*inner_step) => *inner *= size,
+            _ => merged.push([size, step]),
         }
     }
-    axes
+    merged
 }

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use poai_graph::op::elementwise::{Arithmetic, Elementwise};
 use poai_graph::op::image::{Convolution, Frame, Layout};
+use poai_graph::op::movement::Movement;
+use poai_graph::op::movement::permutation::Transpose;
 use poai_graph::op::product::MatMul;
+use poai_graph::op::reduction::Reduction;
+use poai_graph::op::reduction::softmax::{Kind, Softmax};
 use poai_graph::{Budget, Builder, DType, Fact, RunError, Session};
 use poai_numerics::Kernels;
 
 use super::*;
-use crate::device::{Description, Driver, Features, Kind};
+use crate::device::{Description, Driver, Features, Kind as DeviceKind};
 use crate::kernels::Step;
 
 /// A device that computes nothing, and fails once it has been told how.
@@ -28,7 +32,7 @@ impl Fake {
         let driver = Driver { name: "none".into(), info: String::new(), version: 0, vulkan: "1.3.0".into() };
         let features = Features { nearest_even: false, special_values: false, integer_dot: false };
         let (name, uuid) = ("fake".into(), "00".into());
-        let description = Description { name, kind: Kind::Other, uuid, driver, memory_bytes: 0, features };
+        let description = Description { name, kind: DeviceKind::Other, uuid, driver, memory_bytes: 0, features };
         Self {
             description,
             failure: Arc::default(),
@@ -109,7 +113,7 @@ fn session(fake: Fake, least: u64) -> Session {
 
 #[test]
 fn a_convolution_is_given_to_the_device_if_its_weights_are_finite() {
-    for (weight, runs) in [(2.0f32, 4), (f32::INFINITY, 3)] {
+    for (weight, runs) in [(2.0f32, 5), (f32::INFINITY, 4)] {
         let fake = Fake::new();
         let counted = Arc::clone(&fake.runs);
         let mut builder = Builder::new();
@@ -151,30 +155,33 @@ fn what_a_device_reports_is_a_fault_of_the_host() {
 #[test]
 fn a_product_that_is_too_small_stays_on_the_processor() {
     let expected = Tensor::new(&[2, 2], &[9f32, 12.0, 9.0, 12.0]);
-    for (least, runs) in [(12, 4), (13, 3)] {
+    for (least, runs) in [(12, 5), (13, 4)] {
         let fake = Fake::new();
         let counted = Arc::clone(&fake.runs);
         let found = compute(&session(fake, least)).unwrap();
-        // The first three runs are those of getting ready; the fake's own products are zeros.
+        // The first four runs are those of getting ready; the fake's own products are zeros.
         assert_eq!(counted.load(Ordering::Relaxed), runs);
-        assert_eq!(found[0] == expected, runs == 3);
+        assert_eq!(found[0] == expected, runs == 4);
     }
 }
 
-/// x · weights, its tanh, plus x · weights, by the weights again: two products between which everything may stay.
+/// The softmax of y + tanh y, for y = x · weights, turned, and by other weights: two products between which everything may
+/// stay.
 fn chain(fake: Fake) -> Session {
     let accelerator = accelerator(fake, 0);
     let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
     let mut builder = Builder::new();
     let x = builder.input("x", Fact::new(DType::F32, [2, 3]));
     let weights = builder.constant("weights", Tensor::new(&[3, 3], &[1f32; 9]));
-    let product = |builder: &mut Builder, name: &str, x| {
-        builder.node(name, Product::MatMul(MatMul::default()), &[x, weights]).unwrap()
-    };
-    let first = product(&mut builder, "first", x);
+    let others = builder.constant("others", Tensor::new(&[2, 3], &[1f32; 6]));
+    let product = Product::MatMul(MatMul::default());
+    let first = builder.node("first", product.clone(), &[x, weights]).unwrap();
     let tanh = builder.node("tanh", Elementwise::Function(Unary::Tanh), &[first]).unwrap();
     let sum = builder.node("sum", Elementwise::Arithmetic(Arithmetic::Add), &[tanh, first]).unwrap();
-    let second = product(&mut builder, "second", sum);
+    let softmax = Softmax { kind: Kind::Softmax, axis: 1, flattened: false };
+    let shares = builder.node("shares", Reduction::Softmax(softmax), &[sum]).unwrap();
+    let turned = builder.node("turned", Movement::Transpose(Transpose { order: None }), &[shares]).unwrap();
+    let second = builder.node("second", product, &[turned, others]).unwrap();
     Session::new(builder.finish(&[("y", second)]), Arc::new(Vulkan::new(Arc::new(accelerator), cpu))).unwrap()
 }
 
@@ -183,9 +190,9 @@ fn results_stay_on_the_device_until_they_are_read() {
     let fake = Fake::new();
     let (reads, runs) = (Arc::clone(&fake.reads), Arc::clone(&fake.runs));
     let session = chain(fake);
-    assert_eq!(compute(&session).unwrap()[0], Tensor::new(&[2, 3], &[0f32; 6]));
-    // Two products, and what lies between them as one; the output alone is read.
-    assert_eq!((runs.load(Ordering::Relaxed), reads.load(Ordering::Relaxed)), (3 + 3, 1));
+    assert_eq!(compute(&session).unwrap()[0], Tensor::new(&[3, 3], &[0f32; 9]));
+    // Two products, tanh and sum as one, softmax and transpose between them; the output alone is read.
+    assert_eq!((runs.load(Ordering::Relaxed), reads.load(Ordering::Relaxed)), (4 + 5, 1));
 }
 
 #[test]

@@ -261,6 +261,14 @@ pub(super) fn primitives(angles: bool) -> String {
     source
 }
 
+/// Functions that neither flush what they read nor what they give.
+pub(super) fn bare(functions: &[(&str, Unary)]) -> String {
+    let source = |(name, operation): &(&str, Unary)| {
+        lines(name, &Formula::of_unary(*operation).expect("it is made of floats"), ["", ""], ["", ""])
+    };
+    functions.iter().map(source).collect()
+}
+
 /// A function of one number with its parameters written into it.
 fn unary(name: &str, operation: Unary) -> String {
     element_wise(name, &Formula::of_unary(operation).expect("it is made of floats"))

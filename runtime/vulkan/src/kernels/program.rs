@@ -35,8 +35,18 @@ pub struct Read {
     pub place: Place,
     /// Its numbers, if it lies in the program.
     pub numbers: Vec<u32>,
-    /// Sizes and steps of the result's axes, from the innermost outwards.
+    /// Its first element, if it lies in a buffer.
+    pub start: u32,
+    /// Sizes and steps of the result's axes, from the innermost outwards; steps are modulo 2³².
     pub axes: Vec<[u32; 2]>,
+}
+
+impl Read {
+    /// All of a buffer's elements in order.
+    #[must_use]
+    pub fn whole(place: Place, elements: u32) -> Self {
+        Self { place, numbers: Vec::new(), start: 0, axes: vec![[elements, 1]] }
+    }
 }
 
 /// What a line does: a primitive of formulas, or one more.
@@ -51,6 +61,8 @@ enum Doing {
     Sine,
     Cosine,
     Tangent,
+    /// Reads without flushing.
+    Copied,
 }
 
 /// What a line is given.
@@ -93,6 +105,12 @@ impl Program {
         Some(Self { lines: writer.lines, registers })
     }
 
+    /// A program that moves the bits of its one operand.
+    #[must_use]
+    pub fn copy() -> Self {
+        Self { lines: vec![(Doing::Copied, vec![Given::Operand(0)])], registers: vec![0] }
+    }
+
     /// The third binding's words, for results of so many elements.
     ///
     /// # Panics
@@ -129,7 +147,7 @@ fn described(words: &mut Vec<u32>, operand: &Read) -> u32 {
     let place = words.len();
     let start = match operand.place {
         Place::Program => word(place + 3 + 2 * operand.axes.len()),
-        Place::Left | Place::Right => 0,
+        Place::Left | Place::Right => operand.start,
     };
     words.extend([operand.place as u32, start, word(operand.axes.len())]);
     words.extend(operand.axes.as_flattened());
@@ -289,5 +307,6 @@ fn code(doing: Doing) -> u32 {
         Doing::Sine => 27,
         Doing::Cosine => 28,
         Doing::Tangent => 29,
+        Doing::Copied => 30,
     }
 }

@@ -76,7 +76,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             case 26u: { found = bitcast<u32>(remainder(a, b)); }
             case 27u: { found = bitcast<u32>(sine(a)); }
             case 28u: { found = bitcast<u32>(cosine(a)); }
-            default: { found = bitcast<u32>(tangent(a)); }
+            case 29u: { found = bitcast<u32>(tangent(a)); }
+            default: { found = operand_at(names.x, index); }
         }
         registers[(word >> 8u) & REGISTERS] = found;
     }

@@ -79,7 +79,7 @@ fn remainder(a: f32, b: f32) -> f32 {
     var rest = digits(above) % divisor;
     var left = (above >> 23u) - (below >> 23u);
     while left > 0u {
-        let count = min(left, 8u);
+        let count = select(8u, left, left < 8u);
         rest = (rest << count) % divisor;
         left -= count;
     }

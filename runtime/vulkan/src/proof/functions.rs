@@ -1,27 +1,27 @@
-//! Every element-wise operation, as lines of programs and as functions of WGSL.
+//! Every element-wise operation, as lines of programs and as functions of WGSL; and rows that are reduced.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use poai_numerics::{Binary, Source, Step as Operation, Unary};
+use poai_numerics::{Affine, Binary, Normalisation, Source, Step as Operation, Unary, oracle};
 
 use super::check::{Check, Run};
-use super::numbers::{Numbers, edges};
+use super::numbers::{Numbers, bits, edges};
 use super::products::UNFUSED;
 use crate::kernels::functions::{Function, source_with};
-use crate::kernels::{BINARY, Place, Program, Read, Step, UNARY, program_with};
+use crate::kernels::{BINARY, Place, Program, Read, Row, Rows, Step, UNARY, program_with, rows_with};
 
 /// Rows of operands of each operation that are made of random numbers.
 const ROWS: usize = 384;
 
 pub(super) fn checks(step: Step) -> Vec<Check> {
-    vec![programs(step), quotients(step), functions(step)]
+    vec![programs(step), quotients(step), functions(step), rows_reduced(step)]
 }
 
 /// Every operation as a program of its own.
 fn programs(step: Step) -> Check {
     let unary = UNARY.into_iter().map(of_one);
-    let runs = unary.chain(BINARY.into_iter().map(of_two)).collect();
+    let runs = unary.chain(BINARY.into_iter().map(of_two)).chain([copied()]).collect();
     Check { name: "programs", source: program_with(step.source()), planted: Some(program_with(UNFUSED)), runs }
 }
 
@@ -64,14 +64,61 @@ fn run<const N: usize>(operation: Operation, rows: &[[f32; N]], expected: Vec<f3
     let program = Program::new(&[operation]).expect("one operation is short");
     let count = u32::try_from(rows.len()).expect("checks are small");
     let operand = |place: usize| rows.iter().map(|row| row[place.min(N - 1)].to_bits()).collect::<Vec<_>>();
-    let read = |place| Read { place, numbers: Vec::new(), axes: vec![[count, 1]] };
-    let words = program.words(count, &[read(Place::Left), read(Place::Right)]);
+    let words = program.words(count, &[Read::whole(Place::Left, count), Read::whole(Place::Right, count)]);
     Run {
         inputs: vec![operand(0), operand(1), words],
         before: None,
         expected: expected.into_iter().map(f32::to_bits).collect(),
         groups: [count.div_ceil(64), 1, 1],
     }
+}
+
+/// Bits that are moved, the last first, and stay what they are.
+fn copied() -> Run {
+    let words = edges();
+    let count = u32::try_from(words.len()).expect("checks are small");
+    let read = Read { place: Place::Left, numbers: Vec::new(), start: count - 1, axes: vec![[count, u32::MAX]] };
+    let expected = words.iter().rev().copied().collect();
+    let inputs = vec![words, vec![0], Program::copy().words(count, &[read])];
+    Run { inputs, before: None, expected, groups: [count.div_ceil(64), 1, 1] }
+}
+
+/// Rows of 37 elements, some of them with edges, through everything that reduces rows.
+fn rows_reduced(step: Step) -> Check {
+    const LENGTH: usize = 37;
+    let mut numbers = Numbers::new(16);
+    let mut data: Vec<f32> = (0..9 * LENGTH).map(|i| numbers.between(-3, 1 + i32::from(i % 2 == 0))).collect();
+    for (place, edge) in data[7 * LENGTH..].iter_mut().zip(edges()) {
+        *place = f32::from_bits(edge);
+    }
+    data[6 * LENGTH..7 * LENGTH].fill(f32::NEG_INFINITY);
+    data[5 * LENGTH..5 * LENGTH + 9].fill(f32::NEG_INFINITY);
+    let [scale, shift]: [Vec<f32>; 2] = [0, 1].map(|_| (0..LENGTH).map(|_| numbers.between(-2, 2)).collect());
+    let (scale, shift) = (&scale[..], &shift[..]);
+    let norm = |centred, epsilon, scale, shift| Row::Norm { centred, epsilon, scale, shift };
+    let affine = |shift| Some(Affine { scale, shift });
+    let layer = |epsilon| Normalisation::Layer { epsilon };
+    type Answer<'a> = Box<dyn Fn(&[f32]) -> Vec<f32> + 'a>;
+    let cases: [(Row<'_>, Answer<'_>); 5] = [
+        (Row::Softmax, Box::new(oracle::softmax)),
+        (Row::LogSoftmax, Box::new(oracle::log_softmax)),
+        (norm(true, 1e-5, None, None), Box::new(|row| oracle::normalise(layer(1e-5), None, row))),
+        (
+            norm(true, 1e-12, Some(scale), Some(shift)),
+            Box::new(|row| oracle::normalise(layer(1e-12), affine(Some(shift)), row)),
+        ),
+        (
+            norm(false, 1e-6, Some(scale), None),
+            Box::new(|row| oracle::normalise(Normalisation::RootMeanSquare { epsilon: 1e-6 }, affine(None), row)),
+        ),
+    ];
+    let runs = cases.into_iter().map(|(row, answer)| {
+        let rows = Rows { row, count: 9, length: 37 };
+        let expected = data.chunks(LENGTH).flat_map(&answer).map(f32::to_bits).collect();
+        let inputs = vec![bits(&data), rows.words()];
+        Run { inputs, before: None, expected, groups: rows.groups() }
+    });
+    Check { name: "rows", source: rows_with(step.source()), planted: Some(rows_with(UNFUSED)), runs: runs.collect() }
 }
 
 /// Every function of WGSL, in turn.

@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use poai_graph::op::elementwise::{Arithmetic, Elementwise};
 use poai_graph::op::image::{Convolution, Frame, Image, Layout, Padding, Spread};
+use poai_graph::op::movement::Movement;
+use poai_graph::op::movement::permutation::Transpose;
+use poai_graph::op::movement::view::Reshape;
 use poai_graph::op::product::{MatMul, MatMulForm, Product};
+use poai_graph::op::reduction::Reduction;
+use poai_graph::op::reduction::normalisation::LayerNormalization;
+use poai_graph::op::reduction::softmax::{Kind, Softmax};
 use poai_graph::{Budget, Builder, Cpu, DType, Device, Fact, Graph, Op, Session, Tensor};
 use poai_numerics::{Kernels, Unary};
 use poai_vulkan::graph::{Accelerator, AcceleratorError, Vulkan};
@@ -236,5 +242,48 @@ fn a_network_that_stays_on_the_device_is_that_of_the_processor() {
         let (found, due) = (compute(Arc::new(Vulkan::new(accelerator, cpu()))), compute(Arc::new(cpu())));
         assert!(found == due, "{driver}");
         assert!(due.0[0].get::<f32>().unwrap().iter().all(|x| x.is_finite()));
+    });
+}
+
+/// Attention of two heads over a batch, with its norm: everything but the operands' ways may stay on the device.
+fn attention() -> Graph {
+    let mut builder = Builder::new();
+    let x = builder.input("x", Fact::new(DType::F32, [2, 7, 8]));
+    let shape = builder.constant("shape", Tensor::new(&[4], &[0i64, 0, 2, 4]));
+    let joined = builder.constant("joined", Tensor::new(&[3], &[0i64, 0, 8]));
+    let turn = |order: [i64; 4]| Movement::Transpose(Transpose { order: Some(order.to_vec()) });
+    let head = |builder: &mut Builder, name: &str, order: [i64; 4]| {
+        let weights = builder.constant(&format!("{name} weights"), small(&[8, 8], name.len() as u32));
+        let product = builder.node(name, Product::MatMul(MatMul::default()), &[x, weights]).unwrap();
+        let split = Movement::Reshape(Reshape { allow_zero: false });
+        let split = builder.node(&format!("{name} split"), split, &[product, shape]).unwrap();
+        builder.node(&format!("{name} turned"), turn(order), &[split]).unwrap()
+    };
+    let (query, key) = (head(&mut builder, "q", [0, 2, 1, 3]), head(&mut builder, "key", [0, 2, 3, 1]));
+    let value = head(&mut builder, "value", [0, 2, 1, 3]);
+    let scores = MatMul { alpha: 0.5, ..MatMul::default() };
+    let scores = builder.node("scores", Product::MatMul(scores), &[query, key]).unwrap();
+    let softmax = Softmax { kind: Kind::Softmax, axis: -1, flattened: false };
+    let shares = builder.node("shares", Reduction::Softmax(softmax), &[scores]).unwrap();
+    let mixed = builder.node("mixed", Product::MatMul(MatMul::default()), &[shares, value]).unwrap();
+    let mixed = builder.node("turned", turn([0, 2, 1, 3]), &[mixed]).unwrap();
+    let mixed = builder.node("joined", Movement::Reshape(Reshape { allow_zero: false }), &[mixed, joined]).unwrap();
+    let sum = builder.node("sum", Elementwise::Arithmetic(Arithmetic::Add), &[mixed, x]).unwrap();
+    let (scale, shift) = (builder.constant("scale", small(&[8], 1)), builder.constant("shift", small(&[8], 2)));
+    let norm = LayerNormalization { axis: -1, epsilon: 1e-5, root_mean_square: false, results: 1 };
+    let norm = builder.node("norm", Reduction::LayerNormalization(norm), &[sum, scale, shift]).unwrap();
+    builder.finish(&[("y", norm)])
+}
+
+#[test]
+fn attention_is_that_of_the_processor() {
+    drivers::on_each("graph::attention_is_that_of_the_processor", |driver, device| {
+        let accelerator = Arc::new(Accelerator::new(device, &verdict(Some(Step::Emulated)), 0).unwrap());
+        let compute = |device: Arc<dyn Device>| {
+            let session = Session::new(attention(), device).unwrap();
+            session.run(&[("x", small(&[2, 7, 8], 11))], &mut Budget::UNBOUNDED.clone()).unwrap()
+        };
+        let (found, due) = (compute(Arc::new(Vulkan::new(accelerator, cpu()))), compute(Arc::new(cpu())));
+        assert!(found == due, "{driver}");
     });
 }

@@ -8,4 +8,5 @@ mod graph;
 mod kernels;
 mod programs;
 mod proof;
+mod rows;
 mod task;

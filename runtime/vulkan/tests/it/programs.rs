@@ -43,7 +43,7 @@ fn computed(
 }
 
 fn whole(place: Place, count: usize) -> Read {
-    Read { place, numbers: Vec::new(), axes: vec![[count as u32, 1]] }
+    Read::whole(place, count as u32)
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn operands_repeat_as_their_axes_say() {
         let gelu = Operation::Unary(Unary::Gelu, Source::Step(0));
         let less = Operation::Binary(Binary::Sub, [Source::Step(1), Source::Operand(2)]);
         let reads = [
-            Read { place: Place::Left, numbers: Vec::new(), axes: vec![[5, 1], [4, 0], [3, 5]] },
-            Read { place: Place::Right, numbers: Vec::new(), axes: vec![[5, 0], [4, 1], [3, 0]] },
-            Read { place: Place::Program, numbers: third.clone(), axes: vec![[5, 1], [12, 0]] },
+            Read { place: Place::Left, numbers: Vec::new(), start: 0, axes: vec![[5, 1], [4, 0], [3, 5]] },
+            Read { place: Place::Right, numbers: Vec::new(), start: 0, axes: vec![[5, 0], [4, 1], [3, 0]] },
+            Read { place: Place::Program, numbers: third.clone(), start: 0, axes: vec![[5, 1], [12, 0]] },
         ];
         let program = Program::new(&[sum, gelu, less]).unwrap();
         let found = computed(&device, &compiled(&device), (&program, &reads), 60, [&left, &right]);

@@ -26,6 +26,7 @@ fn both_drivers_pass_with_the_emulated_step() {
                 "patches",
                 "programs",
                 "functions",
+                "rows",
             ],
             _ => &["literals", "functions"],
         };

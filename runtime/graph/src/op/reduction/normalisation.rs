@@ -40,6 +40,11 @@ impl LayerNormalization {
         })
     }
 
+    /// The length of rows in a tensor of this shape.
+    pub fn row_length(&self, shape: &[usize]) -> Option<usize> {
+        product(&shape[axis(self.axis, shape.len()).ok()?..]).ok()
+    }
+
     fn how(&self) -> Normalisation {
         let epsilon = self.epsilon;
         if self.root_mean_square { Normalisation::RootMeanSquare { epsilon } } else { Normalisation::Layer { epsilon } }

@@ -48,6 +48,17 @@ impl Softmax {
         axis(self.axis, rank)
     }
 
+    /// The length of rows, if they lie one behind the other in a tensor of this shape.
+    pub fn row_length(&self, shape: &[usize]) -> Option<usize> {
+        let along = self.axis(shape.len()).ok()?;
+        let (row, inner) = if self.flattened {
+            (&shape[along..], 1)
+        } else {
+            (&shape[along..=along], product(&shape[along + 1..]).ok()?)
+        };
+        product(row).ok().filter(|_| inner == 1)
+    }
+
     fn rows(&self, cpu: &Cpu, length: usize, values: &[f32], out: &mut [f32]) -> Result<(), OpError> {
         let processor = cpu.processor();
         match self.kind {
