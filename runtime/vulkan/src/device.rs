@@ -47,6 +47,18 @@ pub trait Compute: Send + Sync + 'static {
     /// As [`Compute::buffer`] and [`Compute::write`].
     fn filled(&self, words: &[u32]) -> Result<Self::Buffer, DeviceError>;
 
+    /// A buffer of a few words that kernels read where the host has written them: nothing is moved.
+    ///
+    /// # Errors
+    /// As [`Compute::buffer`].
+    fn shown(&self, words: &[u32]) -> Result<Self::Buffer, DeviceError>;
+
+    /// A buffer of whatever words there were: for what a kernel of ours writes whole before anybody reads it.
+    ///
+    /// # Errors
+    /// As [`Compute::buffer`].
+    fn unwritten(&self, words: usize) -> Result<Self::Buffer, DeviceError>;
+
     /// A buffer of the same words as another.
     ///
     /// # Errors
@@ -101,6 +113,14 @@ impl<D: Compute> Compute for Arc<D> {
 
     fn filled(&self, words: &[u32]) -> Result<D::Buffer, DeviceError> {
         (**self).filled(words)
+    }
+
+    fn shown(&self, words: &[u32]) -> Result<D::Buffer, DeviceError> {
+        (**self).shown(words)
+    }
+
+    fn unwritten(&self, words: usize) -> Result<D::Buffer, DeviceError> {
+        (**self).unwritten(words)
     }
 
     fn copied(&self, buffer: &D::Buffer) -> Result<D::Buffer, DeviceError> {

@@ -103,7 +103,7 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<(), DeviceError> {
         let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
         let kernel = if terms.patches.is_some() { &self.convolution } else { &self.product };
-        let terms = self.device.filled(&terms.words())?;
+        let terms = self.device.shown(&terms.words())?;
         let done = self.device.run(kernel, &[left, right, &terms, result], groups);
         // A driver may have changed how this thread calculates.
         float_environment::reset();
@@ -120,8 +120,8 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<D::Buffer, DeviceError> {
         /// Workgroups on one axis: what every device of Vulkan takes.
         const LIMIT: u32 = 65_535;
-        let program = self.device.filled(&program.words(count, reads))?;
-        let result = self.device.buffer(count as usize)?;
+        let program = self.device.shown(&program.words(count, reads))?;
+        let result = self.device.unwritten(count as usize)?;
         let groups = count.div_ceil(64);
         let done = self.device.run(
             &self.program,
@@ -135,8 +135,8 @@ impl<D: Compute> Accelerator<D> {
 
     /// Reduces rows of so many elements in all.
     fn reduce(&self, rows: &Rows<'_>, data: &D::Buffer, elements: usize) -> Result<D::Buffer, DeviceError> {
-        let terms = self.device.filled(&rows.words())?;
-        let result = self.device.buffer(elements)?;
+        let terms = self.device.shown(&rows.words())?;
+        let result = self.device.unwritten(elements)?;
         let done = self.device.run(&self.rows, &[data, &terms, &result], rows.groups());
         float_environment::reset();
         done?;

@@ -43,6 +43,8 @@ pub struct VulkanDevice {
     commands: Arc<StandardCommandBufferAllocator>,
     sets: Arc<StandardDescriptorSetAllocator>,
     pool: Arc<Pool>,
+    /// Of memory that the host writes.
+    shown: Arc<Pool>,
     patience: Duration,
     lost: AtomicBool,
 }
@@ -122,6 +124,7 @@ impl VulkanDevice {
             sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
             device,
             pool: Arc::default(),
+            shown: Arc::default(),
             patience: PATIENCE,
             lost: AtomicBool::new(false),
         })
@@ -146,13 +149,22 @@ impl VulkanDevice {
 
     /// Memory for so many words, whatever is in it: the caller writes all of it.
     fn reserve(&self, words: usize) -> Result<Words, DeviceError> {
+        let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
+        self.reserve_in(&self.pool, words, usage, MemoryTypeFilter::PREFER_DEVICE)
+    }
+
+    fn reserve_in(
+        &self,
+        pool: &Arc<Pool>,
+        words: usize,
+        usage: BufferUsage,
+        place: MemoryTypeFilter,
+    ) -> Result<Words, DeviceError> {
         let limit = self.largest_buffer();
         if words > limit {
             return Err(DeviceError::TooLarge { words, limit });
         }
-        let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
-        let place = MemoryTypeFilter::PREFER_DEVICE;
-        let whole = match self.pool.take(length_of(words)) {
+        let whole = match pool.take(length_of(words)) {
             Some(memory) => memory,
             None => self.allocate(words, usage, place).or_else(|error| {
                 // What is kept may be what lacks.
@@ -161,7 +173,7 @@ impl VulkanDevice {
             })?,
         };
         let memory = whole.clone().slice(0..length_of(words));
-        Ok(Words { memory, words, whole, pool: Arc::clone(&self.pool) })
+        Ok(Words { memory, words, whole, pool: Arc::clone(pool) })
     }
 
     /// Records commands, submits them and waits for their end.
@@ -237,6 +249,21 @@ impl Compute for VulkanDevice {
         let buffer = self.reserve(words.len())?;
         self.write(&buffer, words)?;
         Ok(buffer)
+    }
+
+    fn shown(&self, words: &[u32]) -> Result<Words, DeviceError> {
+        let place = MemoryTypeFilter::PREFER_DEVICE | MemoryTypeFilter::HOST_SEQUENTIAL_WRITE;
+        let shown = self.reserve_in(&self.shown, words.len(), BufferUsage::STORAGE_BUFFER, place)?;
+        if !words.is_empty() {
+            // A dispatch that was given up may hold it still.
+            let mut memory = shown.memory.write().map_err(|_| DeviceError::Lost)?;
+            memory.copy_from_slice(words);
+        }
+        Ok(shown)
+    }
+
+    fn unwritten(&self, words: usize) -> Result<Words, DeviceError> {
+        self.reserve(words)
     }
 
     fn copied(&self, buffer: &Words) -> Result<Words, DeviceError> {

@@ -83,7 +83,7 @@ impl<D: Compute> Shared<D> {
         let left = Operand::new(accelerator, left)?;
         let result = match residual {
             Some(residual) => Operand::new(accelerator, residual)?.owned(accelerator)?,
-            None => accelerator.device.buffer(shape.iter().product())?,
+            None => accelerator.device.unwritten(shape.iter().product())?,
         };
         match &self.weights {
             Some(weights) => accelerator.multiply(terms, &left, weights.as_ref().map_err(Clone::clone)?, &result)?,

@@ -71,6 +71,14 @@ impl Compute for Fake {
         self.answer(words.len())
     }
 
+    fn shown(&self, words: &[u32]) -> Result<usize, DeviceError> {
+        self.answer(words.len())
+    }
+
+    fn unwritten(&self, words: usize) -> Result<usize, DeviceError> {
+        self.answer(words)
+    }
+
     fn copied(&self, buffer: &usize) -> Result<usize, DeviceError> {
         self.answer(*buffer)
     }

@@ -98,7 +98,8 @@ impl<D: Compute> Compiled<D> {
         if offers.iter().any(|offer| offer.words > self.device.largest_buffer()) {
             return Ok(Outcome::TooLong);
         }
-        let buffers = bindings.iter().map(|binding| self.device.filled(binding.words())).collect::<Result<Vec<_>, _>>()?;
+        let buffers =
+            bindings.iter().map(|binding| self.device.filled(binding.words())).collect::<Result<Vec<_>, _>>()?;
         let outcome = self.run(kernel, &offers, &buffers, workgroups, budget)?;
         if let Outcome::Done = outcome {
             for (binding, buffer) in bindings.iter_mut().zip(&buffers) {
