@@ -9,6 +9,7 @@ use poai_graph::{Cpu, Device};
 use poai_vulkan::device::{Compute, Description, Kind as DeviceKind, VulkanDevice, list};
 use poai_vulkan::graph::{Accelerator, Vulkan};
 use poai_vulkan::proof::Verdict;
+use poai_vulkan::task::Tasks;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::device_proof::{Ask, Reply, ask};
@@ -44,9 +45,11 @@ impl Chosen {
         // Another driver, or another version of it, would have to be proven first.
         let candidate = candidates.iter().find(|candidate| *candidate.description() == self.device);
         let candidate = candidate.ok_or_else(|| words(&"it is gone, or its driver is another since it was proven"))?;
-        let device = VulkanDevice::open(candidate).map_err(|error| words(&error))?;
+        let device = Arc::new(VulkanDevice::open(candidate).map_err(|error| words(&error))?);
+        let tasks = Tasks::new(Arc::clone(&device), &self.verdict).map(Arc::new);
         let accelerator = Accelerator::new(device, &self.verdict, self.least).map_err(|error| words(&error))?;
-        Ok(Arc::new(Opened(Arc::new(accelerator))))
+        let makes_code = self.device.kind == DeviceKind::Processor;
+        Ok(Arc::new(Opened { accelerator: Arc::new(accelerator), tasks, makes_code }))
     }
 }
 
@@ -61,11 +64,23 @@ pub(crate) fn environment() -> Vec<(OsString, OsString)> {
 }
 
 /// An open device, as workers take it.
-struct Opened<D: Compute>(Arc<Accelerator<D>>);
+struct Opened<D: Compute> {
+    accelerator: Arc<Accelerator<Arc<D>>>,
+    tasks: Option<Arc<Tasks<D>>>,
+    makes_code: bool,
+}
 
 impl<D: Compute> poai_sandbox::Accelerator for Opened<D> {
     fn over(self: Arc<Self>, cpu: Cpu) -> Arc<dyn Device> {
-        Arc::new(Vulkan::new(Arc::clone(&self.0), cpu))
+        Arc::new(Vulkan::new(Arc::clone(&self.accelerator), cpu))
+    }
+
+    fn for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
+        self.tasks.clone().map(|tasks| tasks as _)
+    }
+
+    fn makes_code(&self) -> bool {
+        self.makes_code
     }
 }
 

@@ -120,6 +120,35 @@ fn models_come_to_their_pinned_claims_on_every_device() {
     }
 }
 
+/// Their kernels run on the device, as the run's log says.
+#[test]
+fn tasks_own_kernels_come_to_their_pinned_claims_on_every_device() {
+    let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
+    for device in ["SwiftShader", "llvmpipe"] {
+        let home = with_drivers().with("POAI_NUMERICS_DEVICE", device);
+        let run = |name: &str, arguments: &[&str]| {
+            build(&home, name);
+            let mut command =
+                home.command(["--json", "run", task(name).to_str().unwrap(), "--no-cache", "--seed", "1"]);
+            command.args(arguments);
+            finish_within(2 * PATIENCE, command, home.scratch(), || {})
+        };
+        for (name, entry_point, arguments) in
+            [("nbody", "step_forward", &[][..]), ("matmul", "multiply", &["--param", "rows=70"])]
+        {
+            let ended = run(name, arguments);
+            let ran = ended.json();
+            assert_eq!((ended.exit, &ran["claim"]), (0, &pins[name]["claim"]), "{name} on {device}: {ran}");
+            assert!(ran["telemetry"]["device"].as_str().unwrap().contains(device), "{ran}");
+            let said = ended
+                .stderr
+                .lines()
+                .any(|line| line.contains(&format!("kernel {entry_point} runs on ")) && line.contains(device));
+            assert!(said, "{name} on {device}: {}", ended.stderr);
+        }
+    }
+}
+
 /// On every driver; one that is missing fails here.
 #[test]
 fn a_task_computed_on_a_device_is_verified_on_the_processor() {

@@ -60,6 +60,8 @@ pub(crate) struct Guest {
     effects: Effects,
     memory: Arc<Memory>,
     words: Words,
+    /// Kernels that a device has compiled, or was to.
+    kernels_on_devices: u32,
 }
 
 /// The output that a plain program's standard output is.
@@ -84,6 +86,7 @@ impl Guest {
             memory,
             random: Random::new(run.seed),
             words: Words::default(),
+            kernels_on_devices: 0,
             host,
             run,
         }

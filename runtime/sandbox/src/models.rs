@@ -36,6 +36,16 @@ impl Default for Numerics {
 pub trait Accelerator: Send + Sync {
     /// The device over a processor.
     fn over(self: Arc<Self>, cpu: Cpu) -> Arc<dyn Device>;
+
+    /// The device for the kernels that tasks bring; by default it takes none.
+    fn for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
+        None
+    }
+
+    /// Whether it makes code for this process's processor when it compiles a task's kernel: software does.
+    fn makes_code(&self) -> bool {
+        false
+    }
 }
 
 /// The devices of a stage, and the programs' models that were loaded there: a later run finds them ready, and pays for
@@ -122,6 +132,11 @@ impl Models {
             Devices { fastest: fastest.unwrap_or_else(|| Arc::clone(&processor)), processor }
         };
         Ok(self.devices.get_or_init(devices).clone())
+    }
+
+    /// What runs tasks' kernels besides the processor.
+    pub(crate) fn device_for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
+        self.accelerator.as_ref()?.for_kernels()
     }
 
     /// Threads that compute.

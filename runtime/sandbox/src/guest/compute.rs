@@ -8,6 +8,7 @@ mod dispatching; // running a kernel
 mod errors; // why a call does not succeed
 mod kernels; // poai:compute/kernels.kernel
 mod manifest; // what the trace says of a dispatch
+mod prepared; // where a kernel runs
 mod recall; // results that an earlier execution computed
 
 pub use buffers::ComputeBuffer;

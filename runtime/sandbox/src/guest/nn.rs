@@ -44,6 +44,11 @@ impl Nn {
         Self { named, models, memory, recomputing: None }
     }
 
+    /// What runs a task's kernels besides the processor.
+    pub(crate) fn device_for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
+        self.models.device_for_kernels()
+    }
+
     /// Waits for what is being computed again. Gives the first effect that came out otherwise.
     pub(crate) fn end_recomputing(&mut self) -> Result<Option<u64>, Fault> {
         self.recomputing.take().map_or(Ok(None), Recomputing::finish)

@@ -89,7 +89,9 @@ pub fn serve(opt_level: OptLevel, numerics: Numerics, accelerator: Option<OpenAc
         }
         Ok((ToWorker::Load { program, code_bytes }, Some(code))) => {
             let Some(loaded) = load(&engine, &line, &program, &code, code_bytes)? else { return Ok(()) };
-            forbid_new_code_of(profile, &layers)?;
+            if !accelerator.as_ref().is_some_and(|accelerator| accelerator.makes_code()) {
+                forbid_new_code_of(profile, &layers)?;
+            }
             let stage = Stage::with(numerics, accelerator)?;
             line.say(&FromWorker::Loaded)?;
             serve_runs(&line, &loaded, stage)

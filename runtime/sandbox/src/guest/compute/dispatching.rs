@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use cid::Cid;
-use poai_compute::{Binding as Bound, DispatchError, Kernel, Limits, Offer};
+use poai_compute::{Binding as Bound, DispatchError, Limits, Offer};
 use poai_objects::codec;
 use wasmtime::component::Resource;
 
@@ -11,6 +11,7 @@ use super::super::stop::Stop;
 use super::errors::Failure;
 use super::kernels::ComputeKernel;
 use super::manifest::{Answer, Arguments, DISPATCH, Entry, Results};
+use super::prepared::Prepared;
 use super::wit::{Access, Binding, Error};
 
 /// What a dispatch cost in fuel, and how it ended.
@@ -43,7 +44,7 @@ impl Guest {
         check(bindings)?;
         let ComputeKernel { kernel, source, entry_point, .. } = self.handles.get(kernel)?;
         let (kernel, source, entry_point) = (Arc::clone(kernel), *source, entry_point.clone());
-        kernel.check(&self.offers(bindings)?, workgroups)?;
+        kernel.kernel.check(&self.offers(bindings)?, workgroups)?;
         let called_at = self.meter.spent();
         self.charge_buffer_digests(bindings)?;
         let bound = self.entries(bindings)?;
@@ -52,7 +53,10 @@ impl Guest {
         let call = self.effects.call(called_at, &arguments);
         let (fuel, done) = match self.recall_dispatch(&call, bindings)? {
             Some(recalled) => recalled,
-            None => self.run_kernel(&kernel, bindings, workgroups)?,
+            None => {
+                self.make_ready(&kernel, &entry_point)?;
+                self.run_kernel(&kernel, bindings, workgroups)?
+            }
         };
         if done == Err(DispatchError::OutOfFuel) {
             // One more than there is: the run costs exactly its limit.
@@ -91,7 +95,12 @@ impl Guest {
     }
 
     /// Lends a kernel the buffers' words. Gives what it cost, and how it ended.
-    fn run_kernel(&mut self, kernel: &Kernel, bindings: &[Binding], workgroups: [u32; 3]) -> Result<Dispatched, Stop> {
+    fn run_kernel(
+        &mut self,
+        kernel: &Prepared,
+        bindings: &[Binding],
+        workgroups: [u32; 3],
+    ) -> Result<Dispatched, Stop> {
         let mut held = Vec::with_capacity(bindings.len());
         for binding in bindings {
             let buffer = self.handles.get_mut(&binding.buffer)?;
@@ -109,7 +118,7 @@ impl Guest {
                 self.handles.get_mut(&binding.buffer)?.put_back(words);
             }
         }
-        Ok((before - budget, done))
+        Ok((before - budget, done?))
     }
 
     fn hand_out(&mut self, bindings: &[Binding]) -> Result<(), Stop> {

@@ -9,6 +9,7 @@ use super::super::Guest;
 use super::super::memory::Reserved;
 use super::super::meter::cost;
 use super::errors::Failure;
+use super::prepared::Prepared;
 use super::wit::{self, Binding, Error};
 
 /// Bytes of the run's memory limit that a kernel counts for, whatever is in it…
@@ -18,7 +19,7 @@ const INSTRUCTION_BYTES: u64 = 32;
 
 /// A kernel that a guest has compiled.
 pub struct ComputeKernel {
-    pub(super) kernel: Arc<Kernel>,
+    pub(super) kernel: Arc<Prepared>,
     /// The CID (raw, sha2-256) of its source.
     pub(super) source: Cid,
     pub(super) entry_point: String,
@@ -40,7 +41,8 @@ impl Guest {
         let reserved = Reserved::of(&self.memory, bytes)
             .ok_or_else(|| Failure::refused(Error::TooLarge, format!("the run has no room for {bytes} bytes")))?;
         let source = cid_of(RAW, source.as_bytes());
-        let kernel = ComputeKernel { kernel: Arc::new(kernel), source, entry_point, _reserved: reserved };
+        let kernel =
+            ComputeKernel { kernel: Arc::new(Prepared::new(kernel)), source, entry_point, _reserved: reserved };
         Ok(self.handles.push(kernel)?)
     }
 }
