@@ -13,6 +13,7 @@ mod memory; // loops, bounds
 mod numbers; // where the hazards lie
 mod products; // the fused step, chains, matrices
 mod speed; // how fast it multiplies
+mod tasks; // what tasks' kernels may say besides functions
 mod verdict; // what came of it
 
 pub use cache::{CacheError, VERSION, cached};
@@ -34,7 +35,12 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
     let mut step = None;
     if failures.is_empty() {
         for lowering in Step::ALL {
-            let found = self::failures(device, &of_step(lowering), Some(lowering))?;
+            let mut found = self::failures(device, &of_step(lowering), Some(lowering))?;
+            if found.is_empty() {
+                let failure = tasks::failure(device, lowering)?;
+                let failure = failure.map(|reason| Failure { check: "tasks".to_owned(), step: Some(lowering), reason });
+                found.extend(failure);
+            }
             if found.is_empty() {
                 step = Some(lowering);
                 break;

@@ -5,9 +5,11 @@
 //! is limited, so that every shader ends; an invocation that would spend more leaves the whole dispatch to the processor.
 
 mod dispatch; // jobs
-mod shader; // the whole WGSL
+pub(crate) mod shader; // the whole WGSL
 
+pub(crate) use dispatch::Dispatch;
 use std::sync::Arc;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;

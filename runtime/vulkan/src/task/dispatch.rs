@@ -30,7 +30,35 @@ pub(super) struct Compiled<D: Compute> {
     kernel: D::Kernel,
 }
 
-/// What a dispatch has come to.
+impl<D: Compute> Compiled<D> {
+    pub(super) fn new(device: Arc<D>, kernel: D::Kernel) -> Self {
+        Self { device, kernel }
+    }
+}
+
+impl<D: Compute> Ready for Compiled<D> {
+    fn dispatch(
+        &self,
+        kernel: &Kernel,
+        bindings: &mut [Binding<'_>],
+        workgroups: [u32; 3],
+        budget: &mut u64,
+    ) -> Result<Option<Result<(), DispatchError>>, DeviceFault> {
+        let dispatched =
+            Dispatch { device: &*self.device, compiled: &self.kernel }.run(kernel, bindings, workgroups, budget);
+        // A driver may have changed how this thread calculates.
+        float_environment::reset();
+        Ok(dispatched?)
+    }
+}
+
+/// A dispatch of a kernel that is compiled for a device.
+pub(crate) struct Dispatch<'d, D: Compute> {
+    pub(crate) device: &'d D,
+    pub(crate) compiled: &'d D::Kernel,
+}
+
+/// What the jobs have come to.
 enum Outcome {
     Done,
     OutOfFuel,
@@ -38,13 +66,44 @@ enum Outcome {
     TooLong,
 }
 
-impl<D: Compute> Compiled<D> {
-    pub(super) fn new(device: Arc<D>, kernel: D::Kernel) -> Self {
-        Self { device, kernel }
+impl<D: Compute> Dispatch<'_, D> {
+    /// Runs it as [`Ready::dispatch`] says.
+    pub(crate) fn run(
+        &self,
+        kernel: &Kernel,
+        bindings: &mut [Binding<'_>],
+        workgroups: [u32; 3],
+        budget: &mut u64,
+    ) -> Result<Option<Result<(), DispatchError>>, DeviceError> {
+        let offers: Vec<_> = bindings.iter().map(Binding::offer).collect();
+        if let Err(error) = kernel.check(&offers, workgroups) {
+            return Ok(Some(Err(error)));
+        }
+        if offers.iter().any(|offer| offer.words > self.device.largest_buffer()) {
+            return Ok(None);
+        }
+        let filled = bindings.iter().map(|binding| self.device.filled(binding.words()));
+        let buffers = filled.collect::<Result<Vec<_>, _>>()?;
+        let mut left = *budget;
+        match self.run_jobs(kernel, &offers, &buffers, workgroups, &mut left)? {
+            Outcome::Done => {}
+            Outcome::OutOfFuel => {
+                *budget = 0;
+                return Ok(Some(Err(DispatchError::OutOfFuel)));
+            }
+            Outcome::TooLong => return Ok(None),
+        }
+        for (binding, buffer) in bindings.iter_mut().zip(&buffers) {
+            if let Binding::ReadWrite { words, .. } = binding {
+                words.copy_from_slice(&self.device.read(buffer)?);
+            }
+        }
+        *budget = left;
+        Ok(Some(Ok(())))
     }
 
-    /// Runs all jobs. What is left of the budget is only true of what ends well.
-    fn run(
+    /// Runs one job after the other. What is left of the budget is only true of what ends well.
+    fn run_jobs(
         &self,
         kernel: &Kernel,
         offers: &[Offer],
@@ -57,8 +116,8 @@ impl<D: Compute> Compiled<D> {
         }
         let all: u64 = workgroups.iter().map(|axis| u64::from(*axis)).product();
         let each = kernel.invocations_of_workgroup();
-        let Parts { first_invocations, job_fuel: fuel } =
-            if self.device.description().kind == Kind::Processor { SOFTWARE } else { GPU };
+        let is_software = self.device.description().kind == Kind::Processor;
+        let Parts { first_invocations, job_fuel: fuel } = if is_software { SOFTWARE } else { GPU };
         let (mut first, mut count) = (0, first_invocations.div_ceil(each));
         let mut most = 0;
         while first < all {
@@ -83,61 +142,7 @@ impl<D: Compute> Compiled<D> {
         let told = self.device.filled(&job.words())?;
         let account = self.device.buffer(job.account_words())?;
         let all: Vec<_> = buffers.iter().chain([&told, &account]).collect();
-        self.device.run(&self.kernel, &all, [job.count(), 1, 1])?;
+        self.device.run(self.compiled, &all, [job.count(), 1, 1])?;
         Ok(Job::spent(&self.device.read(&account)?))
-    }
-
-    fn dispatched(
-        &self,
-        kernel: &Kernel,
-        bindings: &mut [Binding<'_>],
-        workgroups: [u32; 3],
-        budget: &mut u64,
-    ) -> Result<Outcome, DeviceError> {
-        let offers: Vec<_> = bindings.iter().map(Binding::offer).collect();
-        if offers.iter().any(|offer| offer.words > self.device.largest_buffer()) {
-            return Ok(Outcome::TooLong);
-        }
-        let buffers =
-            bindings.iter().map(|binding| self.device.filled(binding.words())).collect::<Result<Vec<_>, _>>()?;
-        let outcome = self.run(kernel, &offers, &buffers, workgroups, budget)?;
-        if let Outcome::Done = outcome {
-            for (binding, buffer) in bindings.iter_mut().zip(&buffers) {
-                if let Binding::ReadWrite { words, .. } = binding {
-                    words.copy_from_slice(&self.device.read(buffer)?);
-                }
-            }
-        }
-        Ok(outcome)
-    }
-}
-
-impl<D: Compute> Ready for Compiled<D> {
-    fn dispatch(
-        &self,
-        kernel: &Kernel,
-        bindings: &mut [Binding<'_>],
-        workgroups: [u32; 3],
-        budget: &mut u64,
-    ) -> Result<Option<Result<(), DispatchError>>, DeviceFault> {
-        let offers: Vec<_> = bindings.iter().map(Binding::offer).collect();
-        if let Err(error) = kernel.check(&offers, workgroups) {
-            return Ok(Some(Err(error)));
-        }
-        let mut left = *budget;
-        let outcome = self.dispatched(kernel, bindings, workgroups, &mut left);
-        // A driver may have changed how this thread calculates.
-        float_environment::reset();
-        Ok(match outcome? {
-            Outcome::Done => {
-                *budget = left;
-                Some(Ok(()))
-            }
-            Outcome::OutOfFuel => {
-                *budget = 0;
-                Some(Err(DispatchError::OutOfFuel))
-            }
-            Outcome::TooLong => None,
-        })
     }
 }

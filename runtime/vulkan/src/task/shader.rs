@@ -11,7 +11,7 @@ use crate::kernels::functions::{self, Function};
 const WORDS: &str = include_str!("words.wgsl");
 
 /// A kernel with all that it calls.
-pub(super) fn source(step: Step, lowered: &Lowered) -> String {
+pub(crate) fn source(step: Step, lowered: &Lowered) -> String {
     let floats = || lowered.operations.iter().filter_map(|operation| Some((*operation, function(*operation)?)));
     let wanted: BTreeSet<Function> = floats().map(|(_, function)| function).collect();
     let mut source = functions::source(step, &wanted);
