@@ -20,7 +20,7 @@ use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Ten
 use poai_numerics::{Source, Step, Unary, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Place, Program, Read, Row, Rows, Terms};
+use crate::kernels::{self, Place, Program, Read, Row, Rows, Terms, Tiling};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -57,9 +57,11 @@ impl<D: Compute> Accelerator<D> {
     pub fn new(device: D, verdict: &Verdict, least: u64) -> Result<Self, AcceleratorError> {
         let step = verdict.step.ok_or(AcceleratorError::Unproven)?;
         let controls = device.description().features.controls();
+        let tiling = Tiling::of(device.description().kind);
         let kernel =
             |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
-        let (product, convolution) = (kernel(kernels::matmul(step))?, kernel(kernels::convolution(step))?);
+        let (product, convolution) =
+            (kernel(kernels::matmul(step, tiling))?, kernel(kernels::convolution(step, tiling))?);
         let (program, rows) = (kernel(kernels::program(step))?, kernel(kernels::rows(step))?);
         let accelerator = Self { device, product, convolution, program, rows, least, failure: OnceLock::new() };
         let one = accelerator.upload(&[1.0])?;

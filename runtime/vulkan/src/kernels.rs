@@ -14,6 +14,8 @@ pub use rows::{Row, Rows};
 use poai_numerics::Unary;
 use serde::{Deserialize, Serialize};
 
+use crate::device::Kind;
+
 /// How a device computes the fused step; both give the same bits.
 ///
 /// A third, `OpFmaKHR` of `VK_KHR_shader_fma`, is promised to be fused by its specification; vulkano 0.35 knows
@@ -54,23 +56,55 @@ pub(crate) fn with_rules(step: &str, body: &str) -> String {
     format!("{}\n{step}\n{body}", include_str!("kernels/rules.wgsl"))
 }
 
-/// Products of matrices, before the step is in front of it.
-pub(crate) const MATMUL: &str = concat!(include_str!("kernels/matmul.wgsl"), include_str!("kernels/left_matrix.wgsl"));
+/// The way of a product's operands to the steps; both give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiling {
+    /// Through workgroup memory.
+    Shared,
+    /// From their buffers: for software, which takes long to compile barriers.
+    Direct,
+}
 
-/// Products of patches with weights, before the step is in front of them.
-pub(crate) const CONVOLUTION: &str =
-    concat!(include_str!("kernels/matmul.wgsl"), include_str!("kernels/left_patches.wgsl"));
+impl Tiling {
+    /// What such devices use, and are proven with.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        if kind == Kind::Processor { Self::Direct } else { Self::Shared }
+    }
+
+    /// WGSL of `main`.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Shared => include_str!("kernels/tiles_shared.wgsl"),
+            Self::Direct => include_str!("kernels/tiles_direct.wgsl"),
+        }
+    }
+}
 
 /// Products of matrices and what follows: bindings left, right, the words of [`Terms`], and result.
 #[must_use]
-pub fn matmul(step: Step) -> String {
-    with_rules(step.source(), MATMUL)
+pub fn matmul(step: Step, tiling: Tiling) -> String {
+    matmul_with(step.source(), tiling)
 }
 
 /// Convolutions: the same, where the left operand is images.
 #[must_use]
-pub fn convolution(step: Step) -> String {
-    with_rules(step.source(), CONVOLUTION)
+pub fn convolution(step: Step, tiling: Tiling) -> String {
+    convolution_with(step.source(), tiling)
+}
+
+/// Products of matrices with any step.
+pub(crate) fn matmul_with(step: &str, tiling: Tiling) -> String {
+    products(step, include_str!("kernels/left_matrix.wgsl"), tiling)
+}
+
+/// Convolutions with any step.
+pub(crate) fn convolution_with(step: &str, tiling: Tiling) -> String {
+    products(step, include_str!("kernels/left_patches.wgsl"), tiling)
+}
+
+fn products(step: &str, left: &str, tiling: Tiling) -> String {
+    with_rules(step, &format!("{}{left}{}", include_str!("kernels/matmul.wgsl"), tiling.source()))
 }
 
 /// Programs of element-wise operations: bindings left, right, the words of a [`Program`], and result.

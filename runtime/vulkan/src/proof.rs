@@ -23,19 +23,20 @@ pub use verdict::{Failure, Verdict};
 use check::{Check, Outcome};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::Step;
+use crate::kernels::{Step, Tiling};
 
 /// Proves a device, and finds the fastest lowering of the fused step that is exact on it.
 ///
 /// # Errors
 /// A device that is lost, out of memory or out of patience; one that computes wrong is no error but a [`Verdict`].
 pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
+    let tiling = Tiling::of(device.description().kind);
     let general: Vec<_> = arithmetic::checks().into_iter().chain(memory::checks()).collect();
     let mut failures = failures(device, &general, None)?;
     let mut step = None;
     if failures.is_empty() {
         for lowering in Step::ALL {
-            let mut found = self::failures(device, &of_step(lowering), Some(lowering))?;
+            let mut found = self::failures(device, &of_step(lowering, tiling), Some(lowering))?;
             if found.is_empty() {
                 let failure = tasks::failure(device, lowering)?;
                 let failure = failure.map(|reason| Failure { check: "tasks".to_owned(), step: Some(lowering), reason });
@@ -48,7 +49,7 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
             failures.extend(found);
         }
     }
-    let of_step = of_step(step.unwrap_or(Step::Emulated));
+    let of_step = of_step(step.unwrap_or(Step::Emulated), tiling);
     let mut undecorated = Vec::new();
     for check in general.iter().chain(&of_step) {
         if check.run_undecorated(device)? != Outcome::Right {
@@ -59,8 +60,8 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
 }
 
 /// What is proven of a lowering of the fused step: everything that has it.
-fn of_step(step: Step) -> Vec<Check> {
-    products::checks(step).into_iter().chain(functions::checks(step)).collect()
+fn of_step(step: Step, tiling: Tiling) -> Vec<Check> {
+    products::checks(step, tiling).into_iter().chain(functions::checks(step)).collect()
 }
 
 fn failures<D: Compute>(device: &D, checks: &[Check], step: Option<Step>) -> Result<Vec<Failure>, DeviceError> {

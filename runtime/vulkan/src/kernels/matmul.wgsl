@@ -1,6 +1,6 @@
 // result = what follows (left · right): every element one chain of steps over k in order, from +0; then scale, bias,
-// residual and bounds, each as the element-wise operation of its own would. A workgroup computes a tile of 16 × 16.
-// `left_at` is written behind this. Tiles pass through workgroup memory; a term behind the matrices' end is 0 · 0, which changes no sum.
+// residual and bounds, each as the element-wise operation of its own would. A workgroup computes a tile of 64 × 64.
+// `left_at` and `main` are written behind this. A term behind the matrices' end is 0 · 0, which changes no sum.
 
 @group(0) @binding(0) var<storage, read> left: array<u32>;
 @group(0) @binding(1) var<storage, read> right: array<u32>;
@@ -13,9 +13,8 @@ const HAS_BIAS = 2u;
 const HAS_RESIDUAL = 4u;
 const HAS_BOUNDS = 8u;
 
-const TILE = 16u;
-var<workgroup> left_tile: array<f32, 256>;
-var<workgroup> right_tile: array<f32, 256>;
+// A workgroup's results, rows and columns; each invocation has four by four of them in registers.
+const TILE = 64u;
 
 struct Product {
     rows: u32,
@@ -72,33 +71,19 @@ fn followed(chain: u32, column: u32, place: u32) -> u32 {
     return bits;
 }
 
-@compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) place: vec3<u32>) {
-    let p = product(group.z);
-    let row = group.y * TILE + place.y;
-    let column = group.x * TILE + place.x;
-    let mine = place.y * TILE + place.x;
-    let across = place.y * TILE;
-    var sum = 0.0;
-    for (var base = 0u; base < p.depth; base += TILE) {
-        left_tile[mine] = left_at(p, row, base + place.x);
-        right_tile[mine] = right_at(p, base + place.y, column);
-        workgroupBarrier();
-        for (var i = 0u; i < TILE; i += 4u) {
-            let down = i * TILE + place.x;
-            sum = step(left_tile[across + i], right_tile[down], sum);
-            sum = step(left_tile[across + i + 1u], right_tile[down + TILE], sum);
-            sum = step(left_tile[across + i + 2u], right_tile[down + 2u * TILE], sum);
-            sum = step(left_tile[across + i + 3u], right_tile[down + 3u * TILE], sum);
-        }
-        workgroupBarrier();
-    }
+fn step_row(a: f32, b: vec4<f32>, c: vec4<f32>) -> vec4<f32> {
+    return vec4(step(a, b.x, c.x), step(a, b.y, c.y), step(a, b.z, c.z), step(a, b.w, c.w));
+}
+
+// Stores a result whose chain ended with this sum.
+fn store(p: Product, index: u32, row: u32, column: u32, sum: f32) {
     if row >= p.rows || column >= p.columns {
         return;
     }
+    var chain = sum;
     if !STEP_IS_TOTAL && size(sum) >= INFINITY {
-        sum = checked_chain(p, row, column);
+        chain = checked_chain(p, row, column);
     }
-    let at = (group.z * p.rows + row) * p.columns + column;
-    result[at] = followed(canonical(sum), column, at);
+    let at = (index * p.rows + row) * p.columns + column;
+    result[at] = followed(canonical(chain), column, at);
 }

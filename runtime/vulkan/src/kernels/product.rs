@@ -1,7 +1,7 @@
 /// Words of a product's terms before its starts.
 const HEADER: usize = 16;
 /// Rows and columns that a workgroup computes.
-const TILE: u32 = 16;
+const TILE: u32 = 64;
 
 /// What a kernel of products is told beside the matrices: their sizes, where they lie, and what follows.
 #[derive(Debug, Clone, Copy)]

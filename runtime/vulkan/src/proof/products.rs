@@ -5,7 +5,7 @@ use poai_numerics::{Epilogue, Matrices, Unary, oracle};
 
 use super::check::{Check, Run};
 use super::numbers::{Numbers, bits, canonical, edges};
-use crate::kernels::{CONVOLUTION, MATMUL, Step, Terms, with_rules};
+use crate::kernels::{Step, Terms, Tiling, convolution_with, matmul_with};
 
 /// The fault that these checks must see: two roundings.
 pub(super) const UNFUSED: &str = "
@@ -14,8 +14,8 @@ fn step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 ";
 
-pub(super) fn checks(step: Step) -> Vec<Check> {
-    vec![triples(step), chains(step), matrices(step), followed(step), patches(step)]
+pub(super) fn checks(step: Step, tiling: Tiling) -> Vec<Check> {
+    vec![triples(step), chains(step), matrices(step, tiling), followed(step, tiling), patches(step, tiling)]
 }
 
 /// a, b, c and the fused result, found to be hard: rounding twice gets each wrong, or an emulation that is not exact.
@@ -91,7 +91,7 @@ fn chains(step: Step) -> Check {
 }
 
 /// The kernel that multiplies matrices, through shared memory and unrolled: drivers spoil here what they keep alone.
-fn matrices(step: Step) -> Check {
+fn matrices(step: Step, tiling: Tiling) -> Check {
     let [m, k, n] = [37usize, 203, 29];
     let mut numbers = Numbers::new(9);
     let mut left: Vec<f32> = (0..m * k).map(|_| numbers.between(-4, 4)).collect();
@@ -102,11 +102,17 @@ fn matrices(step: Step) -> Check {
         left[k + i] = f32::from_bits(numbers.word() | 0x7f00_0000);
     }
     let expected = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
-    product("matrices", MATMUL, step, &Terms::one([m, k, n].map(dimension)), [&left, &right], expected)
+    product(
+        "matrices",
+        sources(matmul_with, step, tiling),
+        &Terms::one([m, k, n].map(dimension)),
+        [&left, &right],
+        expected,
+    )
 }
 
 /// The same kernel over transposed matrices, twice, with all that may follow a product.
-fn followed(step: Step) -> Check {
+fn followed(step: Step, tiling: Tiling) -> Check {
     let [m, k, n] = [19usize, 35, 21];
     let mut numbers = Numbers::new(11);
     let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
@@ -136,13 +142,13 @@ fn followed(step: Step) -> Check {
         patches: None,
     };
     let before = Some(bits(&residual));
-    let mut check = product("products", MATMUL, step, &terms, [&left, &right], expected);
+    let mut check = product("products", sources(matmul_with, step, tiling), &terms, [&left, &right], expected);
     check.runs[0].before = before;
     check
 }
 
 /// The kernel that gathers patches: two images of 5 × 7 with 3 channels under a window of 3 × 2 that leaves pixels out.
-fn patches(step: Step) -> Check {
+fn patches(step: Step, tiling: Tiling) -> Check {
     let ([images, height, width, channels], [down, across, results]) = ([2, 5, 7, 3], [3, 2, 4]);
     let ([places_down, places_across], depth) = ([3, 8], down * across * channels);
     let mut numbers = Numbers::new(12);
@@ -171,13 +177,17 @@ fn patches(step: Step) -> Check {
         ),
         ..Terms::one([images * places_down * places_across, depth, results].map(dimension))
     };
-    product("patches", CONVOLUTION, step, &terms, [&pixels, &weights], expected)
+    product("patches", sources(convolution_with, step, tiling), &terms, [&pixels, &weights], expected)
+}
+
+/// A kernel, and the same with the fault.
+fn sources(kernel: fn(&str, Tiling) -> String, step: Step, tiling: Tiling) -> [String; 2] {
+    [step.source(), UNFUSED].map(|step| kernel(step, tiling))
 }
 
 fn product(
     name: &'static str,
-    kernel: &str,
-    step: Step,
+    [source, planted]: [String; 2],
     terms: &Terms<'_>,
     matrices: [&[f32]; 2],
     expected: Vec<f32>,
@@ -185,8 +195,8 @@ fn product(
     let [left, right] = matrices.map(bits);
     Check {
         name,
-        source: with_rules(step.source(), kernel),
-        planted: Some(with_rules(UNFUSED, kernel)),
+        source,
+        planted: Some(planted),
         runs: vec![Run {
             inputs: vec![left, right, terms.words()],
             before: None,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::numbers::{Numbers, bits};
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Step, Terms};
+use crate::kernels::{self, Step, Terms, Tiling};
 use crate::spirv::Shader;
 
 /// A product that takes this long is measured.
@@ -28,7 +28,10 @@ pub struct Speed {
 /// Those of the device.
 pub fn measure<D: Compute>(device: &D, step: Step) -> Result<Speed, DeviceError> {
     let controls = device.description().features.controls();
-    let kernel = device.kernel(&Shader::new(&kernels::matmul(step), controls).expect("our own shaders are valid"))?;
+    let kernel = device.kernel(
+        &Shader::new(&kernels::matmul(step, Tiling::of(device.description().kind)), controls)
+            .expect("our own shaders are valid"),
+    )?;
     let mut side = SIDES[0];
     loop {
         let length = (side * side) as usize;

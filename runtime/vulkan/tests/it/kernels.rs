@@ -2,7 +2,7 @@
 
 use poai_numerics::{Binary, Epilogue, Matrices, Unary, oracle};
 use poai_vulkan::device::{Compute, VulkanDevice};
-use poai_vulkan::kernels::{self, Operation, Step, Terms};
+use poai_vulkan::kernels::{self, Operation, Step, Terms, Tiling};
 use poai_vulkan::spirv::Shader;
 
 use crate::drivers;
@@ -67,18 +67,60 @@ fn elementwise_operations_are_those_of_numerics() {
     });
 }
 
+/// Products of all edges of tiles, by one kernel.
+fn assert_products(driver: &str, device: &VulkanDevice, tiling: Tiling) {
+    let source = kernels::matmul(Step::Emulated, tiling);
+    let kernel = device.kernel(&Shader::new(&source, device.description().features.controls()).unwrap()).unwrap();
+    for [m, k, n] in [[1, 1, 1], [64, 16, 64], [17, 0, 3], [1, 300, 133], [130, 65, 67], [63, 33, 65], [64, 128, 128]] {
+        let (left, right) = (numbers(m * k, 5), numbers(k * n, 77));
+        let due = oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
+        let terms = Terms::one([m, k, n].map(|length| length as u32));
+        let buffers = [bits(&left), bits(&right), terms.words(), vec![0; m * n]];
+        let buffers = buffers.map(|words| device.filled(&words).unwrap());
+        device.run(&kernel, &buffers.each_ref(), terms.groups().unwrap()).unwrap();
+        assert_eq!(device.read(&buffers[3]).unwrap(), bits(&due), "{driver}: {m} × {k} × {n}, {tiling:?}");
+    }
+}
+
 #[test]
 fn products_of_matrices_are_those_of_numerics() {
     drivers::on_each("kernels::products_of_matrices_are_those_of_numerics", |driver, device| {
-        for [m, k, n] in [[1, 1, 1], [16, 16, 16], [17, 0, 3], [1, 300, 33], [50, 65, 47], [64, 128, 64]] {
-            let (left, right) = (numbers(m * k, 5), numbers(k * n, 77));
-            let due =
-                oracle::matmul([m, k, n], Matrices::one(&left, k), Matrices::one(&right, n), &Epilogue::default());
-            let terms = Terms::one([m, k, n].map(|length| length as u32));
-            let inputs = [bits(&left), bits(&right), terms.words()];
-            let source = kernels::matmul(Step::Emulated);
-            let found = run(&device, &source, &inputs, m * n, terms.groups().unwrap());
-            assert_eq!(found, bits(&due), "{driver}: {m} × {k} × {n}");
+        assert_products(driver, &device, Tiling::Direct);
+    });
+}
+
+#[test]
+fn so_are_products_through_workgroup_memory() {
+    drivers::on_each("kernels::so_are_products_through_workgroup_memory", |driver, device| {
+        assert_products(driver, &device, Tiling::Shared);
+    });
+}
+
+#[test]
+fn so_are_convolutions_through_workgroup_memory() {
+    drivers::on_each("kernels::so_are_convolutions_through_workgroup_memory", |driver, device| {
+        // One image of 9 × 8 with 5 channels under a window of 3 × 3, a pixel of padding on each side; 70 results.
+        let [height, width, channels, results] = [9usize, 8, 5, 70];
+        let (pixels, weights) = (numbers(height * width * channels, 3), numbers(9 * channels * results, 4));
+        let terms = Terms {
+            strides: [[0, 0], [results as u32, 1]],
+            patches: Some([[9, 8, 5, 3], [1, 1, 1, 1], [1, 1, 9, 8]]),
+            ..Terms::one([height * width, 9 * channels, results].map(|length| length as u32))
+        };
+        let mut due = Vec::new();
+        for place in 0..height * width {
+            for result in 0..results {
+                let steps = (0..9 * channels).filter_map(|i| {
+                    let tap = i / channels;
+                    let y = (place / width + tap / 3).checked_sub(1).filter(|y| *y < height)?;
+                    let x = (place % width + tap % 3).checked_sub(1).filter(|x| *x < width)?;
+                    Some((pixels[(y * width + x) * channels + i % channels], weights[i * results + result]))
+                });
+                due.push(oracle::chain(steps));
+            }
         }
+        let source = kernels::convolution(Step::Emulated, Tiling::Shared);
+        let inputs = [bits(&pixels), bits(&weights), terms.words()];
+        assert_eq!(run(&device, &source, &inputs, due.len(), terms.groups().unwrap()), bits(&due), "{driver}");
     });
 }
