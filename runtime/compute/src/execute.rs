@@ -1,10 +1,13 @@
-//! The executor: one workgroup after the other, one invocation of it after the other, each until it ends or waits at a
-//! barrier. The order does not show: invocations share nothing but what they read, and workgroup memory, where a race
+//! The executor: one workgroup after the other, on each thread, and one invocation of it after the other, each until it
+//! ends or waits at a barrier. The order does not show: invocations share nothing but what they read, and workgroup memory, where a race
 //! ends the dispatch.
 
 mod invocation; // instructions
+mod parts; // parts of a dispatch, on threads
 mod shared; // workgroup memory, and races for it
 mod storage; // buffers, and the slices of invocations
+
+use std::num::NonZeroUsize;
 
 use invocation::{Invocation, Rest};
 use shared::Shared;
@@ -37,6 +40,15 @@ pub struct Offer {
 }
 
 impl Binding<'_> {
+    /// All of its words.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        match self {
+            Self::Read(words) => words,
+            Self::ReadWrite { words, .. } => words,
+        }
+    }
+
     /// What is known of it before its words are at hand.
     #[must_use]
     pub fn offer(&self) -> Offer {
@@ -60,9 +72,23 @@ impl Kernel {
         workgroups: [u32; 3],
         budget: &mut u64,
     ) -> Result<(), DispatchError> {
+        self.dispatch_on(NonZeroUsize::MIN, bindings, workgroups, budget)
+    }
+
+    /// The same on so many threads, this one among them: nothing else differs.
+    ///
+    /// # Errors
+    /// As [`Kernel::dispatch`].
+    pub fn dispatch_on(
+        &self,
+        threads: NonZeroUsize,
+        bindings: &mut [Binding<'_>],
+        workgroups: [u32; 3],
+        budget: &mut u64,
+    ) -> Result<(), DispatchError> {
         let offers: Vec<_> = bindings.iter().map(Binding::offer).collect();
         self.check(&offers, workgroups)?;
-        let done = self.run(bindings, workgroups, budget);
+        let done = self.run(bindings, workgroups, threads, budget);
         match done {
             Err(DispatchError::OutOfFuel) => *budget = 0,
             Err(_) => bindings.iter_mut().for_each(|binding| {
@@ -101,21 +127,18 @@ impl Kernel {
         Ok(())
     }
 
-    fn run(&self, bindings: &mut [Binding<'_>], workgroups: [u32; 3], budget: &mut u64) -> Result<(), DispatchError> {
+    fn run(
+        &self,
+        bindings: &mut [Binding<'_>],
+        workgroups: [u32; 3],
+        threads: NonZeroUsize,
+        budget: &mut u64,
+    ) -> Result<(), DispatchError> {
         if workgroups.contains(&0) {
             return Ok(());
         }
         *budget = budget.checked_sub(self.dispatch_cost()).ok_or(DispatchError::OutOfFuel)?;
-        let mut storage = Storage::new(bindings);
-        let mut workgroup = Workgroup::new(self, workgroups);
-        for z in 0..workgroups[2] {
-            for y in 0..workgroups[1] {
-                for x in 0..workgroups[0] {
-                    workgroup.run([x, y, z], &mut storage, budget)?;
-                }
-            }
-        }
-        Ok(())
+        parts::run(self, bindings, workgroups, threads, budget)
     }
 }
 
@@ -146,7 +169,7 @@ impl<'k> Workgroup<'k> {
         Self { kernel, workgroups, invocations, registers, places: Vec::new(), shared }
     }
 
-    fn run(&mut self, at: [u32; 3], storage: &mut Storage<'_, '_>, budget: &mut u64) -> Result<(), DispatchError> {
+    fn run(&mut self, at: [u32; 3], storage: &mut Storage<'_>, budget: &mut u64) -> Result<(), DispatchError> {
         *budget = budget.checked_sub(self.kernel.workgroup_cost()).ok_or(DispatchError::OutOfFuel)?;
         self.shared.begin();
         if self.kernel.has_barriers {
@@ -159,12 +182,7 @@ impl<'k> Workgroup<'k> {
         Ok(())
     }
 
-    fn run_in_turns(
-        &mut self,
-        at: [u32; 3],
-        storage: &mut Storage<'_, '_>,
-        budget: &mut u64,
-    ) -> Result<(), DispatchError> {
+    fn run_in_turns(&mut self, at: [u32; 3], storage: &mut Storage<'_>, budget: &mut u64) -> Result<(), DispatchError> {
         for index in 0..self.invocations {
             self.begin(index, at);
         }
@@ -207,7 +225,7 @@ impl<'k> Workgroup<'k> {
         &mut self,
         index: u32,
         place: u32,
-        storage: &mut Storage<'_, '_>,
+        storage: &mut Storage<'_>,
         budget: &mut u64,
     ) -> Result<Rest, DispatchError> {
         storage.turn_to(self.number(index));

@@ -140,8 +140,8 @@ impl Models {
     }
 
     /// Threads that compute.
-    pub(crate) fn threads(&self) -> usize {
-        self.numerics.threads.get()
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        self.numerics.threads
     }
 
     fn ready(&self) -> MutexGuard<'_, Ready> {

@@ -26,7 +26,7 @@ pub(super) enum Rest {
 
 impl Invocation<'_> {
     /// Goes on until it ends or waits.
-    pub(super) fn run(mut self, storage: &mut Storage<'_, '_>, budget: &mut u64) -> Result<Rest, DispatchError> {
+    pub(super) fn run(mut self, storage: &mut Storage<'_>, budget: &mut u64) -> Result<Rest, DispatchError> {
         loop {
             let op = self.program.ops[self.place as usize];
             self.place += 1;
@@ -135,7 +135,7 @@ impl Invocation<'_> {
         (address != NOWHERE).then(|| address as usize + fixed as usize)
     }
 
-    fn element(&self, stride: Stride, index: Reg, base: Option<Reg>, storage: &Storage<'_, '_>) -> u32 {
+    fn element(&self, stride: Stride, index: Reg, base: Option<Reg>, storage: &Storage<'_>) -> u32 {
         let (index, base) = (self.get(index), base.map_or(0, |base| self.get(base)));
         let bound = match stride.bound {
             Bound::Fixed(count) => count,
@@ -152,7 +152,7 @@ impl Invocation<'_> {
         to: Reg,
         at: Option<usize>,
         words: u16,
-        storage: &Storage<'_, '_>,
+        storage: &Storage<'_>,
     ) -> Result<(), DispatchError> {
         let (to, words) = (usize::from(to), usize::from(words));
         let Some(at) = at else {
@@ -177,7 +177,7 @@ impl Invocation<'_> {
         at: Option<usize>,
         from: Reg,
         words: u16,
-        storage: &mut Storage<'_, '_>,
+        storage: &mut Storage<'_>,
     ) -> Result<(), DispatchError> {
         let Some(at) = at else { return Ok(()) };
         let (from, words) = (usize::from(from), usize::from(words));
@@ -195,7 +195,7 @@ impl Invocation<'_> {
 }
 
 /// Elements of an array that has its buffer's length.
-fn length(stride: Stride, storage: &Storage<'_, '_>) -> u32 {
+fn length(stride: Stride, storage: &Storage<'_>) -> u32 {
     match stride.bound {
         Bound::Fixed(count) => count,
         Bound::Runtime { binding, before } => {

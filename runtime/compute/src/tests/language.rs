@@ -113,3 +113,64 @@ fn fuel_is_exact() {
     assert_eq!(spend(cost), (Ok(()), 0));
     assert_eq!(spend(cost - 1), (Err(crate::DispatchError::OutOfFuel), 0));
 }
+
+/// Several threads come to the same words, the same fuel and the same end.
+#[test]
+fn threads_do_not_show() {
+    let numbered = |size: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+            @group(0) @binding(1) var<storage, read_write> pair: array<u32>;
+            @compute @workgroup_size({size}) fn main(
+                @builtin(global_invocation_id) at: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+            ) {{
+                let across = groups * vec3({size});
+                let i = at.x + across.x * (at.y + across.y * at.z);
+                for (var n = 0u; n < i % 7u; n++) {{ out[i] += i + arrayLength(&out); }}
+                out[i + 1u] = 9u; pair[3u * i + 2u] = at.x + 100u * at.y + 10000u * at.z + pair[3u * i];
+            }}"
+        )
+    };
+    let shared = "var<workgroup> m: array<u32, 8>;
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var<storage, read_write> pair: array<u32>;
+        @compute @workgroup_size(8) fn main(@builtin(global_invocation_id) at: vec3<u32>, @builtin(local_invocation_index) i: u32) {
+            m[i] = at.x; workgroupBarrier(); out[at.x] = m[7u - i];
+            if (at.x == 603u) { m[0] = pair[0]; } pair[3u * at.x] = m[0];
+        }";
+    let cases = [
+        (numbered("8, 1, 1"), [20, 3, 2]),
+        (numbered("8, 4, 1"), [3, 7, 2]),
+        (numbered("2, 2, 3"), [5, 3, 9]),
+        (numbered("1, 1, 1"), [2, 2, 1]),
+        (shared.to_owned(), [100, 1, 1]),
+    ];
+    for (source, workgroups) in cases {
+        let kernel = Kernel::parse(&source, "main").unwrap();
+        let run = |threads: usize, mut budget: u64| {
+            // The first buffer ends early.
+            let (mut out, mut pairs) = (vec![1; 777], vec![2; 3_000]);
+            let mut bindings = [
+                Binding::ReadWrite { words: &mut out, stride: 1 },
+                Binding::ReadWrite { words: &mut pairs, stride: 3 },
+            ];
+            let done = kernel.dispatch_on(threads.try_into().unwrap(), &mut bindings, workgroups, &mut budget);
+            (done, budget, out, pairs)
+        };
+        let alone = run(1, 10_000_000);
+        let expected = if source.contains("workgroupBarrier") { Err(crate::DispatchError::Race) } else { Ok(()) };
+        assert_eq!(alone.0, expected);
+        for threads in [2, 3, 16] {
+            assert_eq!(run(threads, 10_000_000), alone, "{threads} threads, {source}");
+        }
+        // Where the fuel ends is where it ends on one thread: also before a race.
+        let cost = 10_000_000 - alone.1;
+        for budget in [cost - 1, cost / 2, 10, 0] {
+            let (done, left, ..) = run(1, budget);
+            assert_eq!((done, left), (Err(crate::DispatchError::OutOfFuel), 0));
+            let (done, left, ..) = run(4, budget);
+            assert_eq!((done, left), (Err(crate::DispatchError::OutOfFuel), 0), "{source}");
+        }
+        assert_eq!(run(4, cost), run(1, cost));
+    }
+}

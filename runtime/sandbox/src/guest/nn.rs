@@ -12,6 +12,7 @@ mod recomputing; // results computed again, beside the guest
 mod tensors; // wasi:nn/tensor
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub use computing::NnContext;
@@ -47,6 +48,11 @@ impl Nn {
     /// What runs a task's kernels besides the processor.
     pub(crate) fn device_for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
         self.models.device_for_kernels()
+    }
+
+    /// Threads of the processor that compute.
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        self.models.threads()
     }
 
     /// Waits for what is being computed again. Gives the first effect that came out otherwise.

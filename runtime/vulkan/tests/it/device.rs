@@ -1,3 +1,4 @@
+use std::thread;
 use std::time::Duration;
 
 use poai_vulkan::device::{Compute, DeviceError, Kind};
@@ -89,12 +90,14 @@ fn a_device_that_does_not_answer_is_given_up() {
     drivers::on_each("device::a_device_that_does_not_answer_is_given_up", |_, device| {
         let kernel = device.kernel(&Shader::new(SPIN, FloatControls::default()).unwrap()).unwrap();
         let data = device.buffer(3).unwrap();
-        // A second or so: a driver ends what it has begun before its process may end.
-        device.write(&data, &[1, 200_000_000, 1_013_904_223]).unwrap();
+        // Some tenths of a second.
+        device.write(&data, &[1, 60_000_000, 1_013_904_223]).unwrap();
         let after = Duration::from_millis(10);
         let hasty = device.with_patience(after);
         assert_eq!(hasty.run(&kernel, &[&data], [1, 1, 1]), Err(DeviceError::TimedOut { after }));
         assert_eq!(hasty.run(&kernel, &[&data], [1, 1, 1]), Err(DeviceError::Lost));
         assert_eq!(hasty.read(&data), Err(DeviceError::Lost));
+        // A driver whose process ends under a shader ends badly now and then, and nobody else knows of this one's end.
+        thread::sleep(Duration::from_secs(3));
     });
 }

@@ -112,7 +112,7 @@ impl Guest {
         let before = self.meter.left().unsigned_abs();
         let mut budget = before;
         let mut bound: Vec<_> = held.iter_mut().map(Held::bound).collect();
-        let done = kernel.dispatch(&mut bound, workgroups, &mut budget);
+        let done = kernel.dispatch(self.nn.threads(), &mut bound, workgroups, &mut budget);
         for (binding, held) in bindings.iter().zip(held) {
             if let Held::ReadWrite { words, .. } = held {
                 self.handles.get_mut(&binding.buffer)?.put_back(words);

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use poai_compute::{Binding, DispatchError, Kernel, NotReady, Ready};
@@ -22,9 +23,10 @@ impl Prepared {
         Self { kernel, ready: OnceLock::new() }
     }
 
-    /// Runs it where it is ready, else on the processor: the bits and the fuel are the same.
+    /// Runs it where it is ready, else on so many threads of the processor: the bits and the fuel are the same.
     pub(super) fn dispatch(
         &self,
+        threads: NonZeroUsize,
         bindings: &mut [Binding<'_>],
         workgroups: [u32; 3],
         budget: &mut u64,
@@ -34,7 +36,7 @@ impl Prepared {
             Some(ready) => ready.dispatch(&self.kernel, bindings, workgroups, budget).map_err(|fault| lost(fault.0))?,
             None => None,
         };
-        Ok(done.unwrap_or_else(|| self.kernel.dispatch(bindings, workgroups, budget)))
+        Ok(done.unwrap_or_else(|| self.kernel.dispatch_on(threads, bindings, workgroups, budget)))
     }
 }
 

@@ -93,7 +93,7 @@ impl Nn {
     pub(super) fn recompute(&mut self, job: Job) -> Result<(), Stop> {
         let recomputing = match &self.recomputing {
             Some(recomputing) => recomputing,
-            None => self.recomputing.insert(Recomputing::begin(self.models.threads()).map_err(Stop::Fault)?),
+            None => self.recomputing.insert(Recomputing::begin(self.models.threads().get()).map_err(Stop::Fault)?),
         };
         // Its threads end early by a fault alone, which the end of the run finds.
         recomputing.jobs.send(job).ok();
