@@ -20,7 +20,7 @@ use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Ten
 use poai_numerics::{Source, Step, Unary, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Place, Program, Read, Row, Rows, Terms, Tiling};
+use crate::kernels::{self, Patches, Place, Program, Read, Row, Rows, Terms, Tiling};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -65,7 +65,8 @@ impl<D: Compute> Accelerator<D> {
         let (program, rows) = (kernel(kernels::program(step))?, kernel(kernels::rows(step))?);
         let accelerator = Self { device, product, convolution, program, rows, least, failure: OnceLock::new() };
         let one = accelerator.upload(&[1.0])?;
-        for patches in [None, Some([[1; 4], [1; 4], [0, 0, 1, 1]])] {
+        let patches = Patches { window: [[1; 4], [1; 4], [0, 0, 1, 1]], channels: 1, results: 1 };
+        for patches in [None, Some(patches)] {
             accelerator.multiply(
                 &Terms { patches, ..Terms::one([1; 3]) },
                 &one,

@@ -7,7 +7,7 @@ mod program; // sequences of element-wise operations, as data
 mod rows; // rows that are reduced
 
 pub use operations::{BINARY, UNARY};
-pub use product::Terms;
+pub use product::{Patches, Terms};
 pub use program::{Place, Program, Read};
 pub use rows::{Row, Rows};
 

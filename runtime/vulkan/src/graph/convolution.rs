@@ -8,9 +8,9 @@ use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 use super::Accelerator;
 use super::node::{Shared, word};
 use crate::device::Compute;
-use crate::kernels::Terms;
+use crate::kernels::{Patches, Terms};
 
-/// A convolution of one group with constant weights.
+/// A convolution with constant weights.
 pub(super) struct Convolution<D: Compute> {
     shared: Shared<D>,
     op: Op,
@@ -39,22 +39,28 @@ impl<D: Compute> Convolution<D> {
         let Some(Some(weights)) = inputs.get(1) else { return Ok(None) };
         let gathering = self.op.gathering(inputs)?;
         let ([down, across], window) = (gathering.places, &gathering.window);
-        let [rows, depth] =
-            [window.images * down * across, window.height.kernel * window.width.kernel * window.channels];
+        let (groups, rows) = (self.op.groups, window.images * down * across);
+        let (channels, results) = (window.channels / groups, gathering.results / groups);
+        let depth = window.height.kernel * window.width.kernel * channels;
+        let starts: Vec<[u32; 2]> = (0..groups).map(|group| [word(group * channels), word(group * results)]).collect();
         let [height, width] = [window.height, window.width];
         let terms = Terms {
-            shape: [rows, depth, gathering.results].map(word),
+            shape: [rows, depth, results].map(word),
             strides: [[0, 0], [word(gathering.results), 1]],
-            starts: &[[0, 0]],
+            starts: &starts,
             scale: None,
             bias: gathering.bias.as_deref(),
             residual: false,
             bounds: None,
-            patches: Some([
-                [height.input, width.input, window.channels, width.kernel].map(word),
-                [height.stride, width.stride, height.dilation, width.dilation].map(word),
-                [height.before, width.before, down, across].map(word),
-            ]),
+            patches: Some(Patches {
+                window: [
+                    [height.input, width.input, window.channels, width.kernel].map(word),
+                    [height.stride, width.stride, height.dilation, width.dilation].map(word),
+                    [height.before, width.before, down, across].map(word),
+                ],
+                channels: word(channels),
+                results: word(gathering.results),
+            }),
         };
         if gathering.is_empty() || terms.groups().is_none() {
             return Ok(None);

@@ -7,8 +7,9 @@ fn left_at(p: Product, row: u32, i: u32) -> f32 {
     let at = terms[13]; // see Terms in product.rs
     let size = vec2(terms[at], terms[at + 1u]);
     let channels = terms[at + 2u];
+    let own = terms[at + 12u]; // channels of the product's group, the first of which is its start
     let places = vec2(terms[at + 10u], terms[at + 11u]);
-    let tap = vec2(i / channels / terms[at + 3u], i / channels % terms[at + 3u]);
+    let tap = vec2(i / own / terms[at + 3u], i / own % terms[at + 3u]);
     let place = vec2(row / places.y % places.x, row % places.y);
     let stride = vec2(terms[at + 4u], terms[at + 5u]);
     let dilation = vec2(terms[at + 6u], terms[at + 7u]);
@@ -18,5 +19,5 @@ fn left_at(p: Product, row: u32, i: u32) -> f32 {
         return 0.0;
     }
     let image = row / (places.x * places.y);
-    return operand(left[((image * size.x + pixel.x) * size.y + pixel.y) * channels + i % channels]);
+    return operand(left[((image * size.x + pixel.x) * size.y + pixel.y) * channels + p.left_start + i % own]);
 }

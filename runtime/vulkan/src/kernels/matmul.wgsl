@@ -84,6 +84,6 @@ fn store(p: Product, index: u32, row: u32, column: u32, sum: f32) {
     if !STEP_IS_TOTAL && size(sum) >= INFINITY {
         chain = checked_chain(p, row, column);
     }
-    let at = (index * p.rows + row) * p.columns + column;
-    result[at] = followed(canonical(chain), column, at);
+    let at = index * terms[10] + row * terms[14] + column;
+    result[at] = followed(canonical(chain), index * terms[15] + column, at);
 }

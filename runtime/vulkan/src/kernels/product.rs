@@ -20,9 +20,21 @@ pub struct Terms<'a> {
     pub residual: bool,
     /// Low and high, within which the results are kept.
     pub bounds: Option<[f32; 2]>,
-    /// Of a convolution, instead of the left's strides and starts. Height, width and channels of an image, and the taps
-    /// across; strides down and across, and dilations; padding above and on the left, and places down and across.
-    pub patches: Option<[[u32; 4]; 3]>,
+    /// Of a convolution, instead of the left's strides.
+    pub patches: Option<Patches>,
+}
+
+/// How a convolution's window slides. Each of its groups of channels is a product, whose left start is its first channel,
+/// and whose right start and results are its first result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patches {
+    /// Height, width and channels of an image, and the taps across; strides down and across, and dilations; padding
+    /// above and on the left, and places down and across.
+    pub window: [[u32; 4]; 3],
+    /// Channels of a group.
+    pub channels: u32,
+    /// Results of all groups.
+    pub results: u32,
 }
 
 impl Terms<'static> {
@@ -52,16 +64,26 @@ impl Terms<'_> {
         let bias = u32::try_from(words.len()).expect("a buffer has fewer words");
         words.extend(self.bias.unwrap_or_default().iter().map(|number| number.to_bits()));
         words[13] = u32::try_from(words.len()).expect("a buffer has fewer words");
-        words.extend(self.patches.unwrap_or_default().as_flattened());
+        if let Some(Patches { window, channels, .. }) = &self.patches {
+            words.extend(window.as_flattened());
+            words.push(*channels);
+        }
         let bounds = self.bounds.unwrap_or_default();
         let given = [self.scale.is_some(), self.bias.is_some(), self.residual, self.bounds.is_some()];
         let flags = given.into_iter().zip(0..).fold(0, |flags, (given, bit)| flags | u32::from(given) << bit);
         let [[left_row, left_column], [right_row, right_column]] = self.strides;
         let [rows, depth, columns] = self.shape;
+        // From product to product among the results, from row to row, and from product to product along the bias.
+        let [product, row, along] = match &self.patches {
+            Some(patches) => [columns, patches.results, columns],
+            None => [rows.wrapping_mul(columns), columns, 0],
+        };
         let sizes = [rows, depth, columns, left_row, left_column, right_row, right_column, flags];
         words[..8].copy_from_slice(&sizes);
         words[8..10].copy_from_slice(&[self.scale.unwrap_or_default().to_bits(), bias]);
+        words[10] = product;
         words[11..13].copy_from_slice(&bounds.map(f32::to_bits));
+        words[14..16].copy_from_slice(&[row, along]);
         words
     }
 

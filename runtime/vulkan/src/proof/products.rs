@@ -1,11 +1,11 @@
 //! The fused step in every place where kernels have it.
 
 use poai_numerics::step::soft_fused;
-use poai_numerics::{Epilogue, Matrices, Unary, oracle};
+use poai_numerics::{Binary, Epilogue, Matrices, Unary, oracle};
 
 use super::check::{Check, Run};
 use super::numbers::{Numbers, bits, canonical, edges};
-use crate::kernels::{Step, Terms, Tiling, convolution_with, matmul_with};
+use crate::kernels::{Patches, Step, Terms, Tiling, convolution_with, matmul_with};
 
 /// The fault that these checks must see: two roundings.
 pub(super) const UNFUSED: &str = "
@@ -147,35 +147,42 @@ fn followed(step: Step, tiling: Tiling) -> Check {
     check
 }
 
-/// The kernel that gathers patches: two images of 5 × 7 with 3 channels under a window of 3 × 2 that leaves pixels out.
+/// The kernel that gathers patches: two images of 5 × 7 with 6 channels in two groups, under a window of 3 × 2 that leaves
+/// pixels out.
 fn patches(step: Step, tiling: Tiling) -> Check {
-    let ([images, height, width, channels], [down, across, results]) = ([2, 5, 7, 3], [3, 2, 4]);
-    let ([places_down, places_across], depth) = ([3, 8], down * across * channels);
+    let ([images, height, width, channels], [down, across, results]) = ([2, 5, 7, 6], [3, 2, 10]);
+    let ([places_down, places_across], own, depth) = ([3, 8], channels / 2, down * across * channels / 2);
     let mut numbers = Numbers::new(12);
     let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
-    let [pixels, weights] = [some(images * height * width * channels), some(depth * results)];
+    let [pixels, weights, bias] = [some(images * height * width * channels), some(depth * results), some(results)];
     let mut expected = Vec::new();
     for row in 0..images * places_down * places_across {
         let (image, y, x) = (row / places_across / places_down, row / places_across % places_down, row % places_across);
         // Strides of 2 and 1, dilations of 1 and 2, one pixel of padding above and two on the left.
-        let pixel = |i: usize| {
-            let tap = i / channels;
+        let pixel = |group: usize, i: usize| {
+            let tap = i / own;
             let y = (y * 2 + tap / across).checked_sub(1).filter(|&y| y < height)?;
             let x = (x + tap % across * 2).checked_sub(2).filter(|&x| x < width)?;
-            Some(pixels[((image * height + y) * width + x) * channels + i % channels])
+            Some(pixels[((image * height + y) * width + x) * channels + group * own + i % own])
         };
         for result in 0..results {
-            let steps = (0..depth).filter_map(|i| Some((pixel(i)?, weights[i * results + result])));
-            expected.push(oracle::chain(steps));
+            let group = result / (results / 2);
+            let steps = (0..depth).filter_map(|i| Some((pixel(group, i)?, weights[i * results + result])));
+            expected.push(Binary::Add.of(oracle::chain(steps), bias[result]));
         }
     }
+    let (own, results) = (dimension(own), dimension(results));
     let terms = Terms {
-        strides: [[0, 0], [dimension(results), 1]],
-        patches: Some(
-            [[height, width, channels, across], [2, 1, 1, 2], [1, 2, places_down, places_across]]
+        strides: [[0, 0], [results, 1]],
+        starts: &[[0, 0], [own, results / 2]],
+        bias: Some(&bias),
+        patches: Some(Patches {
+            window: [[height, width, channels, across], [2, 1, 1, 2], [1, 2, places_down, places_across]]
                 .map(|words| words.map(dimension)),
-        ),
-        ..Terms::one([images * places_down * places_across, depth, results].map(dimension))
+            channels: own,
+            results,
+        }),
+        ..Terms::one([dimension(images * places_down * places_across), dimension(depth), results / 2])
     };
     product("patches", sources(convolution_with, step, tiling), &terms, [&pixels, &weights], expected)
 }

@@ -123,8 +123,10 @@ fn convolutions() -> Vec<Case> {
         case(&padded, &[&[2, 3, 7, 6], &[20, 3, 3, 2], &[20]]),
         case(&convolution(&[1, 1], &[1, 1], &[[1, 1], [1, 1]]), &[&[1, 17, 6, 5], &[18, 17, 3, 3], &[18]]),
         case(&activated, &[&[2, 3, 7, 6], &[20, 3, 3, 2], &[20], &[2, 20, 3, 9]]),
-        // The processor's: groups, and what is transposed.
         case(&Convolution { groups: 2, ..plain.clone() }, &[&[1, 4, 5, 5], &[6, 2, 3, 3]]),
+        case(&Convolution { groups: 18, ..padded.clone() }, &[&[2, 18, 7, 6], &[36, 1, 3, 2], &[36]]),
+        case(&Convolution { groups: 3, ..activated.clone() }, &[&[2, 6, 7, 6], &[9, 2, 3, 2], &[9], &[2, 9, 3, 9]]),
+        // The processor's: what is transposed.
         case(&spread, &[&[1, 2, 4, 4], &[2, 3, 3, 3]]),
     ];
     // And weights that are not finite.

@@ -2,7 +2,7 @@
 
 use poai_numerics::{Binary, Epilogue, Matrices, Unary, oracle};
 use poai_vulkan::device::{Compute, VulkanDevice};
-use poai_vulkan::kernels::{self, Operation, Step, Terms, Tiling};
+use poai_vulkan::kernels::{self, Operation, Patches, Step, Terms, Tiling};
 use poai_vulkan::spirv::Shader;
 
 use crate::drivers;
@@ -104,7 +104,11 @@ fn so_are_convolutions_through_workgroup_memory() {
         let (pixels, weights) = (numbers(height * width * channels, 3), numbers(9 * channels * results, 4));
         let terms = Terms {
             strides: [[0, 0], [results as u32, 1]],
-            patches: Some([[9, 8, 5, 3], [1, 1, 1, 1], [1, 1, 9, 8]]),
+            patches: Some(Patches {
+                window: [[9, 8, 5, 3], [1, 1, 1, 1], [1, 1, 9, 8]],
+                channels: channels as u32,
+                results: results as u32,
+            }),
             ..Terms::one([height * width, 9 * channels, results].map(|length| length as u32))
         };
         let mut due = Vec::new();

@@ -316,10 +316,10 @@ impl Convolution {
         Ok(Turned { taps, channels, results, values: turned })
     }
 
-    /// The weights of f32 as a matrix, (tap, channel) × results, if the convolution is one product of patches: of one
-    /// group, and not transposed.
+    /// The weights of f32 as a matrix, (tap, channel of a group) × results, if the convolution is a product of patches for
+    /// each group: not transposed.
     pub fn matrix(&self, weights: &Tensor) -> Option<Vec<f32>> {
-        if self.groups != 1 || self.spread.is_some() {
+        if self.spread.is_some() {
             return None;
         }
         Some(self.turned(weights.shape(), weights.get::<f32>()?).ok()?.values)
