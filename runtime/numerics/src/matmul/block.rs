@@ -12,6 +12,8 @@ use crate::isa::{Isa, Work};
 
 /// Floats of weights that leave room beside them in a first-level cache.
 const NEAR: usize = 7 * 1024;
+/// Floats of a result that a first-level cache holds beside a tile's weights.
+const FRESH: usize = 6 * 1024;
 /// Floats of a result that a second-level cache holds beside the weights: 512 KiB.
 const WARM: usize = 128 * 1024;
 /// Panels that one row walks together.
@@ -129,7 +131,14 @@ impl Tiles<'_> {
             let floats = &mut left[..lines.floats()];
             patches.copy_lines(&lines, floats);
             let left = LeftLines { floats, lines, first: part.rows.start };
-            return self.across::<I, _>(&left, 0..rows, 0..depth);
+            // Some lines at a time, so that they are finished in the first-level cache.
+            let line = patches.columns;
+            let some = (FRESH / product.right.columns).max(4 * I::ROWS) / line;
+            let some = some.max(1) * line;
+            for first in (0..rows).step_by(some) {
+                self.across::<I, _>(&left, first..rows.min(first + some), 0..depth);
+            }
+            return;
         }
         if part.panels.len() * depth * PANEL <= NEAR && depth <= K_BLOCK {
             // The weights stay in the first-level cache: so do the rows, if they are copied a tile at a time.

@@ -77,8 +77,8 @@ fn check(name: &str, window: &Window, direction: Direction, weights: &[f32], res
     let others = [(&bias, &[0, 0, 0, 1]), (&residual, &whole), (&bias, &[0; 4])];
     let others = others.map(|(data, strides)| Strided { data, strides });
     let following = Following::new(&sequence, &shape, &others).unwrap();
-    let alone = ConvolutionEpilogue { following: Some(&following), ..ConvolutionEpilogue::default() };
-    for epilogue in [ConvolutionEpilogue::default(), line, alone, ConvolutionEpilogue { bias: Some(&bias), ..alone }] {
+    let followed = ConvolutionEpilogue { following: Some(&following), ..line };
+    for epilogue in [ConvolutionEpilogue::default(), line, followed] {
         let shape = (window, direction, places);
         let expected = oracle::convolve(shape, (weights, results, groups), epilogue, &input);
         for processor in &processors() {

@@ -142,7 +142,13 @@ fn copy_axes<T: Copy>(axes: &[Axis], from: &[T], start: isize, to: &mut [T]) {
     let pitch: usize = axes[across + 1..].iter().map(|axis| axis.size).product();
     let places = result_steps(axes, across);
     for (offset, place) in Offsets::new(&apart, start).zip(Offsets::new(&places, 0)) {
-        copy_tiles(from, offset, last, column.size, &mut to[place as usize..], pitch);
+        let to = &mut to[place as usize..];
+        match (last.size, pitch, last.step > 0) {
+            // The colours of an image, most often.
+            (3, 3, true) => interleave::<T, 3>(from, offset as usize, last.step as usize, &mut to[..3 * column.size]),
+            (4, 4, true) => interleave::<T, 4>(from, offset as usize, last.step as usize, &mut to[..4 * column.size]),
+            _ => copy_tiles(from, offset, last, column.size, to, pitch),
+        }
     }
 }
 
@@ -163,6 +169,16 @@ fn copy_row<T: Copy>(from: &[T], offset: isize, step: isize, row: &mut [T]) {
                 *place = from[(offset + i as isize * step) as usize];
             }
         }
+    }
+}
+
+/// `to[i · N + j] = from[offset + i + j · step]` for j below N.
+fn interleave<T: Copy, const N: usize>(from: &[T], offset: usize, step: usize, to: &mut [T]) {
+    let count = to.len() / N;
+    let lines: [&[T]; N] = std::array::from_fn(|j| &from[offset + j * step..][..count]);
+    let (to, _) = to.as_chunks_mut::<N>();
+    for (i, to) in to.iter_mut().enumerate() {
+        *to = std::array::from_fn(|j| lines[j][i]);
     }
 }
 
@@ -247,18 +263,21 @@ mod tests {
         assert_eq!(read(&Walk::over(&[3, 0]), 0, &[]), Vec::<u16>::new());
     }
 
-    /// Tiles, their edges and every order of four axes, against the definition by index.
+    /// Tiles, their edges, colours and every order of four axes, against the definition by index.
     #[test]
     fn every_order_of_axes_moves_every_element() {
-        let shape = [3, 17, 2, 35];
-        let from: Vec<u16> = (0..3 * 17 * 2 * 35).collect();
-        let steps = strides(&shape);
+        [[3, 17, 2, 35], [2, 4, 5, 33]].iter().for_each(moves_every_element);
+    }
+
+    fn moves_every_element(shape: &[usize; 4]) {
+        let from: Vec<u16> = (0..).take(shape.iter().product()).collect();
+        let steps = strides(shape);
         for code in 0..256usize {
             let order = [code & 3, code >> 2 & 3, code >> 4 & 3, code >> 6];
             if (0..4).any(|axis| !order.contains(&axis)) {
                 continue;
             }
-            let found = read(&Walk::over(&shape).permuted(&order), from.len(), &from);
+            let found = read(&Walk::over(shape).permuted(&order), from.len(), &from);
             let sizes = order.map(|axis| shape[axis]);
             for (place, value) in found.into_iter().enumerate() {
                 let mut rest = place;
