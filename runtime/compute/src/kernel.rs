@@ -23,7 +23,7 @@ pub enum Access {
     ReadWrite,
 }
 
-/// A storage variable.
+/// A storage or uniform variable.
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) access: Access,
@@ -110,13 +110,12 @@ fn variables(module: &Module, shapes: &Shapes) -> Result<Vec<Variable>, KernelEr
     for (_, variable) in module.global_variables.iter() {
         let access = match variable.space {
             AddressSpace::Storage { access } if access == StorageAccess::LOAD => Access::Read,
+            // Laid out by rules of its own, which naga keeps, and a buffer all the same.
+            AddressSpace::Uniform => Access::Read,
             AddressSpace::Storage { access } if access == StorageAccess::LOAD | StorageAccess::STORE => {
                 Access::ReadWrite
             }
             AddressSpace::WorkGroup | AddressSpace::Private => continue,
-            AddressSpace::Uniform => {
-                return Err(KernelError::instead("a uniform variable", "use var<storage, read>"));
-            }
             _ => return Err(KernelError::unsupported("a variable of this address space")),
         };
         let binding = variable.binding.filter(|binding| binding.group == 0);

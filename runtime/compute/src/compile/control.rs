@@ -113,8 +113,13 @@ impl Compiler<'_> {
                 Ok(())
             }
             Statement::Atomic { .. } => Err(KernelError::unsupported("an atomic operation")),
-            Statement::WorkGroupUniformLoad { .. } => {
-                Err(KernelError::instead("workgroupUniformLoad", "use workgroupBarrier"))
+            Statement::WorkGroupUniformLoad { pointer, result } => {
+                // A barrier on either side: what is read is written by nobody.
+                self.barrier(Barrier::WORK_GROUP)?;
+                let place = frame.place(*pointer)?.clone();
+                let words = self.load(&place)?;
+                frame.set(*result, Value::Words(words));
+                self.barrier(Barrier::WORK_GROUP)
             }
             _ => Err(KernelError::unsupported("a statement of graphics, rays or subgroups")),
         }

@@ -138,9 +138,6 @@ impl Compiler<'_> {
             Expression::SubgroupBallotResult | Expression::SubgroupOperationResult { .. } => {
                 return Err(KernelError::instead("a subgroup operation", "use workgroup memory and barriers"));
             }
-            Expression::WorkGroupUniformLoadResult { .. } => {
-                return Err(KernelError::instead("workgroupUniformLoad", "use workgroupBarrier"));
-            }
             _ => return Err(KernelError::unsupported("a texture, a ray, or a constant to be set")),
         };
         frame.set(handle, value);

@@ -25,7 +25,7 @@ impl Compiler<'_> {
     fn declare(&mut self, variable: &GlobalVariable) -> Result<Place, KernelError> {
         let shape = self.shapes.get(variable.ty)?;
         let (space, fixed) = match (variable.space, &variable.binding) {
-            (AddressSpace::Storage { .. }, Some(binding)) => {
+            (AddressSpace::Storage { .. } | AddressSpace::Uniform, Some(binding)) => {
                 let number = u8::try_from(binding.binding).expect("the kernel's bindings were checked");
                 (Space::Storage(number), 0)
             }

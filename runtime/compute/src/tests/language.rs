@@ -96,6 +96,37 @@ fn workgroup_memory_starts_as_zeros_and_is_shared_across_barriers() {
     assert_eq!(cost - two, two - one);
 }
 
+/// Its arrays have strides of 16 bytes; the rest lies as in storage.
+#[test]
+fn uniform_variables_are_read_by_all() {
+    let source = "
+        struct Scale { by: vec2<f32>, at: array<vec4<u32>, 2>, last: u32 }
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var<uniform> scale: Scale;
+        @compute @workgroup_size(2) fn main(@builtin(local_invocation_index) i: u32) {
+            out[i] = scale.at[i].y + u32(scale.by.x) + scale.last;
+        }";
+    // by: 0..2, padding, at: 4..12, last: 12, padding to 16.
+    let mut input: Vec<u32> = (0..16).map(|word| 10 * word).collect();
+    input[0] = 3.0_f32.to_bits();
+    assert_eq!(run(source, Some(&input), 1, 1).unwrap().0, [50 + 3 + 120, 90 + 3 + 120]);
+}
+
+/// A condition on what it loads is the same for all.
+#[test]
+fn what_a_uniform_load_gives_decides_for_all() {
+    let source = "
+        var<workgroup> m: array<u32, 4>;
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) {
+            m[i] = 7u - i;
+            if (workgroupUniformLoad(&m[3]) == 4u) { workgroupBarrier(); m[i] = m[i] + 1u; }
+            out[i] = m[i];
+        }";
+    assert_eq!(run(source, None, 1, 1).unwrap().0, [8, 7, 6, 5]);
+    assert!(Kernel::parse(source, "main").unwrap().lowered().is_ok());
+}
+
 /// The budget is exact: with what it cost before it ends well, with one less it does not.
 #[test]
 fn fuel_is_exact() {

@@ -17,11 +17,6 @@ fn what_is_not_for_kernels_is_named() {
         ("", "out[0] = u32(max(1.0, 2.0));", "max of constants is not for kernels"),
         ("", "var m = mat2x2<f32>(); out[0] = u32(m[0].x);", "a matrix is not for kernels: use vectors"),
         ("var<workgroup> a: atomic<u32>;", "atomicAdd(&a, 1u);", "an atomic is not for kernels"),
-        (
-            "@group(0) @binding(1) var<uniform> u: vec4<u32>;",
-            "out[0] = u.x;",
-            "a uniform variable is not for kernels: use var<storage, read>",
-        ),
         ("@group(1) @binding(1) var<storage, read> u: array<u32>;", "out[0] = u[0];", "another group than 0"),
         ("@group(0) @binding(2) var<storage, read> u: array<u32>;", "out[0] = u[0];", "a gap in the numbers"),
         (
@@ -32,7 +27,6 @@ fn what_is_not_for_kernels_is_named() {
         ("fn f(p: ptr<function, u32>) { *p = 1u; }", "var x = 0u; f(&x); out[0] = x;", "`ptr` is not for kernels"),
         ("override n: u32;", "out[0] = n;", "`override` is not for kernels"),
         ("", "textureBarrier();", "a barrier of a subgroup or of textures is not for kernels: use workgroupBarrier"),
-        ("var<workgroup> a: u32;", "out[0] = workgroupUniformLoad(&a);", "workgroupUniformLoad"),
     ] {
         match Kernel::parse(&alone(declarations, body), "main") {
             Err(error @ KernelError::Unsupported { .. }) => {

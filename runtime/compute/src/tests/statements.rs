@@ -85,4 +85,10 @@ pub(crate) const STATEMENTS: &[(&str, &str, &str, &[u32])] = &[
         &[1, 3],
     ),
     ("length of an array", "", "out[0] = arrayLength(&out);", &[4]),
+    (
+        "a uniform load",
+        "var<workgroup> m: array<u32, 4>;",
+        "m[2] = 5u; let x = workgroupUniformLoad(&m[2]); m[2] = 7u; out[0] = x; out[1] = m[2];",
+        &[5, 7],
+    ),
 ];

@@ -265,14 +265,22 @@ fn memory_is_as_the_executor_has_it() {
             storageBarrier();
             out[8u * group.x + i] = sum + 1000u * before + 10000u * row[7u - i].y + 100000u * p;
         }";
+    let uniform = "
+        struct Scale { by: vec2<f32>, at: array<vec4<u32>, 2>, last: u32 }
+        @group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var<uniform> scale: Scale;
+        @compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) {
+            out[i] = scale.at[i].y + u32(scale.by.x) + scale.last;
+        }";
     drivers::on_each("task::memory_is_as_the_executor_has_it", |_, device| {
         let tasks = tasks(device);
         let head: Vec<u32> = std::iter::once(1).chain([0; 3]).chain(random_words(40)).collect();
-        let cases: [(&str, &str, Buffers, [u32; 3]); 5] = [
+        let cases: [(&str, &str, Buffers, [u32; 3]); 6] = [
             ("slices", slices, vec![(vec![9; 3 * 24 + 2], Some(3))], [2, 3, 2]),
             ("a buffer that ends early", slices, vec![(vec![9; 31], Some(3))], [2, 3, 2]),
             ("an empty buffer", slices, vec![(vec![], Some(1 << 29))], [1, 1, 1]),
             ("layouts", laid, vec![(vec![7; 24], Some(12)), (head, None)], [2, 1, 1]),
+            ("uniforms", uniform, vec![(vec![0; 4], Some(1)), (random_words(16), None)], [1; 3]),
             ("workgroup memory", reduced, vec![(vec![0; 24], Some(1))], [3, 1, 1]),
         ];
         for (name, source, buffers, workgroups) in cases {
