@@ -14,8 +14,8 @@ const WORDS: usize = 96;
 /// Workgroups of a dispatch.
 const WORKGROUPS: [u32; 3] = [2, 1, 1];
 
-/// Bytes are no kernel with an entry point `main`, or one that ends in the same way every time, at the same cost, and not
-/// with less.
+/// Bytes are no kernel with an entry point `main`, or one that ends in the same way every time, on however many threads, at
+/// the same cost, and not with less. One that is proven for devices neither races nor diverges.
 pub fn fuzz_kernel(data: &[u8]) {
     let Ok(source) = std::str::from_utf8(data) else { return };
     let kernel = match Kernel::parse(source, "main") {
@@ -27,14 +27,16 @@ pub fn fuzz_kernel(data: &[u8]) {
             return;
         }
     };
-    let (first, second) = (dispatch(&kernel, BUDGET), dispatch(&kernel, BUDGET));
+    let (first, second) = (dispatch(&kernel, 1, BUDGET), dispatch(&kernel, 2, BUDGET));
     assert_eq!(first, second, "the same every time");
     let (done, left, _) = &first;
+    let parts = matches!(done, Err(DispatchError::Race | DispatchError::Divergence));
+    assert!(kernel.lowered().is_err() || !parts, "what is proven does not happen");
     match done {
         Ok(()) if *left < BUDGET => {
-            let exact = dispatch(&kernel, BUDGET - left);
+            let exact = dispatch(&kernel, 1, BUDGET - left);
             assert_eq!((&exact.0, exact.1, &exact.2), (&Ok(()), 0, &first.2), "what it costs is enough");
-            let short = dispatch(&kernel, BUDGET - left - 1);
+            let short = dispatch(&kernel, 1, BUDGET - left - 1);
             assert_eq!((short.0, short.1), (Err(DispatchError::OutOfFuel), 0), "less is not");
         }
         Err(DispatchError::OutOfFuel) => assert_eq!(*left, 0),
@@ -43,7 +45,7 @@ pub fn fuzz_kernel(data: &[u8]) {
 }
 
 /// How a dispatch ends, what it leaves of its budget, and what is in the buffers then.
-fn dispatch(kernel: &Kernel, budget: u64) -> (Result<(), DispatchError>, u64, Vec<Vec<u32>>) {
+fn dispatch(kernel: &Kernel, threads: usize, budget: u64) -> (Result<(), DispatchError>, u64, Vec<Vec<u32>>) {
     let mut buffers: Vec<Vec<u32>> = kernel
         .accesses()
         .zip(0..)
@@ -52,7 +54,8 @@ fn dispatch(kernel: &Kernel, budget: u64) -> (Result<(), DispatchError>, u64, Ve
     let mut bindings: Vec<Binding<'_>> =
         kernel.accesses().zip(&mut buffers).map(|(access, words)| bind(access, words)).collect();
     let mut left = budget;
-    let done = kernel.dispatch(&mut bindings, WORKGROUPS, &mut left);
+    let threads = threads.try_into().expect("there is one at least");
+    let done = kernel.dispatch_on(threads, &mut bindings, WORKGROUPS, &mut left);
     (done, left, buffers)
 }
 
