@@ -18,7 +18,7 @@ const RENEW: &str = "POAI_RENEW_CLAIMS";
 const REPETITIONS: usize = 100;
 
 /// What is said to the language model; with a temperature, so that the draw is pinned, too.
-const CHAT: [&str; 8] = [
+pub(crate) const CHAT: [&str; 8] = [
     "--param",
     "prompt=Name three primary colors.",
     "--param",

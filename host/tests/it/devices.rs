@@ -2,7 +2,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::claims::CHAT;
 use crate::command::{Home, PATIENCE, finish_within, wait_until};
+use crate::model::{floats, npy};
 use crate::programs::{build, task, tasks};
 
 /// A home whose commands find the two software drivers that the Vulkan crate's script brings.
@@ -103,19 +105,53 @@ fn a_hosts_offer_names_its_device() {
 #[test]
 fn models_come_to_their_pinned_claims_on_every_device() {
     let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
-    let cases = [("filetype", "file", "ocr/data/page.png"), ("vad", "audio", "vad/data/speech.wav")];
+    let input = |name: &str, file: &str| vec!["--input".to_owned(), format!("{name}={}", task(file).display())];
+    let cases = [
+        ("filetype", input("file", "ocr/data/page.png")),
+        ("vad", input("audio", "vad/data/speech.wav")),
+        ("embed", input("sentences", "embed/data/sentences.txt")),
+        ("chat", CHAT.map(String::from).to_vec()),
+        ("ocr", input("image", "ocr/data/page.png")),
+    ];
     for device in ["SwiftShader", "llvmpipe"] {
         let home = with_drivers().with("POAI_NUMERICS_DEVICE", device).with("POAI_NUMERICS_DEVICE_FROM", "0");
-        for (name, input, file) in cases {
+        // A page takes SwiftShader minutes: it computes the same models of a small image below.
+        for (name, arguments) in cases.iter().filter(|(name, _)| (*name, device) != ("ocr", "SwiftShader")) {
             build(&home, name);
-            let (target, input) = (task(name), format!("{input}={}", task(file).display()));
-            let mut command = home.command(["--json", "run", target.to_str().unwrap(), "--input", &input]);
-            command.arg("--no-cache");
+            let mut command = home.command(["--json", "run", task(name).to_str().unwrap(), "--no-cache"]);
+            command.args(arguments);
             // Lavapipe takes its time to compile.
             let ended = finish_within(2 * PATIENCE, command, home.scratch(), || {});
             let ran = ended.json();
-            assert_eq!((ended.exit, &ran["claim"]), (0, &pins[name]["claim"]), "{name} on {device}: {ran}");
+            assert_eq!((ended.exit, &ran["claim"]), (0, &pins[*name]["claim"]), "{name} on {device}: {ran}");
             assert!(ran["telemetry"]["device"].as_str().unwrap().contains(device), "{ran}");
+        }
+    }
+}
+
+/// The two models of `tasks/ocr`, of a small image, by the processor and by both devices.
+#[test]
+fn ocrs_models_have_the_same_bits_on_every_device() {
+    let home = with_drivers().with("POAI_NUMERICS_DEVICE_FROM", "0");
+    build(&home, "ocr");
+    let pixels: Vec<f32> = (0..3 * 64 * 64).map(|at| ((at * at) % 251) as f32 / 125.0 - 1.0).collect();
+    let image = home.file("image.npy", &npy("<f4", "(1, 3, 64, 64)", &floats(&pixels)));
+    let models = std::fs::read_dir(task("ocr/target/models")).unwrap().map(|entry| entry.unwrap().path());
+    for model in models.collect::<Vec<_>>() {
+        let computed = |device: &str| {
+            let (out, input) = (home.scratch().join("out"), format!("x={}", image.display()));
+            let mut command = home.command(["--json", "model", "run", model.to_str().unwrap(), "--input", &input]);
+            command.arg("--output").arg(&out).args(["--device", device]);
+            let ended = finish_within(2 * PATIENCE, command, home.scratch(), || {});
+            let answer = ended.json();
+            assert_eq!(ended.exit, 0, "{answer}");
+            let digests = answer["outputs"].as_object().unwrap().values().map(|output| output["sha256"].clone());
+            (digests.collect::<Vec<_>>(), answer["fuel"].clone())
+        };
+        let expected = computed("cpu");
+        assert!(!expected.0.is_empty());
+        for device in ["vulkan:0", "vulkan:1"] {
+            assert_eq!(computed(device), expected, "{} on {device}", model.display());
         }
     }
 }

@@ -24,13 +24,13 @@ const FIRST_KEY_SHA256: &str = "0514b06540a1c4d1c2bec43763664cb040dfaf7193eca3d7
 const VALUES_SHA256: &str = "4dd00bdf60cf46ae4ae7c4fec999ef6bf2fdc9f62e38c67ed6b0288ed218caef";
 
 /// A file as NumPy saves it, but for the spaces that it puts at the header's end.
-fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     let length = u16::try_from(header.len()).unwrap().to_le_bytes();
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), elements].concat()
 }
 
-fn floats(values: &[f32]) -> Vec<u8> {
+pub(crate) fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 

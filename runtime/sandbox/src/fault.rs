@@ -32,10 +32,10 @@ pub enum Fault {
         /// The limit's value.
         allowed: u64,
     },
-    /// An accelerator went away.
-    #[error("the device {device} was lost")]
+    /// An accelerator failed, or its driver.
+    #[error("a device failed: {device}")]
     DeviceLost {
-        /// Its name.
+        /// What it reported.
         device: String,
     },
     /// The attempt took longer than this host allows.

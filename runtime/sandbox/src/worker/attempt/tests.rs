@@ -233,7 +233,7 @@ fn a_lying_worker_gets_nothing() {
         (vec![done(1, &["b", "a"])], "claims an end that no run of these limits has"),
         (vec![done(1, &["a", "a"])], "claims an end that no run of these limits has"),
         (vec![trapped], "claims an end that no run of these limits has"),
-        (vec![FromWorker::Faulted(Fault::DeviceLost { device: "\u{1b}]0;x".into() })], "the device ]0;x was lost"),
+        (vec![FromWorker::Faulted(Fault::DeviceLost { device: "\u{1b}]0;x".into() })], "a device failed: ]0;x"),
         (Vec::new(), "the other side is gone"),
     ] {
         let error = attend_to(&frames(&messages)).0.unwrap_err();
