@@ -156,11 +156,13 @@ fn ocrs_models_have_the_same_bits_on_every_device() {
     }
 }
 
-/// Their kernels run on the device, as the run's log says.
+/// Their kernels run on the device, as the run's log says. One that is out of fuel there ends as on the processor, and the
+/// device serves on.
 #[test]
 fn tasks_own_kernels_come_to_their_pinned_claims_on_every_device() {
     let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
-    for device in ["SwiftShader", "llvmpipe"] {
+    let mut out_of_fuel = Vec::new();
+    for device in ["cpu", "SwiftShader", "llvmpipe"] {
         let home = with_drivers().with("POAI_NUMERICS_DEVICE", device);
         let run = |name: &str, arguments: &[&str]| {
             build(&home, name);
@@ -169,6 +171,14 @@ fn tasks_own_kernels_come_to_their_pinned_claims_on_every_device() {
             command.args(arguments);
             finish_within(2 * PATIENCE, command, home.scratch(), || {})
         };
+        // Before the last dispatch ends.
+        let fuel = (pins["nbody"]["fuel"].as_u64().unwrap() * 9 / 10).to_string();
+        let ended = run("nbody", &["--fuel", &fuel]).json();
+        assert_eq!(ended["fuel"].to_string(), fuel, "{ended}");
+        out_of_fuel.push(ended["claim"].clone());
+        if device == "cpu" {
+            continue;
+        }
         for (name, entry_point, arguments) in
             [("nbody", "step_forward", &[][..]), ("matmul", "multiply", &["--param", "rows=70"])]
         {
@@ -183,6 +193,7 @@ fn tasks_own_kernels_come_to_their_pinned_claims_on_every_device() {
             assert!(said, "{name} on {device}: {}", ended.stderr);
         }
     }
+    assert!(out_of_fuel[0].is_string() && out_of_fuel.iter().all(|claim| *claim == out_of_fuel[0]), "{out_of_fuel:?}");
 }
 
 /// On every driver; one that is missing fails here.

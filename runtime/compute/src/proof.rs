@@ -10,6 +10,7 @@
 //! stops them: a loop that all turn together is left together, at its head.
 
 mod effects; // what instructions do to registers
+mod flow; // how invocations come to places
 mod intervals; // what happens between two barriers
 mod registers; // arrays among an invocation's registers
 mod value; // what is known of a register

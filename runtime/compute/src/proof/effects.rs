@@ -1,7 +1,8 @@
 //! What instructions do to what is known of registers.
 
+use super::flow::Registers;
 use super::value::Value;
-use super::walk::{Registers, Walk};
+use super::walk::Walk;
 use crate::Access;
 use crate::arithmetic::{Binary, Ternary, Unary};
 use crate::program::{Bound, NOWHERE, Node, Op, Reg, Space};

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unproven;
-use super::walk::Site;
+use super::flow::Site;
 use crate::program::{Node, Op, Program};
 
 /// Barriers of a kernel that is proven: each is a search through it.
 const BARRIERS: usize = 64;
+/// Words that one proof notes as touched, for each invocation and between all barriers: with it, no kernel takes long.
+const TOUCHES: usize = 1 << 20;
 
 /// Who touches a word between two barriers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,9 +32,14 @@ pub(super) fn check(program: &Program, sites: &BTreeMap<usize, Site>) -> Result<
     }
     let mut exits = BTreeMap::new();
     add_exits(&program.tree, &mut exits);
+    let mut touches = 0_usize;
     for begin in begins {
         let places = reached(program, &exits, begin);
         let sites: Vec<&Site> = places.iter().filter_map(|place| sites.get(place)).collect();
+        touches += sites.iter().map(|site| site.touches()).sum::<usize>();
+        if touches > TOUCHES {
+            return Err(Unproven::new("it touches too many words of workgroup memory to be proven"));
+        }
         check_interval(&sites)?;
     }
     Ok(())

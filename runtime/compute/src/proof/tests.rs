@@ -124,6 +124,30 @@ fn what_is_not_proven_has_its_reason() {
     }
 }
 
+/// Proofs are short: what would take long is not proven.
+#[test]
+fn long_proofs_are_given_up() {
+    for (name, body, expected) in [
+        ("whole arrays", "{ let all = m; out[i] += all[i]; }".repeat(600), "too many words"),
+        ("barriers", "workgroupBarrier();".repeat(65), "more than 64 barriers"),
+        (
+            "loops in loops",
+            (0..9)
+                .map(|n| format!("for (var a{n} = 0u; a{n} < given[{n}]; a{n}++) {{ out[i] += a{n};"))
+                .collect::<String>()
+                + &"out[i] += given[3];".repeat(90)
+                + &"}".repeat(9)
+                + "workgroupBarrier();",
+            "takes too long",
+        ),
+    ] {
+        let started = std::time::Instant::now();
+        let found = prove(&kernel(&body));
+        assert!(found.is_err_and(|unproven| unproven.0.contains(expected)), "{name}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{name}");
+    }
+}
+
 #[test]
 fn the_tasks_kernels_are_proven() {
     for (source, entry) in [

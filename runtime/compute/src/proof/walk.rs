@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::rc::Rc;
 
+use super::flow::{Around, Flow, Here, Registers, Site, Walked, join, joined};
 use super::registers::Arrays;
 use super::value::Value;
 use super::{Unproven, extents};
@@ -10,78 +9,6 @@ use crate::program::{NOWHERE, Node, Op, Program, Reg, Space, builtin};
 
 /// Instructions that one proof looks at, again for each time: with it, no kernel takes long.
 const LOOKS: usize = 1 << 16;
-
-/// What is known of all registers.
-pub(super) type Registers = Vec<Value>;
-
-/// How invocations come to a place.
-#[derive(Clone)]
-struct Here {
-    /// All of a workgroup together.
-    together: bool,
-    /// Those that may come.
-    mask: Rc<[bool]>,
-}
-
-impl Here {
-    fn parted(&self) -> Self {
-        Self { together: false, mask: Rc::clone(&self.mask) }
-    }
-}
-
-/// How a part of the tree is left.
-#[derive(Clone, Copy, Default)]
-struct Flow {
-    /// Whether its end is reached.
-    ends: bool,
-    /// Whether some may have left the loop or switch around, while others have not.
-    breaks: bool,
-    /// Whether some may have gone on with the next turn.
-    continues: bool,
-    /// Whether some may have left the call around.
-    returns: bool,
-}
-
-impl Flow {
-    fn leaves(self) -> bool {
-        self.breaks || self.continues || self.returns
-    }
-
-    /// What either does, but that its end is reached.
-    fn and(self, other: Self) -> Self {
-        Self {
-            ends: self.ends,
-            breaks: self.breaks || other.breaks,
-            continues: self.continues || other.continues,
-            returns: self.returns || other.returns,
-        }
-    }
-}
-
-/// What is known where a loop, switch or call is left.
-enum Around {
-    Loop { breaks: Vec<Registers>, continues: Vec<Registers> },
-    Switch { breaks: Vec<Registers> },
-    Call { returns: Vec<Registers> },
-}
-
-/// Where workgroup memory is read or written.
-pub(super) struct Site {
-    pub(super) writes: bool,
-    /// The first word of each invocation that may come here; none if it is not known.
-    pub(super) known: Option<Vec<(u32, u32)>>,
-    /// All words that it may touch.
-    pub(super) reach: Range<u32>,
-    pub(super) words: u32,
-}
-
-/// What the walk has found.
-pub(super) struct Walked {
-    /// Of every instruction, whether all come to it together.
-    pub(super) uniform: Vec<bool>,
-    /// By the instruction's place.
-    pub(super) sites: BTreeMap<usize, Site>,
-}
 
 /// The walk through a program's tree.
 pub(super) struct Walk<'k> {
@@ -404,21 +331,4 @@ impl<'k> Walk<'k> {
         let site = Site { writes: matches!(op, Op::Store { .. }), known, reach: fixed..end, words };
         self.walked.sites.insert(place, site);
     }
-}
-
-/// What is known after all came one of two ways.
-fn join(registers: &mut Registers, other: &Registers) {
-    for (register, other) in registers.iter_mut().zip(other) {
-        if register != other {
-            *register = register.or(other);
-        }
-    }
-}
-
-/// What is known after all came one of several ways; none if there is none.
-fn joined(ways: Vec<Registers>) -> Option<Registers> {
-    let mut ways = ways.into_iter();
-    let mut first = ways.next()?;
-    ways.for_each(|way| join(&mut first, &way));
-    Some(first)
 }
