@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use poai_graph::op::image::Convolution as Op;
 use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
+use poai_numerics::Window;
 
 use super::Accelerator;
-use super::node::{Shared, word};
+use super::node::{Shared, words};
 use crate::device::Compute;
 use crate::kernels::{Patches, Terms};
 
@@ -38,37 +39,52 @@ impl<D: Compute> Convolution<D> {
     fn convolve(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, KernelError> {
         let Some(Some(weights)) = inputs.get(1) else { return Ok(None) };
         let gathering = self.op.gathering(inputs)?;
-        let ([down, across], window) = (gathering.places, &gathering.window);
-        let (groups, rows) = (self.op.groups, window.images * down * across);
+        if gathering.is_empty() {
+            return Ok(None);
+        }
+        let (window, groups, places) = (&gathering.window, self.op.groups, gathering.places);
+        let rows = window.images * places[0] * places[1];
         let (channels, results) = (window.channels / groups, gathering.results / groups);
-        let depth = window.height.kernel * window.width.kernel * channels;
-        let starts: Vec<[u32; 2]> = (0..groups).map(|group| [word(group * channels), word(group * results)]).collect();
-        let [height, width] = [window.height, window.width];
+        let starts: Option<Vec<_>> = (0..groups).map(|group| words([group * channels, group * results])).collect();
+        let depth = window.height.kernel.checked_mul(window.width.kernel).and_then(|taps| taps.checked_mul(channels));
+        let (Some(starts), Some(depth), Some(slides)) = (starts, depth, slides(window, places)) else {
+            return Ok(None);
+        };
+        let lengths = words([rows, depth, results, channels, gathering.results]);
+        let Some([shape @ .., channels, all]) = lengths else { return Ok(None) };
         let terms = Terms {
-            shape: [rows, depth, results].map(word),
-            strides: [[0, 0], [word(gathering.results), 1]],
+            shape,
+            strides: [[0, 0], [all, 1]],
             starts: &starts,
             scale: None,
             bias: gathering.bias.as_deref(),
             residual: false,
             bounds: None,
-            patches: Some(Patches {
-                window: [
-                    [height.input, width.input, window.channels, width.kernel].map(word),
-                    [height.stride, width.stride, height.dilation, width.dilation].map(word),
-                    [height.before, width.before, down, across].map(word),
-                ],
-                channels: word(channels),
-                results: word(gathering.results),
-            }),
+            patches: Some(Patches { window: slides, channels, results: all }),
         };
-        if gathering.is_empty() || terms.groups().is_none() {
+        if terms.groups().is_none() {
             return Ok(None);
         }
         let (operands, shape) = ([&gathering.pixels, *weights], [rows, gathering.results]);
         let result = self.shared.multiply(&terms, operands, gathering.residual.as_ref(), &shape)?;
         Ok(Some(gathering.laid(&self.shared.cpu, &result)?))
     }
+}
+
+/// How a window slides, as kernels are told: see [`Patches`]. None of what could lie so far before an image that it comes to
+/// lie within, modulo 2³².
+fn slides(window: &Window, [down, across]: [usize; 2]) -> Option<[[u32; 4]; 3]> {
+    let [height, width] = [window.height, window.width];
+    for axis in [height, width] {
+        let span = axis.kernel.checked_sub(1)?.checked_mul(axis.dilation)?;
+        let reach = [axis.input, axis.before, axis.behind].into_iter().try_fold(span, usize::checked_add)?;
+        words([reach])?;
+    }
+    Some([
+        words([height.input, width.input, window.channels, width.kernel])?,
+        words([height.stride, width.stride, height.dilation, width.dilation])?,
+        words([height.before, width.before, down, across])?,
+    ])
 }
 
 impl<D: Compute> Kernel for Convolution<D> {

@@ -117,3 +117,8 @@ fn split(activation: Option<Unary>) -> (Option<[f32; 2]>, Option<Unary>) {
 pub(super) fn word(length: usize) -> u32 {
     u32::try_from(length).expect("all sizes lie within a buffer")
 }
+
+/// Lengths that kernels reckon with; none beyond 2³¹, so that sums and differences of two of them are told apart.
+pub(super) fn words<const N: usize>(lengths: [usize; N]) -> Option<[u32; N]> {
+    lengths.iter().all(|&length| length < 1 << 31).then(|| lengths.map(word))
+}

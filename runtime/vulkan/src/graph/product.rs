@@ -6,7 +6,7 @@ use poai_graph::op::product::MatMul;
 use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 
 use super::Accelerator;
-use super::node::{Shared, word};
+use super::node::{Shared, words};
 use crate::device::Compute;
 use crate::kernels::Terms;
 
@@ -36,10 +36,16 @@ impl<D: Compute> Product<D> {
     fn multiply(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, KernelError> {
         let Some(&[Some(left), Some(right)]) = inputs.first_chunk() else { return Ok(None) };
         let product = self.op.multiplication(&self.shared.cpu, inputs)?;
-        let starts: Vec<[u32; 2]> = product.starts.iter().map(|starts| starts.map(word)).collect();
+        let starts: Option<Vec<_>> = product.starts.iter().map(|starts| words(*starts)).collect();
+        let [left_strides, right_strides] = product.strides.map(words);
+        let (Some(shape), Some(starts), Some(left_strides), Some(right_strides)) =
+            (words(product.shape), starts, left_strides, right_strides)
+        else {
+            return Ok(None);
+        };
         let terms = Terms {
-            shape: product.shape.map(word),
-            strides: product.strides.map(|strides| strides.map(word)),
+            shape,
+            strides: [left_strides, right_strides],
             starts: &starts,
             scale: product.scale,
             bias: product.bias.as_deref(),

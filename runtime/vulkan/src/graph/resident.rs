@@ -40,7 +40,7 @@ impl<D: Compute> Distant for Resident<D> {
     }
 
     fn walked(&self, start: isize, axes: &[(usize, isize)], shape: &[usize]) -> Option<Tensor> {
-        let elements = shape.iter().product();
+        let elements = shape.iter().try_fold(1usize, |elements, &size| elements.checked_mul(size))?;
         if elements == 0 || !self.accelerator.holds(elements) {
             return None;
         }

@@ -43,7 +43,8 @@ impl<D: Compute> Steps<D> {
             return Ok(None);
         }
         let Some(shape) = self.grouped.shape(None, operands)? else { return Ok(None) };
-        let count = shape.iter().product();
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        let Some(count) = count else { return Ok(None) };
         if count == 0
             || !self.accelerator.holds(count)
             || large.iter().any(|tensor| !self.accelerator.holds(tensor.len()))

@@ -213,3 +213,17 @@ fn a_device_that_loses_a_result_has_failed_for_good() {
     *unread.lock().unwrap() = None;
     assert_eq!(compute(&session), Err(RunError::Device(DeviceError::OutOfMemory.to_string())));
 }
+
+#[test]
+fn a_product_without_elements_is_the_processors() {
+    let cpu = Cpu::new(Kernels::Auto, 1).unwrap();
+    let vulkan = Arc::new(Vulkan::new(Arc::new(accelerator(Fake::new(), 0)), cpu));
+    let mut builder = Builder::new();
+    let left = builder.input("left", Fact::new(DType::F32, [1 << 40, 0]));
+    let right = builder.input("right", Fact::new(DType::F32, [0, 0]));
+    let product = builder.node("product", Product::MatMul(MatMul::default()), &[left, right]).unwrap();
+    let session = Session::new(builder.finish(&[("y", product)]), vulkan).unwrap();
+    let given = [("left", Tensor::new::<f32>(&[1 << 40, 0], &[])), ("right", Tensor::new::<f32>(&[0, 0], &[]))];
+    let found = session.run(&given, &mut Budget::UNBOUNDED.clone()).unwrap();
+    assert_eq!(found[0].shape(), [1 << 40, 0]);
+}
