@@ -4,6 +4,7 @@
 mod components; // programs that are broken or hostile
 mod homes; // full disks, unreadable configuration, two daemons
 mod inputs; // what is given to runs
+mod kernels; // what tasks bring for devices
 mod objects; // signatures, CIDs, archives
 mod peers; // who lies, stalls or is not there
 
