@@ -124,8 +124,8 @@ fn what_cannot_be_done_is_an_error() {
         ("no WGSL", "fn".to_owned(), says(20, 0), "invalid-kernel"),
         ("no such entry point", "@compute @workgroup_size(1) fn other() { }".into(), says(20, 0), "invalid-kernel"),
         (
-            "a uniform",
-            "@group(0) @binding(0) var<uniform> u: u32; @compute @workgroup_size(1) fn main() { }".into(),
+            "an atomic",
+            "var<workgroup> u: atomic<u32>; @compute @workgroup_size(1) fn main() { atomicAdd(&u, 1u); }".into(),
             says(20, 1),
             "unsupported",
         ),
