@@ -7,42 +7,16 @@
 use std::env;
 use std::process::ExitCode;
 
+use poai_numerics::operations::UNARY;
 use poai_numerics::{Kernels, NumericsError, Processor, Unary};
 
 /// Floats at a time.
 const CHUNK: usize = 1 << 20;
 
-const FUNCTIONS: &[Unary] = &[
-    Unary::Exp,
-    Unary::Log,
-    Unary::Sin,
-    Unary::Cos,
-    Unary::Tan,
-    Unary::Asin,
-    Unary::Acos,
-    Unary::Atan,
-    Unary::Sinh,
-    Unary::Cosh,
-    Unary::Tanh,
-    Unary::Asinh,
-    Unary::Acosh,
-    Unary::Atanh,
-    Unary::Sigmoid,
-    Unary::Erf,
-    Unary::Gelu,
-    Unary::GeluTanh,
-    Unary::Silu,
-    Unary::Softplus,
-    Unary::Mish,
-    Unary::Sqrt,
-    Unary::Reciprocal,
-    Unary::Elu(1.0),
-];
-
 fn main() -> ExitCode {
     let filter = env::args().nth(1).unwrap_or_default().to_lowercase();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    for &function in FUNCTIONS {
+    for &function in UNARY {
         let name = format!("{function:?}").to_lowercase();
         if !name.contains(&filter) {
             continue;

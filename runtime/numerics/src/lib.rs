@@ -20,6 +20,7 @@ mod integer; // exact products of bytes
 mod isa; // instruction sets, and the inner loops
 mod lanes; // floats side by side
 mod matmul; // products of floats
+pub mod operations; // lists of what there is to prove
 pub mod oracle; // the definition
 mod pairs; // two numbers at a time, many side by side
 mod pool; // warm threads

@@ -1,12 +1,10 @@
 //! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
 
 pub mod functions; // element-wise operations as functions of WGSL
-mod operations; // what there is to prove
 mod product; // what a product is told
 mod program; // sequences of element-wise operations, as data
 mod rows; // rows that are reduced
 
-pub use operations::{BINARY, UNARY};
 pub use product::{Patches, Terms};
 pub use program::{Place, Program, Read};
 pub use rows::{Row, Rows};

@@ -1,64 +1,10 @@
 //! Element-wise operations: every kernel against the definition.
 
-use poai_numerics::{Binary, NumericsError, Strided, Unary};
+use poai_numerics::operations::{BINARY, UNARY};
+use poai_numerics::{Binary, NumericsError, Strided};
 use proptest::prelude::*;
 
 use super::values::{Stream, assert_bits, processors, wild};
-
-pub(crate) const UNARY: &[Unary] = &[
-    Unary::Identity,
-    Unary::Neg,
-    Unary::Abs,
-    Unary::Sign,
-    Unary::Floor,
-    Unary::Ceil,
-    Unary::Round,
-    Unary::Sqrt,
-    Unary::Reciprocal,
-    Unary::Exp,
-    Unary::Log,
-    Unary::Sin,
-    Unary::Cos,
-    Unary::Tan,
-    Unary::Asin,
-    Unary::Acos,
-    Unary::Atan,
-    Unary::Sinh,
-    Unary::Cosh,
-    Unary::Tanh,
-    Unary::Asinh,
-    Unary::Acosh,
-    Unary::Atanh,
-    Unary::Sigmoid,
-    Unary::Erf,
-    Unary::Gelu,
-    Unary::GeluTanh,
-    Unary::Silu,
-    Unary::Softplus,
-    Unary::Mish,
-    Unary::Softsign,
-    Unary::Relu,
-    Unary::LeakyRelu(0.01),
-    Unary::Elu(1.5),
-    Unary::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
-    Unary::Celu(2.0),
-    Unary::ThresholdedRelu(1.0),
-    Unary::Shrink { lambda: 0.5, bias: 0.25 },
-    Unary::HardSigmoid { alpha: 0.2, beta: 0.5 },
-    Unary::HardSwish,
-    Unary::Clip { low: -1.0, high: 6.0 },
-];
-const BINARY: &[Binary] = &[
-    Binary::Add,
-    Binary::Sub,
-    Binary::Mul,
-    Binary::Div,
-    Binary::Max,
-    Binary::Min,
-    Binary::Pow,
-    Binary::Prelu,
-    Binary::Remainder,
-];
 
 /// Every 40,009th bit pattern, and those where something begins or ends: of both signs, around 2⁻¹⁰⁰ in particular.
 fn dense() -> Vec<f32> {

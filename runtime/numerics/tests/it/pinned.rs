@@ -2,12 +2,12 @@
 //!
 //! To renew them after a change of the definition, run with `RENEW=1` and put in what is printed.
 
+use poai_numerics::operations::UNARY;
 use poai_numerics::{
     Axis, Binary, BlockWeights, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Matrices, Normalisation,
     PackedBlocks, PackedIntegers, Processor, Reduction, Strided, Window, ZeroPoints,
 };
 
-use super::elementwise::UNARY;
 use super::values::{Stream, processors};
 
 /// Group, digest.

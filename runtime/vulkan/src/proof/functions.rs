@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use poai_numerics::operations::{BINARY, UNARY};
 use poai_numerics::{Affine, Binary, Normalisation, Source, Step as Operation, Unary, oracle};
 
 use super::check::{Check, Run};
 use super::numbers::{Numbers, bits, edges};
 use super::products::UNFUSED;
 use crate::kernels::functions::{Function, source_with};
-use crate::kernels::{BINARY, Place, Program, Read, Row, Rows, Step, UNARY, program_with, rows_with};
+use crate::kernels::{Place, Program, Read, Row, Rows, Step, program_with, rows_with};
 
 /// Rows of operands of each operation that are made of random numbers.
 const ROWS: usize = 384;
@@ -20,8 +21,8 @@ pub(super) fn checks(step: Step) -> Vec<Check> {
 
 /// Every operation as a program of its own.
 fn programs(step: Step) -> Check {
-    let unary = UNARY.into_iter().map(of_one);
-    let runs = unary.chain(BINARY.into_iter().map(of_two)).chain([copied()]).collect();
+    let unary = UNARY.iter().copied().map(of_one);
+    let runs = unary.chain(BINARY.iter().copied().map(of_two)).chain([copied()]).collect();
     Check { name: "programs", source: program_with(step.source()), planted: Some(program_with(UNFUSED)), runs }
 }
 

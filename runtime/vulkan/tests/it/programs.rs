@@ -1,8 +1,9 @@
 //! Programs of element-wise operations against `poai-numerics`, bit for bit.
 
+use poai_numerics::operations::{BINARY, UNARY};
 use poai_numerics::{Binary, Source, Step as Operation, Unary};
 use poai_vulkan::device::{Compute, VulkanDevice};
-use poai_vulkan::kernels::{self, BINARY, Place, Program, Read, Step, UNARY};
+use poai_vulkan::kernels::{self, Place, Program, Read, Step};
 use poai_vulkan::spirv::Shader;
 
 use crate::drivers;
@@ -57,14 +58,14 @@ fn every_operation_is_that_of_numerics() {
             let program = Program::new(&[step]).unwrap();
             computed(&device, &kernel, (&program, &reads), COUNT, [&left, &right])
         };
-        for operation in UNARY {
+        for &operation in UNARY {
             let found = run(Operation::Unary(operation, Source::Operand(0)));
             for (found, x) in found.into_iter().zip(&left) {
                 let due = operation.of(f32::from_bits(*x)).to_bits();
                 assert_eq!(found, due, "{driver}: {operation:?} of {x:08x}: {found:08x}, not {due:08x}");
             }
         }
-        for operation in BINARY {
+        for &operation in BINARY {
             let found = run(Operation::Binary(operation, [Source::Operand(0), Source::Operand(1)]));
             for (found, (a, b)) in found.into_iter().zip(left.iter().zip(&right)) {
                 let due = operation.of(f32::from_bits(*a), f32::from_bits(*b)).to_bits();

@@ -1,9 +1,9 @@
-//! Lists of numerics' operations.
+//! Lists of the element-wise operations: what proofs and tests go through.
 
-use poai_numerics::{Binary, Unary};
+use crate::elementwise::{Binary, Unary};
 
-/// Every operation on one number, with some parameters: what proofs and tests go through.
-pub const UNARY: [Unary; 39] = [
+/// Every operation on one number, with some parameters.
+pub const UNARY: &[Unary] = &[
     Unary::Identity,
     Unary::Neg,
     Unary::Abs,
@@ -39,14 +39,16 @@ pub const UNARY: [Unary; 39] = [
     Unary::LeakyRelu(0.01),
     Unary::Elu(1.5),
     Unary::Selu { alpha: 1.673_263_2, gamma: 1.050_701 },
-    Unary::Celu(0.75),
+    Unary::Celu(2.0),
+    Unary::ThresholdedRelu(1.0),
     Unary::Shrink { lambda: 0.5, bias: 0.25 },
     Unary::HardSigmoid { alpha: 0.2, beta: 0.5 },
     Unary::HardSwish,
+    Unary::Clip { low: -1.0, high: 6.0 },
 ];
 
 /// Every operation on two numbers.
-pub const BINARY: [Binary; 9] = [
+pub const BINARY: &[Binary] = &[
     Binary::Add,
     Binary::Sub,
     Binary::Mul,
