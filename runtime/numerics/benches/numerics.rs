@@ -18,7 +18,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use poai_numerics::{
-    Affine, Axis, BlockWeights, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Kernels, Matrices,
+    Affine, Aligned, Axis, BlockWeights, Bytes, ConvolutionEpilogue, Direction, Epilogue, Filter, Kernels, Matrices,
     Normalisation, Packed, PackedBlocks, PackedIntegers, Processor, Unary, Window, ZeroPoints,
 };
 
@@ -144,8 +144,11 @@ impl Report {
     }
 }
 
-fn ramp(length: usize) -> Vec<f32> {
-    (0..length).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect()
+/// Begins on a cache line, as tensors do.
+fn ramp(length: usize) -> Aligned<f32> {
+    let mut values = Aligned::zeros(length);
+    values.iter_mut().enumerate().for_each(|(i, value)| *value = (i % 251) as f32 / 125.0 - 1.0);
+    values
 }
 
 fn floats(report: &mut Report, processor: &Processor) {
@@ -153,7 +156,7 @@ fn floats(report: &mut Report, processor: &Processor) {
     for size in [128, 256, 512, 1024, 2048] {
         let (a, b) = (ramp(size * size), ramp(size * size));
         let packed = Packed::new(size, size, Matrices::one(&b, size)).unwrap();
-        let mut out = vec![0.0; size * size];
+        let mut out = Aligned::zeros(size * size);
         let work = 2.0 * (size as f64).powi(3) / 1e9;
         report.measure(processor, &Subject { kind: "matmul", size, unit: "GFLOP/s", work, goal: Some(goal) }, || {
             processor.matmul_packed(size, Matrices::one(&a, size), &packed, &Epilogue::default(), &mut out).unwrap();
@@ -186,7 +189,7 @@ fn attention(report: &mut Report, processor: &Processor) {
             processor.matmul(shape, rows, columns, &Epilogue::default(), &mut scores).unwrap();
             black_box(&mut scores);
         });
-        let mut out = vec![0.0; HEADS * tokens * WIDTH];
+        let mut out = Aligned::zeros(HEADS * tokens * WIDTH);
         let shares = Matrices { data: &scores, starts: &score_starts, row_stride: tokens, column_stride: 1 };
         let rows = Matrices { data: &values, starts: &starts, row_stride: WIDTH, column_stride: 1 };
         report.measure(processor, &subject("context"), || {
@@ -205,7 +208,7 @@ fn blocks(report: &mut Report, processor: &Processor) {
     let packed = PackedBlocks::new(depth, columns, source).unwrap();
     for size in [1, 128] {
         let input = ramp(size * depth);
-        let mut out = vec![0.0; size * columns];
+        let mut out = Aligned::zeros(size * columns);
         let work = 2.0 * (size * depth * columns) as f64 / 1e9;
         let subject = Subject { kind: "blocks", size, unit: "GOP/s", work, goal: None };
         report.measure(processor, &subject, || {
@@ -228,7 +231,7 @@ fn convolutions(report: &mut Report, processor: &Processor) {
         let weights = ramp(kernel * kernel * channels / groups * results);
         let filter = Filter::new(kernel * kernel, channels, results, groups, &weights).unwrap();
         let input = ramp(side * side * channels);
-        let mut out = vec![0.0; side * side * results];
+        let mut out = Aligned::zeros(side * side * results);
         let work = 2.0 * (weights.len() * side * side) as f64 / 1e9;
         let subject = Subject { kind, size: results, unit: "GFLOP/s", work, goal: Some(0.95) };
         report.measure(processor, &subject, || {
@@ -245,7 +248,7 @@ fn integers(report: &mut Report, processor: &Processor) {
         let signed: Vec<i8> = unsigned.iter().map(|&x| x.wrapping_sub(125).cast_signed()).collect();
         let zero = ZeroPoints::One(0);
         let packed = PackedIntegers::new(size, size, Bytes::Signed(&signed), zero).unwrap();
-        let mut out = vec![0; size * size];
+        let mut out = Aligned::zeros(size * size);
         let work = 2.0 * (size as f64).powi(3) / 1e9;
         for (kind, left, goal) in [("u8s8", Bytes::Unsigned(&unsigned), 1.2), ("s8s8", Bytes::Signed(&signed), 20.0)] {
             report.measure(processor, &Subject { kind, size, unit: "GOP/s", work, goal: Some(goal) }, || {

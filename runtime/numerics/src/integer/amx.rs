@@ -44,11 +44,16 @@ impl Work for AmxPart<'_> {
             for step in 0..steps {
                 let (from, to) = (step * DEPTH, &mut to[step * TILE_BYTES..step * TILE_BYTES + DEPTH]);
                 let here = (depth - from).min(DEPTH);
-                left.lift_to(row * depth + from, &mut to[..here]);
+                if here == DEPTH {
+                    // Of a known length, this is one vector and no call.
+                    left.lift_to(row * depth + from, &mut to[..DEPTH]);
+                } else {
+                    left.lift_to(row * depth + from, &mut to[..here]);
+                    to[here..].fill(0);
+                }
                 if !centred {
                     row_sums[i] = row_sums[i].wrapping_add(sum_of(&to[..here]));
                 }
-                to[here..].fill(0);
             }
         }
         // SAFETY: the caller found the tiles to be available.

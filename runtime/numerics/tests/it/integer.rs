@@ -4,8 +4,17 @@ use poai_numerics::{Axis, Bytes, IntegerFilter, NumericsError, PackedIntegers, W
 
 use super::values::{Stream, processors};
 
-const SHAPES: &[[usize; 3]] =
-    &[[1, 1, 1], [1, 3, 50], [2, 4, 16], [5, 0, 3], [9, 31, 48], [13, 100, 97], [100, 37, 7], [200, 64, 200]];
+const SHAPES: &[[usize; 3]] = &[
+    [1, 1, 1],
+    [1, 3, 50],
+    [2, 4, 16],
+    [5, 0, 3],
+    [9, 31, 48],
+    [13, 100, 97],
+    [100, 37, 7],
+    [200, 64, 200],
+    [48, 192, 70],
+];
 
 fn check(shape: [usize; 3], left: (Bytes<'_>, ZeroPoints<'_>), right: (Bytes<'_>, ZeroPoints<'_>)) {
     let expected = oracle::matmul_integer(shape, left, right);
