@@ -4,6 +4,7 @@
 //! Functions are written out where they are called, so that an invocation is one row of registers and a place in the
 //! program: nothing more has to be kept while it waits at a barrier.
 
+mod atomics; // words that are changed at once
 mod control; // statements
 mod expressions; // values
 mod frame; // a function that is being written out

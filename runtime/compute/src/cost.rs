@@ -28,6 +28,8 @@ fn units(op: &Op) -> u32 {
         Op::Copy { words, .. } | Op::Splat { words, .. } | Op::Select { words, .. } => 1 + u32::from(*words) / 4,
         Op::Load { words, .. } | Op::Store { words, .. } => 1 + u32::from(*words),
         Op::Address { .. } => 2,
+        // It reads, computes and writes.
+        Op::Atomic { .. } => 4,
         Op::Barrier => 16,
         Op::Unary { op, lanes, .. } => u32::from(*lanes) * unary(*op),
         Op::Binary { op, lanes, .. } => u32::from(*lanes) * binary(*op),

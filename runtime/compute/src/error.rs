@@ -55,12 +55,15 @@ pub enum DispatchError {
     /// The slices that invocations own do not fit the workgroups, or there are too many of those.
     #[error("too many workgroups, or invocations")]
     Workgroups,
-    /// A stride is zero.
-    #[error("a stride is zero")]
+    /// A stride is zero, or that of a buffer of atomics is not.
+    #[error("a stride is zero, or that of a buffer of atomics is not")]
     Stride,
     /// Two invocations reach the same word of workgroup memory, at least one writes it, and no barrier is between.
     #[error("invocations race for workgroup memory")]
     Race,
+    /// A word of workgroup memory is changed by an atomic operation, and touched in another way, with no barrier between.
+    #[error("an atomic operation meets another kind of access to a word of workgroup memory")]
+    Mixture,
     /// Invocations of a workgroup wait at different barriers, or some have ended while others wait.
     #[error("invocations of a workgroup part at a barrier")]
     Divergence,

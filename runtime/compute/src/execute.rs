@@ -1,6 +1,6 @@
 //! The executor: one workgroup after the other, on each thread, and one invocation of it after the other, each until it
-//! ends or waits at a barrier. The order does not show: invocations share nothing but what they read, and workgroup memory, where a race
-//! ends the dispatch.
+//! ends or waits at a barrier. The order does not show: invocations share nothing but what they read, what
+//! they change at once without knowing what was there, and workgroup memory, where a race ends the dispatch.
 
 mod invocation; // instructions
 mod parts; // parts of a dispatch, on threads
@@ -21,11 +21,12 @@ use crate::{Access, DispatchError, Kernel, Limits};
 pub enum Binding<'a> {
     /// To be read by all.
     Read(&'a [u32]),
-    /// To be read and written: the invocation of number i has the words from `i * stride` to `(i + 1) * stride`.
+    /// To be read and written: the invocation of number i has the words from `i * stride` to `(i + 1) * stride`; or, of
+    /// atomics, to be changed by all.
     ReadWrite {
         /// All of it.
         words: &'a mut [u32],
-        /// Words of one invocation's slice.
+        /// Words of one invocation's slice; 0 of a buffer of atomics.
         stride: u32,
     },
 }
@@ -35,7 +36,7 @@ pub enum Binding<'a> {
 pub struct Offer {
     /// Words of the buffer.
     pub words: usize,
-    /// Words of one invocation's slice, if the buffer is to be written.
+    /// Words of one invocation's slice, if the buffer is to be written; 0 of a buffer of atomics.
     pub stride: Option<u32>,
 }
 
@@ -111,8 +112,8 @@ impl Kernel {
         }
         for (offer, variable) in offers.iter().zip(&self.variables) {
             match (offer.stride, variable.access) {
-                (None, Access::Read) | (Some(1..), Access::ReadWrite) => {}
-                (Some(0), Access::ReadWrite) => return Err(DispatchError::Stride),
+                (None, Access::Read) | (Some(1..), Access::ReadWrite) | (Some(0), Access::Atomic) => {}
+                (Some(_), Access::ReadWrite | Access::Atomic) => return Err(DispatchError::Stride),
                 _ => return Err(DispatchError::Bindings),
             }
             if offer.words < variable.least_words as usize {

@@ -6,8 +6,8 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
 
 use crate::compile::compile;
-use crate::program::{Op, Program};
-use crate::shape::Shapes;
+use crate::program::{Op, Program, Space};
+use crate::shape::{Content, Shapes};
 use crate::source::{Source, within};
 use crate::{KernelError, Limits};
 
@@ -21,6 +21,8 @@ pub enum Access {
     Read,
     /// Each invocation reads and writes a slice of its own.
     ReadWrite,
+    /// All invocations change words of it, by one kind of atomic operation.
+    Atomic,
 }
 
 /// A storage or uniform variable.
@@ -100,6 +102,7 @@ fn read(source: &Source<'_>, entry_point: &str) -> Result<Kernel, KernelError> {
         validator.validate(&module).map_err(|error| KernelError::Invalid(with_causes(&error.into_inner())))
     })?;
     let program = compile((&module, &info), &shapes, entry)?;
+    check_changes(&program, &variables)?;
     let has_barriers = program.ops.contains(&Op::Barrier);
     Ok(Kernel { program, variables, workgroup_size, has_barriers })
 }
@@ -108,19 +111,27 @@ fn read(source: &Source<'_>, entry_point: &str) -> Result<Kernel, KernelError> {
 fn variables(module: &Module, shapes: &Shapes) -> Result<Vec<Variable>, KernelError> {
     let mut found = Vec::new();
     for (_, variable) in module.global_variables.iter() {
-        let access = match variable.space {
-            AddressSpace::Storage { access } if access == StorageAccess::LOAD => Access::Read,
+        let is_read = match variable.space {
+            AddressSpace::Storage { access } if access == StorageAccess::LOAD => true,
             // Laid out by rules of its own, which naga keeps, and a buffer all the same.
-            AddressSpace::Uniform => Access::Read,
-            AddressSpace::Storage { access } if access == StorageAccess::LOAD | StorageAccess::STORE => {
-                Access::ReadWrite
-            }
+            AddressSpace::Uniform => true,
+            AddressSpace::Storage { access } if access == StorageAccess::LOAD | StorageAccess::STORE => false,
             AddressSpace::WorkGroup | AddressSpace::Private => continue,
             _ => return Err(KernelError::unsupported("a variable of this address space")),
         };
+        let shape = shapes.get(variable.ty)?;
+        let access = match (shape.content(), is_read) {
+            (Content::Plain, true) => Access::Read,
+            (Content::Plain, false) => Access::ReadWrite,
+            (Content::Atomic, false) => Access::Atomic,
+            (_, true) => return Err(KernelError::instead("an atomic that is only read", "declare it as u32 or i32")),
+            (Content::Mixed, false) => {
+                return Err(KernelError::instead("a buffer of atomics and others", "use a buffer for each"));
+            }
+        };
         let binding = variable.binding.filter(|binding| binding.group == 0);
         let binding = binding.ok_or_else(|| KernelError::unsupported("a binding of another group than 0"))?;
-        found.push((binding.binding, Variable { access, least_words: shapes.get(variable.ty)?.words().laid }));
+        found.push((binding.binding, Variable { access, least_words: shape.words().laid }));
     }
     within("storage variables", found.len() as u64, Limits::BINDINGS as u64)?;
     found.sort_by_key(|(binding, _)| *binding);
@@ -128,6 +139,17 @@ fn variables(module: &Module, shapes: &Shapes) -> Result<Vec<Variable>, KernelEr
         return Err(KernelError::unsupported("a gap in the numbers of the bindings"));
     }
     Ok(found.into_iter().map(|(_, variable)| variable).collect())
+}
+
+/// Refuses a buffer that two kinds of atomic operations change: their order would show.
+fn check_changes(program: &Program, variables: &[Variable]) -> Result<(), KernelError> {
+    for (binding, _) in (0..).zip(variables) {
+        if program.changes(Space::Storage(binding)).len() > 1 {
+            let what = format!("a buffer, binding {binding}, that is changed by several kinds of atomic operations");
+            return Err(KernelError::instead(what, "use a buffer, or a dispatch, for each"));
+        }
+    }
+    Ok(())
 }
 
 fn limit_workgroup(size: [u32; 3]) -> Result<(), KernelError> {

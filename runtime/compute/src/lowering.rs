@@ -7,6 +7,7 @@
 //! A device is given a part of a dispatch at a time: a [`Job`]. An invocation that spends more than the job's limit goes
 //! on to its end without turning any loop again; the result is then worth nothing.
 
+mod atomics; // words that are changed at once
 mod frame; // what stands around a kernel's own text
 mod job; // what a device is told, and what it answers
 mod operations; // an operation in words of WGSL
@@ -14,9 +15,11 @@ mod writer; // from the tree to text
 
 use std::collections::BTreeSet;
 
+use atomics::Words;
 pub use job::Job;
 pub use operations::Operation;
 
+use crate::program::Space;
 use crate::proof::prove;
 use crate::{Kernel, Unproven};
 
@@ -47,6 +50,9 @@ impl Kernel {
             return Err(Unproven::new(format!("{ops} instructions and {registers} registers are many for devices")));
         }
         let proof = prove(self)?;
-        Ok(writer::Writer::new(self, &proof).write())
+        let Some(shared) = Words::of(&program.changes(Space::Workgroup)) else {
+            return Err(Unproven::new("workgroup memory has the least or greatest of i32 and of u32"));
+        };
+        Ok(writer::Writer::new(self, &proof, shared).write())
     }
 }

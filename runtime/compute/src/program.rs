@@ -1,6 +1,7 @@
 //! What a kernel is compiled to: flat instructions over the registers of one invocation, and the tree that they were
 //! written out from, for whoever cannot jump.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::arithmetic::{Binary, Ternary, Unary};
@@ -135,11 +136,54 @@ pub(crate) enum Op {
         from: Reg,
         words: u16,
     },
+    /// Changes a word of memory at once, so that no other change is lost: to what an operation makes of it and of a
+    /// register. Nowhere is not changed.
+    Atomic {
+        op: Binary,
+        space: Space,
+        address: Option<Reg>,
+        fixed: u32,
+        from: Reg,
+    },
     Barrier,
     End,
 }
 
+/// What an instruction has to do with memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Touch {
+    pub(crate) space: Space,
+    pub(crate) address: Option<Reg>,
+    pub(crate) fixed: u32,
+    pub(crate) words: u16,
+    pub(crate) manner: Manner,
+}
+
+/// How memory is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Manner {
+    Read,
+    Write,
+    Change(Binary),
+}
+
 impl Op {
+    /// What it has to do with memory.
+    pub(crate) fn touch(&self) -> Option<Touch> {
+        match *self {
+            Self::Load { space, address, fixed, words, .. } => {
+                Some(Touch { space, address, fixed, words, manner: Manner::Read })
+            }
+            Self::Store { space, address, fixed, words, .. } => {
+                Some(Touch { space, address, fixed, words, manner: Manner::Write })
+            }
+            Self::Atomic { op, space, address, fixed, .. } => {
+                Some(Touch { space, address, fixed, words: 1, manner: Manner::Change(op) })
+            }
+            _ => None,
+        }
+    }
+
     /// The first of the registers that it writes, and how many; not what a computed index reaches.
     pub(crate) fn written(&self) -> Option<(Reg, u16)> {
         match *self {
@@ -152,7 +196,7 @@ impl Op {
             }
             Self::Holds { to, .. } | Self::Address { to, .. } | Self::Length { to, .. } => Some((to, 1)),
             Self::Charge(_) | Self::Jump(_) | Self::JumpIf { .. } | Self::JumpUnless { .. } => None,
-            Self::Store { .. } | Self::Barrier | Self::End => None,
+            Self::Store { .. } | Self::Atomic { .. } | Self::Barrier | Self::End => None,
         }
     }
 }
@@ -225,4 +269,15 @@ pub(crate) struct Program {
     pub(crate) constants: Vec<(Reg, u32)>,
     /// Words of workgroup memory.
     pub(crate) workgroup_words: u32,
+}
+
+impl Program {
+    /// The operations by which words of a space are changed at once.
+    pub(crate) fn changes(&self, space: Space) -> BTreeSet<Binary> {
+        let change = |op: &Op| match op.touch() {
+            Some(Touch { space: touched, manner: Manner::Change(op), .. }) if touched == space => Some(op),
+            _ => None,
+        };
+        self.ops.iter().filter_map(change).collect()
+    }
 }

@@ -1,10 +1,12 @@
 //! Whether a kernel is free of races and its barriers are reached by all, whatever its buffers hold.
 //!
-//! Invocations cannot race for buffers, as each has slices of its own. For the rest, [`walk`] goes through the program's
+//! Invocations cannot race for buffers, as each has slices of its own, or only
+//! changes words at once, in the one way that all do. For the rest, [`walk`] goes through the program's
 //! tree with what is known of every register: the word of every invocation of a workgroup, if it depends on nothing but
 //! the invocation's place; that it is the same for all; or nothing. So it knows where control is the same for all, and
 //! refuses a barrier anywhere else. [`intervals`] then looks at all that happens between two barriers: no word of
-//! workgroup memory that one invocation writes there may be touched by another.
+//! workgroup memory that one invocation writes there may be touched by another, and none that is changed by an atomic
+//! operation be touched in another way.
 //!
 //! The proof also holds for invocations that are stopped because they are out of fuel, as [`lowering`](crate::lowering)
 //! stops them: a loop that all turn together is left together, at its head.
@@ -51,8 +53,7 @@ impl Proof {
 /// Proves a kernel free of races and divergence.
 pub(crate) fn prove(kernel: &Kernel) -> Result<Proof, Unproven> {
     let program = &kernel.program;
-    let touches =
-        |op: &Op| matches!(op, Op::Load { space: Space::Workgroup, .. } | Op::Store { space: Space::Workgroup, .. });
+    let touches = |op: &Op| op.touch().is_some_and(|touch| touch.space == Space::Workgroup);
     if !kernel.has_barriers && !program.ops.iter().any(touches) {
         return Ok(Proof { uniform: vec![false; program.ops.len()] });
     }

@@ -23,9 +23,31 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     Scalar(Kind),
-    Vector { lanes: u32, kind: Kind },
-    Array { element: Rc<Shape>, count: Count, stride_bytes: u32, words: Words },
-    Struct { members: Rc<[Member]>, words: Words },
+    /// A word that is changed at once.
+    Atomic,
+    Vector {
+        lanes: u32,
+        kind: Kind,
+    },
+    Array {
+        element: Rc<Shape>,
+        count: Count,
+        stride_bytes: u32,
+        words: Words,
+    },
+    Struct {
+        members: Rc<[Member]>,
+        words: Words,
+        content: Content,
+    },
+}
+
+/// What words of memory are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Plain,
+    Atomic,
+    Mixed,
 }
 
 /// How many elements an array has.
@@ -66,13 +88,22 @@ impl Shape {
         match self {
             Self::Scalar(kind) => Some((1, *kind)),
             Self::Vector { lanes, kind } => Some((*lanes, *kind)),
-            Self::Array { .. } | Self::Struct { .. } => None,
+            Self::Atomic | Self::Array { .. } | Self::Struct { .. } => None,
+        }
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        match self {
+            Self::Scalar(_) | Self::Vector { .. } => Content::Plain,
+            Self::Atomic => Content::Atomic,
+            Self::Array { element, .. } => element.content(),
+            Self::Struct { content, .. } => *content,
         }
     }
 
     pub(crate) fn words(&self) -> Words {
         match self {
-            Self::Scalar(_) => Words { packed: 1, laid: 1 },
+            Self::Scalar(_) | Self::Atomic => Words { packed: 1, laid: 1 },
             Self::Vector { lanes, .. } => Words { packed: *lanes, laid: *lanes },
             Self::Array { words, .. } | Self::Struct { words, .. } => *words,
         }
@@ -84,7 +115,7 @@ impl Shape {
             Self::Vector { .. } => 1,
             Self::Array { stride_bytes, .. } if laid => stride_bytes / 4,
             Self::Array { element, .. } => element.words().packed,
-            Self::Scalar(_) | Self::Struct { .. } => 0,
+            Self::Scalar(_) | Self::Atomic | Self::Struct { .. } => 0,
         }
     }
 
@@ -105,7 +136,7 @@ impl Shape {
         match self {
             Self::Scalar(kind) | Self::Vector { kind, .. } => Self::Scalar(*kind),
             Self::Array { element, .. } => element.as_ref().clone(),
-            Self::Struct { .. } => unreachable!("validated: a structure is not indexed by a value"),
+            Self::Atomic | Self::Struct { .. } => unreachable!("validated: neither is indexed by a value"),
         }
     }
 
@@ -118,7 +149,7 @@ impl Shape {
 
     fn add_pieces(&self, packed: u32, laid: u32, pieces: &mut Vec<Piece>) {
         match self {
-            Self::Scalar(_) | Self::Vector { .. } => {
+            Self::Scalar(_) | Self::Atomic | Self::Vector { .. } => {
                 let words = self.words().packed;
                 match pieces.last_mut() {
                     Some(last) if last.laid + last.words == laid => last.words += words,
@@ -207,7 +238,9 @@ fn structure(members: Vec<Member>) -> Result<Shape, KernelError> {
     let packed = members.iter().map(|member| u64::from(member.shape.words().packed)).sum();
     let laid = members.iter().map(|member| u64::from(member.offset_bytes / 4) + u64::from(member.shape.words().laid));
     let words = words(packed, laid.max().unwrap_or(0))?;
-    Ok(Shape::Struct { members: members.into(), words })
+    let contents = members.iter().map(|member| member.shape.content());
+    let content = contents.reduce(|one, other| if one == other { one } else { Content::Mixed });
+    Ok(Shape::Struct { members: members.into(), words, content: content.unwrap_or(Content::Plain) })
 }
 
 /// naga computes sizes in 32 bits, which wrap: no type that it may have got wrong passes here.
@@ -224,7 +257,7 @@ pub(crate) fn flat(inner: &TypeInner) -> Result<Shape, KernelError> {
         TypeInner::Scalar(scalar) => Ok(Shape::Scalar(kind(*scalar)?)),
         TypeInner::Vector { size, scalar } => Ok(Shape::Vector { lanes: *size as u32, kind: kind(*scalar)? }),
         TypeInner::Matrix { .. } => Err(KernelError::instead("a matrix", "use vectors, or arrays of them")),
-        TypeInner::Atomic(_) => Err(KernelError::instead("an atomic", "give every invocation words of its own")),
+        TypeInner::Atomic(scalar) => kind(*scalar).map(|_| Shape::Atomic),
         TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. } => {
             Err(KernelError::unsupported("a pointer that is passed to a function"))
         }

@@ -1,5 +1,6 @@
 //! What kernels compute, how they end, and what is refused.
 
+mod atomics; // words that all change
 mod examples; // the kernels of tasks/
 mod hostile; // kernels that mean harm
 mod language; // memory, slices and fuel

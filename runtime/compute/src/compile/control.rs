@@ -112,7 +112,12 @@ impl Compiler<'_> {
                 }
                 Ok(())
             }
-            Statement::Atomic { .. } => Err(KernelError::unsupported("an atomic operation")),
+            Statement::Atomic { pointer, fun, value, result } => {
+                if let Some(result) = result {
+                    frame.set(*result, Value::Found);
+                }
+                self.change(frame, *pointer, *fun, *value)
+            }
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 // A barrier on either side: what is read is written by nobody.
                 self.barrier(Barrier::WORK_GROUP)?;

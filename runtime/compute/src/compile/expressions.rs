@@ -134,7 +134,6 @@ impl Compiler<'_> {
             Expression::Math { fun, arg, arg1, arg2, .. } => self.math(frame, *fun, [Some(*arg), *arg1, *arg2])?,
             Expression::As { expr, kind, convert } => self.convert(frame, *expr, *kind, convert.is_some())?,
             Expression::Derivative { .. } => return Err(KernelError::unsupported("a derivative")),
-            Expression::AtomicResult { .. } => return Err(KernelError::unsupported("an atomic operation")),
             Expression::SubgroupBallotResult | Expression::SubgroupOperationResult { .. } => {
                 return Err(KernelError::instead("a subgroup operation", "use workgroup memory and barriers"));
             }

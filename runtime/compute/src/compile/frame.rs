@@ -3,6 +3,7 @@ use naga::valid::FunctionInfo;
 use naga::{Expression, Function, Handle, LocalVariable};
 
 use super::Compiler;
+use super::atomics::ORDER;
 use super::memory::Place;
 use crate::KernelError;
 use crate::program::Reg;
@@ -15,6 +16,8 @@ pub(super) enum Value {
     Words(Reg),
     /// What a reference or a pointer leads to.
     Place(Place),
+    /// What an atomic operation found, which nobody may know.
+    Found,
 }
 
 /// A function that is being written out.
@@ -64,6 +67,7 @@ impl<'m> Frame<'m> {
         match self.value(expression)? {
             Value::Words(register) => Ok(*register),
             Value::Place(_) => Err(KernelError::unsupported("a pointer that is passed to a function")),
+            Value::Found => Err(KernelError::instead("the result of an atomic operation", ORDER)),
         }
     }
 
@@ -71,7 +75,7 @@ impl<'m> Frame<'m> {
     pub(super) fn place(&self, expression: Handle<Expression>) -> Result<&Place, KernelError> {
         match self.value(expression)? {
             Value::Place(place) => Ok(place),
-            Value::Words(_) => Err(KernelError::unsupported("a load from what is no memory")),
+            Value::Words(_) | Value::Found => Err(KernelError::unsupported("a load from what is no memory")),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Compiler;
 use super::frame::{Frame, Value};
 use crate::KernelError;
 use crate::program::{Bound, Op, Reg, Space, Stride};
-use crate::shape::{Count, Piece, Shape};
+use crate::shape::{Content, Count, Piece, Shape};
 
 /// What a pointer leads to.
 #[derive(Clone, Debug)]
@@ -104,6 +104,7 @@ impl Compiler<'_> {
 
     /// A value's words from memory.
     pub(super) fn load(&mut self, place: &Place) -> Result<Reg, KernelError> {
+        check_plain(place)?;
         let to = self.allocate_value(&place.shape)?;
         for piece in place.pieces() {
             let (to, fixed, words) = (to + piece.packed as Reg, place.fixed + piece.laid, piece.words as u16);
@@ -118,6 +119,7 @@ impl Compiler<'_> {
 
     /// A value's words to memory. Padding is left as it is.
     pub(super) fn store(&mut self, place: &Place, from: Reg) -> Result<(), KernelError> {
+        check_plain(place)?;
         for piece in place.pieces() {
             let (from, fixed, words) = (from + piece.packed as Reg, place.fixed + piece.laid, piece.words as u16);
             let op = match (place.space, place.address) {
@@ -138,5 +140,18 @@ impl Compiler<'_> {
         let to = self.allocate(1)?;
         self.push(Op::Length { stride, to })?;
         Ok(Value::Words(to))
+    }
+}
+
+/// Refuses to read or write what cannot be read or written plainly. An atomic of workgroup memory can, between barriers
+/// between which it is not changed.
+fn check_plain(place: &Place) -> Result<(), KernelError> {
+    match (place.shape.content(), &place.shape, place.space) {
+        (Content::Plain, ..) | (_, Shape::Atomic, Space::Workgroup) => Ok(()),
+        (_, Shape::Atomic, _) => {
+            let instead = "bind the buffer for reading in another dispatch, or write it there";
+            Err(KernelError::instead("a load or store of an atomic in a buffer", instead))
+        }
+        _ => Err(KernelError::instead("a value that has atomics in it", "load each by atomicLoad")),
     }
 }

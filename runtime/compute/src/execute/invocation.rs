@@ -44,6 +44,9 @@ impl Invocation<'_> {
                 Op::Store { space, address, fixed, from, words } => {
                     self.store(space, self.address(address, fixed), from, words, storage)?;
                 }
+                Op::Atomic { op, space, address, fixed, from } => {
+                    self.change(op, space, self.address(address, fixed), from, storage)?;
+                }
                 Op::Address { stride, to, index, base } => {
                     let address = self.element(self.program.strides[usize::from(stride)], index, base, storage);
                     self.set(to, address);
@@ -189,6 +192,23 @@ impl Invocation<'_> {
                     self.shared.write(at, *word, self.index)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        op: Binary,
+        space: Space,
+        at: Option<usize>,
+        from: Reg,
+        storage: &Storage<'_>,
+    ) -> Result<(), DispatchError> {
+        let (Some(at), word) = (at, self.get(from)) else { return Ok(()) };
+        match space {
+            Space::Registers => unreachable!("validated: no variable of an invocation is atomic"),
+            Space::Storage(binding) => storage.change(binding, at, op, word),
+            Space::Workgroup => self.shared.change(at, op, word)?,
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! A dispatch in parts, each for one thread: workgroups in a row, whose invocations have numbers in a row. So each part
-//! has a piece of every buffer that is written for itself alone, and threads share nothing but what they read.
+//! has a piece of every buffer that is written for itself alone, and threads share nothing but what they read,
+//! and what they change at once.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -32,6 +34,27 @@ struct Ended {
     done: Result<(), DispatchError>,
 }
 
+/// The words of each buffer of atomics, while all threads have them.
+struct Changed(Vec<Option<Vec<AtomicU32>>>);
+
+impl Changed {
+    fn of(bindings: &[Binding<'_>]) -> Self {
+        let words = |binding: &Binding<'_>| match binding {
+            Binding::ReadWrite { words, stride: 0 } => Some(words.iter().copied().map(AtomicU32::new).collect()),
+            _ => None,
+        };
+        Self(bindings.iter().map(words).collect())
+    }
+
+    fn write_back(self, bindings: &mut [Binding<'_>]) {
+        for (binding, changed) in bindings.iter_mut().zip(self.0) {
+            if let (Binding::ReadWrite { words, .. }, Some(changed)) = (binding, changed) {
+                words.iter_mut().zip(changed).for_each(|(word, changed)| *word = changed.into_inner());
+            }
+        }
+    }
+}
+
 /// Runs all workgroups of a dispatch on so many threads. It ends as on one: at the first error in the order of the
 /// workgroups, unless the fuel does not last until there.
 pub(super) fn run(
@@ -41,7 +64,8 @@ pub(super) fn run(
     threads: NonZeroUsize,
     budget: &mut u64,
 ) -> Result<(), DispatchError> {
-    let parts = parts(kernel, bindings, workgroups, threads);
+    let changed = Changed::of(bindings);
+    let parts = parts(kernel, bindings, &changed, workgroups, threads);
     let others = threads.get().min(parts.len()) - 1;
     let parts = Mutex::new(parts.into_iter());
     let whole = *budget;
@@ -70,6 +94,7 @@ pub(super) fn run(
         }
         ended
     });
+    changed.write_back(bindings);
     ended.sort_unstable_by_key(|part| part.number);
     for Ended { spent, done, .. } in ended {
         *budget = budget.checked_sub(spent).ok_or(DispatchError::OutOfFuel)?;
@@ -94,6 +119,7 @@ fn run_part(part: Part<'_>, workgroup: &mut Workgroup<'_>, budget: u64) -> Ended
 fn parts<'b>(
     kernel: &Kernel,
     bindings: &'b mut [Binding<'_>],
+    changed: &'b Changed,
     workgroups: [u32; 3],
     threads: NonZeroUsize,
 ) -> Vec<Part<'b>> {
@@ -108,7 +134,8 @@ fn parts<'b>(
     let steps = all / step;
     let wanted = if all * each < LEAST_INVOCATIONS { 1 } else { threads.get() as u64 * PARTS_OF_THREAD };
     let wanted = if threads.get() == 1 { 1 } else { wanted.min(steps) };
-    let mut rest: Vec<_> = bindings.iter_mut().map(Piece::of).collect();
+    let pieces = bindings.iter_mut().zip(&changed.0).map(|(binding, changed)| Piece::of(binding, changed.as_deref()));
+    let mut rest: Vec<_> = pieces.collect();
     let mut parts = Vec::new();
     let mut first = 0;
     for number in 1..=wanted {

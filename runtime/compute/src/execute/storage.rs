@@ -1,6 +1,8 @@
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Binding;
+use crate::arithmetic::Binary;
 
 /// What a part of a dispatch has of a buffer. Places count from the whole buffer's beginning.
 pub(super) enum Piece<'b> {
@@ -15,14 +17,17 @@ pub(super) enum Piece<'b> {
         /// Words of the whole buffer.
         whole: usize,
     },
+    /// All of it, to be changed at once.
+    Atomic(&'b [AtomicU32]),
 }
 
 impl<'b> Piece<'b> {
-    /// All of a buffer.
-    pub(super) fn of(binding: &'b mut Binding<'_>) -> Self {
-        match binding {
-            Binding::Read(words) => Self::Read(words),
-            Binding::ReadWrite { words, stride } => {
+    /// All of a buffer; or what stands for one of atomics.
+    pub(super) fn of(binding: &'b mut Binding<'_>, changed: Option<&'b [AtomicU32]>) -> Self {
+        match (binding, changed) {
+            (_, Some(changed)) => Self::Atomic(changed),
+            (Binding::Read(words), None) => Self::Read(words),
+            (Binding::ReadWrite { words, stride }, None) => {
                 Self::ReadWrite { whole: words.len(), begin: 0, stride: *stride, words }
             }
         }
@@ -32,6 +37,7 @@ impl<'b> Piece<'b> {
     pub(super) fn split_off_front(&mut self, number: u64) -> Self {
         match self {
             Self::Read(words) => Self::Read(words),
+            Self::Atomic(words) => Self::Atomic(words),
             Self::ReadWrite { words, stride, begin, whole } => {
                 let end = slice_begin(number, *stride).min(*whole);
                 let (front, rest) = std::mem::take(words).split_at_mut(end - *begin);
@@ -46,6 +52,7 @@ impl<'b> Piece<'b> {
     fn whole(&self) -> usize {
         match self {
             Self::Read(words) => words.len(),
+            Self::Atomic(words) => words.len(),
             Self::ReadWrite { whole, .. } => *whole,
         }
     }
@@ -56,6 +63,8 @@ impl<'b> Piece<'b> {
         match self {
             Self::Read(words) => (words, 0),
             Self::ReadWrite { words, begin, .. } => (words, *begin),
+            // Compiled to changes only.
+            Self::Atomic(_) => (&[], 0),
         }
     }
 }
@@ -103,6 +112,17 @@ impl<'b> Storage<'b> {
         }
         for (place, word) in (at..).zip(to) {
             *word = if window.contains(&place) { words[place - begin] } else { 0 };
+        }
+    }
+
+    /// Changes a word of a buffer at once, if there is such a one.
+    pub(super) fn change(&self, binding: u8, at: usize, op: Binary, word: u32) {
+        let Piece::Atomic(words) = self.pieces[usize::from(binding)] else {
+            unreachable!("checked: what is changed at once is bound so")
+        };
+        if let Some(place) = words.get(at) {
+            // What was there before is nobody's to know.
+            place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| Some(op.of(before, word))).ok();
         }
     }
 

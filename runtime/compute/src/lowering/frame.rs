@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::writer::Writer;
 use crate::Access;
-use crate::program::{NOWHERE, builtin};
+use crate::program::{NOWHERE, Space, builtin};
 
 /// Where a counter of fuel stops: sums of two do not overflow.
 const MOST: u32 = u32::MAX / 2;
@@ -18,7 +18,9 @@ impl Writer<'_> {
         let mut text = String::new();
         for (number, variable) in self.kernel.variables.iter().enumerate() {
             let access = if variable.access == Access::Read { "read" } else { "read_write" };
-            let _ = writeln!(text, "@group(0) @binding({number}) var<storage, {access}> binding{number}: array<u32>;");
+            let kind = self.words_of(storage(number)).kind();
+            let _ =
+                writeln!(text, "@group(0) @binding({number}) var<storage, {access}> binding{number}: array<{kind}>;");
             for name in ["words", "begin", "end"] {
                 let _ = writeln!(text, "var<private> {name}{number}: u32;");
             }
@@ -36,8 +38,8 @@ var<private> task_apart: u32;
 fn task_capped(fuel: u32) -> u32 {{ return select(fuel, {MOST}u, fuel > {MOST}u); }}"
         );
         if self.program.workgroup_words > 0 {
-            let words = self.program.workgroup_words;
-            let _ = writeln!(text, "var<workgroup> workgroup_words: array<u32, {words}>;");
+            let (words, kind) = (self.program.workgroup_words, self.shared.kind());
+            let _ = writeln!(text, "var<workgroup> workgroup_words: array<{kind}, {words}>;");
         }
         for (number, range) in self.arrays.iter().enumerate() {
             let _ = writeln!(text, "var<private> a{number}: array<u32, {}>;", range.len());
@@ -53,6 +55,10 @@ fn task_capped(fuel: u32) -> u32 {{ return select(fuel, {MOST}u, fuel > {MOST}u)
         let mut text = String::new();
         for (number, variable) in self.kernel.variables.iter().enumerate() {
             let outside = format!("address == {NOWHERE}u || at < begin{number} || at >= end{number}");
+            if variable.access == Access::Atomic {
+                text.push_str(&self.change_function(number, &outside));
+                continue;
+            }
             let _ = writeln!(
                 text,
                 "fn load{number}(address: u32, fixed: u32) -> u32 {{
@@ -75,6 +81,22 @@ binding{number}[at] = word;
         text
     }
 
+    /// A function that changes a word of a buffer, in the one way that the kernel does.
+    fn change_function(&self, number: usize, outside: &str) -> String {
+        let (space, place) = (storage(number), format!("binding{number}[at]"));
+        let changes = self.program.changes(space);
+        let changes = changes.iter().map(|op| self.words_of(space).change(*op, &place, "word"));
+        let changes: String = changes.collect();
+        format!(
+            "fn change{number}(address: u32, fixed: u32, word: u32) {{
+let at = address + fixed;
+if ({outside}) {{ return; }}
+{changes}
+}}
+"
+        )
+    }
+
     /// The entry point: it sets the builtins and slices, runs the kernel, and settles the account.
     pub(super) fn beginning(&mut self) -> String {
         let [x, y, z] = self.kernel.workgroup_size;
@@ -82,9 +104,10 @@ binding{number}[at] = word;
         let zeros = match self.program.workgroup_words {
             0 => String::new(),
             words => format!(
-                "for (var word = index; word < {words}u; word += {size}u) {{ workgroup_words[word] = 0u; }}
+                "for (var word = index; word < {words}u; word += {size}u) {{ {} }}
 workgroupBarrier();
-"
+",
+                self.shared.store("workgroup_words[word]", "0u")
             ),
         };
         let mut text = format!(
@@ -114,7 +137,7 @@ let invocation = global.x + across.x * {x}u * (global.y + across.y * {y}u * glob
         for (number, variable) in self.kernel.variables.iter().enumerate() {
             let at = JOB_HEAD + JOB_BINDING * number;
             let _ = writeln!(text, "words{number} = task_job[{at}];");
-            let window = if variable.access == Access::Read {
+            let window = if variable.access != Access::ReadWrite {
                 format!("begin{number} = 0u;\nend{number} = words{number};")
             } else {
                 // Whoever has a slice has one that begins in the buffer.
@@ -135,4 +158,9 @@ task_account[group.x * {size}u + index] = task_together + task_apart;
         );
         text
     }
+}
+
+/// The buffer of a number.
+fn storage(number: usize) -> Space {
+    Space::Storage(u8::try_from(number).expect("bindings are few"))
 }

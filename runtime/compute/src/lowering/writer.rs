@@ -3,9 +3,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::Lowered;
+use super::atomics::Words;
 use super::operations::{Operation, Text};
 use crate::Kernel;
-use crate::arithmetic::Ternary;
+use crate::arithmetic::{Binary, Ternary};
 use crate::program::{Bound, Case, NOWHERE, Node, Op, Program, Reg, Space};
 use crate::proof::{Arrays, Proof};
 
@@ -14,6 +15,8 @@ pub(super) struct Writer<'k> {
     pub(super) kernel: &'k Kernel,
     pub(super) program: &'k Program,
     proof: &'k Proof,
+    /// How workgroup memory is declared.
+    pub(super) shared: Words,
     pub(super) arrays: Arrays,
     constants: BTreeMap<Reg, u32>,
     /// Registers that the text names.
@@ -27,12 +30,13 @@ pub(super) struct Writer<'k> {
 }
 
 impl<'k> Writer<'k> {
-    pub(super) fn new(kernel: &'k Kernel, proof: &'k Proof) -> Self {
+    pub(super) fn new(kernel: &'k Kernel, proof: &'k Proof, shared: Words) -> Self {
         let program = &kernel.program;
         Self {
             kernel,
             program,
             proof,
+            shared,
             arrays: Arrays::of(program),
             constants: program.constants.iter().copied().collect(),
             named: BTreeSet::new(),
@@ -219,6 +223,7 @@ impl<'k> Writer<'k> {
             }
             Op::Load { space, to, address, fixed, words } => self.load(space, to, address, fixed, words),
             Op::Store { space, address, fixed, from, words } => self.store(space, address, fixed, from, words),
+            Op::Atomic { op, space, address, fixed, from } => self.change(op, space, (address, fixed), from),
             Op::Barrier => self.line("workgroupBarrier();"),
             Op::Jump(_) | Op::JumpIf { .. } | Op::JumpUnless { .. } | Op::End => {}
         }
@@ -267,9 +272,9 @@ impl<'k> Writer<'k> {
             let value = match (space, &address) {
                 (Space::Storage(binding), Some(address)) => format!("load{binding}({address}, {at}u)"),
                 (Space::Storage(binding), None) => format!("load{binding}(0u, {at}u)"),
-                (_, None) => self.part(space, None, at),
+                (_, None) => self.words_of(space).load(&self.part(space, None, at)),
                 (_, Some(address)) => {
-                    let part = self.part(space, Some(address), at);
+                    let part = self.words_of(space).load(&self.part(space, Some(address), at));
                     format!("select(0u, {part}, {address} != {NOWHERE}u)")
                 }
             };
@@ -288,12 +293,35 @@ impl<'k> Writer<'k> {
             let line = match (space, &address) {
                 (Space::Storage(binding), Some(address)) => format!("store{binding}({address}, {at}u, {value});"),
                 (Space::Storage(binding), None) => format!("store{binding}(0u, {at}u, {value});"),
-                (_, address) => format!("{} = {value};", self.part(space, address.as_deref(), at)),
+                (_, address) => self.words_of(space).store(&self.part(space, address.as_deref(), at), &value),
             };
             self.line(line);
         }
         if address.is_some() && is_checked {
             self.line("}");
+        }
+    }
+
+    /// Changes a word at once.
+    fn change(&mut self, op: Binary, space: Space, (address, fixed): (Option<Reg>, u32), from: Reg) {
+        let (address, word) = (address.map(|address| self.word(address)), self.word(from));
+        if let Space::Storage(binding) = space {
+            let address = address.unwrap_or_else(|| "0u".to_owned());
+            return self.line(format!("change{binding}({address}, {fixed}u, {word});"));
+        }
+        let change = self.shared.change(op, &self.part(space, address.as_deref(), fixed), &word);
+        match address {
+            Some(address) => self.line(format!("if ({address} != {NOWHERE}u) {{ {change} }}")),
+            None => self.line(change),
+        }
+    }
+
+    /// How the words of a space are declared.
+    pub(super) fn words_of(&self, space: Space) -> Words {
+        match space {
+            Space::Registers => Words::Plain,
+            Space::Workgroup => self.shared,
+            Space::Storage(_) => Words::of(&self.program.changes(space)).expect("a buffer has one kind of change"),
         }
     }
 
@@ -307,6 +335,10 @@ impl<'k> Writer<'k> {
             _ => ("workgroup_words".to_owned(), fixed),
         };
         match address {
+            // naga checks no index of a shader that has atomics, and an index has a value also where it is not used.
+            Some(address) if self.shared != Words::Plain => {
+                format!("{name}[select(0u, {address} + {fixed}u, {address} != {NOWHERE}u)]")
+            }
             Some(address) => format!("{name}[{address} + {fixed}u]"),
             None => format!("{name}[{fixed}u]"),
         }

@@ -42,7 +42,7 @@ impl Walk<'_> {
                 (to, vec![if uniform { Value::Uniform } else { Value::Varying }; usize::from(words)])
             }
             Op::Charge(_) | Op::Jump(_) | Op::JumpIf { .. } | Op::JumpUnless { .. } => (0, Vec::new()),
-            Op::Store { .. } | Op::Barrier | Op::End => (0, Vec::new()),
+            Op::Store { .. } | Op::Atomic { .. } | Op::Barrier | Op::End => (0, Vec::new()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::value::Value;
+use crate::program::Manner;
 
 /// What is known of all registers.
 pub(super) type Registers = Vec<Value>;
@@ -60,9 +61,9 @@ pub(super) enum Around {
     Call { returns: Vec<Registers> },
 }
 
-/// Where workgroup memory is read or written.
+/// Where workgroup memory is touched.
 pub(super) struct Site {
-    pub(super) writes: bool,
+    pub(super) manner: Manner,
     /// The first word of each invocation that may come here; none if it is not known.
     pub(super) known: Option<Vec<(u32, u32)>>,
     /// All words that it may touch.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unproven;
 use super::flow::Site;
-use crate::program::{Node, Op, Program};
+use crate::program::{Manner, Node, Op, Program};
 
 /// Barriers of a kernel that is proven: each is a search through it.
 const BARRIERS: usize = 64;
@@ -16,12 +16,8 @@ enum Who {
     Several,
 }
 
-/// What is touched between two barriers, by word.
-#[derive(Default)]
-struct Touched {
-    written: BTreeMap<u32, Who>,
-    read: BTreeMap<u32, Who>,
-}
+/// What is touched between two barriers, by how and by word.
+type Touched = BTreeMap<Manner, BTreeMap<u32, Who>>;
 
 /// Refuses a program in which two invocations might race for a word.
 pub(super) fn check(program: &Program, sites: &BTreeMap<usize, Site>) -> Result<(), Unproven> {
@@ -84,37 +80,57 @@ fn reached(program: &Program, exits: &BTreeMap<usize, usize>, begin: usize) -> B
 }
 
 fn check_interval(sites: &[&Site]) -> Result<(), Unproven> {
-    let mut touched = Touched::default();
+    let touched = touched(sites);
+    for (manner, words) in &touched {
+        for (word, who) in words {
+            let is_race = *manner == Manner::Write && *who == Who::Several;
+            let others = touched.iter().filter(|(other, _)| *other < manner);
+            let clash = others.filter_map(|(other, words)| Some((other, words.get(word)?)));
+            // One invocation may read what it writes.
+            let is_plain = |other: &Manner| [*other, *manner] == [Manner::Read, Manner::Write];
+            if is_race || clash.clone().any(|(other, by)| is_plain(other) && by != who) {
+                return Err(Unproven::new(format!("invocations may race for word {word} of workgroup memory")));
+            }
+            if clash.clone().any(|(other, _)| !is_plain(other)) {
+                let reason = format!("an atomic operation may meet other accesses to word {word} of workgroup memory");
+                return Err(Unproven::new(reason));
+            }
+        }
+    }
+    // Whoever it is that touches words at a place that is not known: others touch them in the same way.
+    for unknown in sites.iter().filter(|site| site.known.is_none()) {
+        let reach = &unknown.reach;
+        let with_known = touched.iter().filter(|(manner, _)| !goes_with(unknown.manner, **manner));
+        let meets_known = with_known.flat_map(|(_, words)| words.range(reach.clone())).next().is_some();
+        let meets = |other: &&Site| other.reach.start < reach.end && reach.start < other.reach.end;
+        let mut unknowns = sites.iter().filter(|site| site.known.is_none()).filter(|site| meets(site));
+        if meets_known || unknowns.any(|other| !goes_with(unknown.manner, other.manner)) {
+            let reason = "workgroup memory is written and read between two barriers at places that are not known";
+            return Err(Unproven::new(reason));
+        }
+    }
+    Ok(())
+}
+
+/// Whether several invocations may touch a word in these two ways.
+fn goes_with(one: Manner, other: Manner) -> bool {
+    one == other && one != Manner::Write
+}
+
+/// What is touched at places that are known.
+fn touched(sites: &[&Site]) -> Touched {
+    let mut touched = Touched::new();
     for site in sites {
         let Some(known) = &site.known else { continue };
+        let by_word = touched.entry(site.manner).or_default();
         for &(invocation, first) in known {
             for word in first..first + site.words {
-                let by = if site.writes { &mut touched.written } else { &mut touched.read };
-                let who = by.entry(word).or_insert(Who::One(invocation));
+                let who = by_word.entry(word).or_insert(Who::One(invocation));
                 if *who != Who::One(invocation) {
                     *who = Who::Several;
                 }
             }
         }
     }
-    for (word, writer) in &touched.written {
-        let read_by_another = touched.read.get(word).is_some_and(|reader| reader != writer);
-        if *writer == Who::Several || read_by_another {
-            return Err(Unproven::new(format!("invocations may race for word {word} of workgroup memory")));
-        }
-    }
-    // Whoever it is that touches words at a place that is not known: nobody writes there.
-    for unknown in sites.iter().filter(|site| site.known.is_none()) {
-        let is_written = touched.written.range(unknown.reach.clone()).next().is_some();
-        let clashes = |other: &&&Site| {
-            other.known.is_none() && other.reach.start < unknown.reach.end && unknown.reach.start < other.reach.end
-        };
-        let is_read = touched.read.range(unknown.reach.clone()).next().is_some();
-        let with_unknown = sites.iter().filter(clashes).any(|other| other.writes || unknown.writes);
-        if is_written || unknown.writes && is_read || with_unknown {
-            let reason = "workgroup memory is written and read between two barriers at places that are not known";
-            return Err(Unproven::new(reason));
-        }
-    }
-    Ok(())
+    touched
 }

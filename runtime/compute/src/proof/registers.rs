@@ -16,7 +16,7 @@ pub(crate) fn extents(program: &Program, mut visit: impl FnMut(usize, &Op, Optio
                 let reach = elements.saturating_sub(1).saturating_mul(stride.words).saturating_add(base);
                 extents.insert(to, reach);
             }
-            Op::Load { address, .. } | Op::Store { address, .. } => {
+            Op::Load { address, .. } | Op::Store { address, .. } | Op::Atomic { address, .. } => {
                 let extent = address.map(|address| extents.get(&address).copied().unwrap_or(u32::MAX));
                 visit(place, op, extent);
             }

@@ -1,12 +1,14 @@
 use super::{Unproven, prove};
 use crate::Kernel;
 
-/// A kernel of 8 by 4 invocations with buffers to read and to write, and 64 words of workgroup memory.
+/// A kernel of 8 by 4 invocations with buffers to read and to write, and 64 words of workgroup memory and
+/// 32 atomics behind them.
 fn kernel(body: &str) -> Kernel {
     let source = format!(
         "@group(0) @binding(0) var<storage, read> given: array<u32>;
         @group(0) @binding(1) var<storage, read_write> out: array<u32>;
         var<workgroup> m: array<u32, 64>;
+        var<workgroup> n: array<atomic<u32>, 32>;
         fn early(x: u32) -> u32 {{ if (x > 3u) {{ return 1u; }} return 2u; }}
         @compute @workgroup_size(8, 4) fn main(
             @builtin(local_invocation_index) i: u32,
@@ -50,6 +52,9 @@ fn kernels_without_races_are_proven() {
         ("parted, and together again", "var s = 0u; if (given[i] > 1u) { s = 1u; } workgroupBarrier(); out[i] = s;"),
         ("parted in a loop", "for (var t = 0u; t < given[i]; t++) { out[i] += t; } workgroupBarrier();"),
         ("parted in a function", "out[i] = early(given[i]); workgroupBarrier();"),
+        ("changed by all", "atomicAdd(&n[3], i); workgroupBarrier(); out[i] = atomicLoad(&n[3]);"),
+        ("changed at places that are not known", "atomicMax(&n[given[i]], i); workgroupBarrier(); m[i] = 1u;"),
+        ("changed in a way for each word", "atomicMax(&n[i / 16u], i); if (i == 0u) { atomicAdd(&n[2], 1u); }"),
         (
             "the same on both ways",
             "var n = 0u; if (given[i] > 1u) { n = 3u; } else { n = 3u; } if (n == 3u) { workgroupBarrier(); }",
@@ -64,6 +69,7 @@ fn kernels_without_races_are_proven() {
 #[test]
 fn what_is_not_proven_has_its_reason() {
     const BARRIER: &str = "a barrier where invocations may have parted";
+    const MEET: &str = "an atomic operation may meet other accesses to word 65";
     const UNKNOWN: &str = "at places that are not known";
     for (name, body, expected) in [
         ("two writers", "m[i / 2u] = 1u;", "invocations may race for word 0 of workgroup memory"),
@@ -79,6 +85,12 @@ fn what_is_not_proven_has_its_reason() {
         ("written at places that are not known", "m[given[i]] = 1u;", UNKNOWN),
         ("read there", "m[i] = 1u; out[i] = m[given[i]];", UNKNOWN),
         ("a place that only looks like its own", "m[i + given[0]] = 1u;", UNKNOWN),
+        ("changed and read", "atomicAdd(&n[1], 1u); if (i == 3u) { out[i] = atomicLoad(&n[1]); }", MEET),
+        ("changed and written by one", "if (i == 3u) { atomicAdd(&n[1], 1u); atomicStore(&n[1], 1u); }", MEET),
+        ("changed in two ways", "if (i == 1u) { atomicAdd(&n[1], 1u); } else { atomicOr(&n[1], 1u); }", MEET),
+        ("changed somewhere, and read", "atomicAdd(&n[given[i]], 1u); out[i] = atomicLoad(&n[3]);", UNKNOWN),
+        ("changed, and read somewhere", "atomicAdd(&n[i], 1u); out[i] = atomicLoad(&n[given[i]]);", UNKNOWN),
+        ("changed somewhere in two ways", "atomicAdd(&n[given[i]], 1u); atomicOr(&n[given[0]], 1u);", UNKNOWN),
         ("by some", "if (given[i] > 3u) { workgroupBarrier(); }", BARRIER),
         ("by the first", "if (i < 4u) { workgroupBarrier(); }", BARRIER),
         ("by their own count", "for (var t = 0u; t < given[i]; t++) { workgroupBarrier(); }", BARRIER),

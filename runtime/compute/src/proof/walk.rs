@@ -5,7 +5,7 @@ use super::registers::Arrays;
 use super::value::Value;
 use super::{Unproven, extents};
 use crate::Kernel;
-use crate::program::{NOWHERE, Node, Op, Program, Reg, Space, builtin};
+use crate::program::{NOWHERE, Node, Op, Program, Reg, Space, Touch, builtin};
 
 /// Instructions that one proof looks at, again for each time: with it, no kernel takes long.
 const LOOKS: usize = 1 << 16;
@@ -297,10 +297,10 @@ impl<'k> Walk<'k> {
         self.walked.uniform[place] &= here.together;
         match op {
             Op::Barrier if !here.together => return Err(Unproven::new("a barrier where invocations may have parted")),
-            Op::Load { space: Space::Workgroup, .. } | Op::Store { space: Space::Workgroup, .. } => {
-                self.touch(place, &op, registers, here);
-            }
             _ => {}
+        }
+        if let Some(touch) = op.touch().filter(|touch| touch.space == Space::Workgroup) {
+            self.touch(place, touch, registers, here);
         }
         let (to, values) = self.results(&op, registers);
         for (register, value) in (usize::from(to)..).zip(values) {
@@ -312,10 +312,8 @@ impl<'k> Walk<'k> {
     }
 
     /// Notes an access to workgroup memory. The last time counts: only then is what is known of a loop true of all turns.
-    fn touch(&mut self, place: usize, op: &Op, registers: &Registers, here: &Here) {
-        let (Op::Load { address, fixed, words, .. } | Op::Store { address, fixed, words, .. }) = *op else {
-            unreachable!("only accesses are noted");
-        };
+    fn touch(&mut self, place: usize, touch: Touch, registers: &Registers, here: &Here) {
+        let Touch { address, fixed, words, manner, .. } = touch;
         let known = match address.map(|address| &registers[usize::from(address)]) {
             None => Some(vec![0; self.invocations]),
             Some(Value::Known(addresses)) => Some(addresses.to_vec()),
@@ -328,7 +326,7 @@ impl<'k> Walk<'k> {
         });
         let words = u32::from(words);
         let end = fixed.saturating_add(self.extents[&place]).saturating_add(words);
-        let site = Site { writes: matches!(op, Op::Store { .. }), known, reach: fixed..end, words };
+        let site = Site { manner, known, reach: fixed..end, words };
         self.walked.sites.insert(place, site);
     }
 }

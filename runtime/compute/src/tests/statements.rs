@@ -86,6 +86,18 @@ pub(crate) const STATEMENTS: &[(&str, &str, &str, &[u32])] = &[
     ),
     ("length of an array", "", "out[0] = arrayLength(&out);", &[4]),
     (
+        "atomics of i32",
+        "var<workgroup> m: array<atomic<i32>, 4>;",
+        "var k = 3; atomicAdd(&m[0], -5); atomicMin(&m[1], -7); atomicMax(&m[2], 9); atomicAdd(&m[0], 2); atomicStore(&m[k], 4); atomicStore(&m[k + 1], 8); workgroupBarrier(); for (var i = 0; i < 4; i++) { out[i] = u32(atomicLoad(&m[i])); } out[3] += u32(atomicLoad(&m[k + 2]));",
+        &[-3_i32 as u32, -7_i32 as u32, 9, 4],
+    ),
+    (
+        "atomics of u32",
+        "var<workgroup> m: array<atomic<u32>, 3>; var<workgroup> n: atomic<u32>;",
+        "atomicOr(&m[0], 6u); atomicStore(&m[1], 12u); atomicXor(&m[2], 5u); atomicXor(&m[2], 3u); atomicAdd(&n, 0xffffffffu); atomicAdd(&n, 2u); workgroupBarrier(); atomicAnd(&m[1], 10u); workgroupBarrier(); out[0] = atomicLoad(&m[0]); out[1] = atomicLoad(&m[1]); out[2] = atomicLoad(&m[2]); out[3] = atomicLoad(&n);",
+        &[6, 8, 6, 1],
+    ),
+    (
         "a uniform load",
         "var<workgroup> m: array<u32, 4>;",
         "m[2] = 5u; let x = workgroupUniformLoad(&m[2]); m[2] = 7u; out[0] = x; out[1] = m[2];",

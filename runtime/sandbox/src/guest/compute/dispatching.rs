@@ -165,7 +165,7 @@ pub(super) fn is_written(binding: &Binding) -> bool {
     words_of(binding.access).is_some()
 }
 
-/// Words of an invocation's slice, if the buffer is to be written.
+/// Words of an invocation's slice, if the buffer is to be written; 0 of a buffer of atomics.
 fn words_of(access: Access) -> Option<u32> {
     match access {
         Access::Read => None,
@@ -173,7 +173,7 @@ fn words_of(access: Access) -> Option<u32> {
     }
 }
 
-/// Bytes of an invocation's slice; 0 of a buffer that is only read.
+/// Bytes of an invocation's slice; 0 of a buffer that is only read, or of atomics.
 fn bytes_of(access: Access) -> u32 {
     match access {
         Access::Read => 0,

@@ -42,7 +42,7 @@ impl From<DispatchError> for Failure {
         let case = match error {
             DispatchError::Bindings | DispatchError::BufferSize | DispatchError::Stride => Error::InvalidBindings,
             DispatchError::Workgroups => Error::TooLarge,
-            DispatchError::Race => Error::Race,
+            DispatchError::Race | DispatchError::Mixture => Error::Race,
             DispatchError::Divergence => Error::Divergence,
             DispatchError::OutOfFuel => return Self::Stop(Stop::OutOfFuel),
         };

@@ -26,7 +26,7 @@ pub(super) struct Arguments<'a> {
 pub(super) struct Entry {
     /// Raw, sha2-256.
     pub(super) data: Cid,
-    /// Bytes of an invocation's slice; 0 of a buffer that is only read.
+    /// Bytes of an invocation's slice; 0 of a buffer that is only read, or of atomics.
     pub(super) stride: u32,
 }
 
