@@ -110,7 +110,8 @@ impl PackedBlocks {
         self.minimums = vec![0.0; self.scales.len()];
         for (place, &minimum) in minimums.iter().enumerate() {
             let (column, b) = (place / blocks, place % blocks);
-            self.minimums[(column / PANEL * blocks + b) * PANEL + column % PANEL] = minimum;
+            let place = self.place(b, column);
+            self.minimums[place] = minimum;
         }
         Ok(self)
     }
@@ -125,13 +126,41 @@ impl PackedBlocks {
         self.columns
     }
 
+    /// Weights of a block.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// What a weight is before it is scaled, for kernels of other devices.
+    pub fn weight(&self, k: usize, column: usize) -> i8 {
+        let place = self.place(k / self.block, column) / PANEL * PANEL;
+        let within = k % self.block;
+        self.weights[place * self.block + (within / 4 * PANEL + column % PANEL) * 4 + within % 4]
+    }
+
+    /// The scale of a block of a column.
+    pub fn scale(&self, block: usize, column: usize) -> f32 {
+        self.scales[self.place(block, column)]
+    }
+
+    /// What is added to each weight of a block of a column, if anything is.
+    pub fn minimum(&self, block: usize, column: usize) -> Option<f32> {
+        self.minimums.get(self.place(block, column)).copied()
+    }
+
+    /// Where a block's numbers stand.
+    fn place(&self, block: usize, column: usize) -> usize {
+        (column / PANEL * self.blocks() + block) * PANEL + column % PANEL
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let numbers = size_of_val(&self.initial[..]) + size_of_val(&self.scales[..]) + size_of_val(&self.minimums[..]);
         self.weights.len() + numbers
     }
 
-    fn blocks(&self) -> usize {
+    /// Blocks of a column.
+    pub fn blocks(&self) -> usize {
         self.depth.div_ceil(self.block)
     }
 }

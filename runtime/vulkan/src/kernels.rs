@@ -1,10 +1,12 @@
 //! Kernels of `poai-numerics/1` in WGSL. One source serves every lowering of the fused step.
 
+mod blocks; // weights in blocks of few bits
 pub mod functions; // element-wise operations as functions of WGSL
 mod product; // what a product is told
 mod program; // sequences of element-wise operations, as data
 mod rows; // rows that are reduced
 
+pub use blocks::Blocks;
 pub use product::{Patches, Terms};
 pub use program::{Place, Program, Read};
 pub use rows::{Row, Rows};
@@ -48,6 +50,14 @@ impl Step {
         }
     }
 }
+
+/// So many workgroups, on two axes: Vulkan promises 65,535 on each.
+pub(crate) fn groups(count: u32) -> [u32; 3] {
+    [count.min(LIMIT), count.div_ceil(LIMIT), 1]
+}
+
+/// Workgroups on one axis: what every device of Vulkan takes.
+const LIMIT: u32 = 65_535;
 
 /// WGSL with the rules and a step in front of it.
 pub(crate) fn with_rules(step: &str, body: &str) -> String {
@@ -128,6 +138,23 @@ pub(crate) fn rows_with(step: &str) -> String {
     with_rules(step, &format!("{}{functions}{}", functions::primitives(false), include_str!("kernels/rows.wgsl")))
 }
 
+/// Rows that are rounded to bytes: bindings data, the words of [`Blocks::rounding`], and result.
+#[must_use]
+pub fn rounded() -> String {
+    with_rules("", &format!("{}{}", functions::primitives(false), include_str!("kernels/rounded.wgsl")))
+}
+
+/// Rounded rows by weights in blocks: bindings left, right, the words of [`Blocks::terms`], and result.
+#[must_use]
+pub fn blocks(step: Step) -> String {
+    blocks_with(step.source())
+}
+
+/// The same with any step.
+pub(crate) fn blocks_with(step: &str) -> String {
+    with_rules(step, include_str!("kernels/blocks.wgsl"))
+}
+
 /// An element-wise operation of one or two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -167,4 +194,23 @@ pub fn elementwise(operation: Operation) -> String {
     };
     let body = include_str!("kernels/elementwise.wgsl");
     with_rules("", &format!("{body}\nfn operation(a: f32, b: f32) -> f32 {{\n    return {formula};\n}}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spirv::{FloatControls, Shader};
+
+    #[test]
+    fn every_kernel_is_valid() {
+        for step in Step::ALL {
+            let tiled =
+                [Tiling::Shared, Tiling::Direct].map(|tiling| [matmul(step, tiling), convolution(step, tiling)]);
+            let others = [program(step), rows(step), rounded(), blocks(step)];
+            for source in tiled.as_flattened().iter().chain(&others) {
+                let shader = Shader::new(source, FloatControls::default());
+                assert!(shader.is_ok(), "{:?} in\n{source}", shader.err());
+            }
+        }
+    }
 }

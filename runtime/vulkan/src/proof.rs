@@ -6,6 +6,7 @@
 //! nothing. What shaders without marks compute is noted beside the [`Verdict`].
 
 mod arithmetic; // one operation, a few in a row
+mod blocks; // weights in blocks of few bits
 mod cache; // verdicts of devices already seen
 mod check; // shader, input, answer
 mod functions; // every element-wise operation
@@ -61,7 +62,7 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
 
 /// What is proven of a lowering of the fused step: everything that has it.
 fn of_step(step: Step, tiling: Tiling) -> Vec<Check> {
-    products::checks(step, tiling).into_iter().chain(functions::checks(step)).collect()
+    products::checks(step, tiling).into_iter().chain(functions::checks(step)).chain(blocks::checks(step)).collect()
 }
 
 fn failures<D: Compute>(device: &D, checks: &[Check], step: Option<Step>) -> Result<Vec<Failure>, DeviceError> {

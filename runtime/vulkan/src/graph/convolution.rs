@@ -7,13 +7,13 @@ use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 use poai_numerics::Window;
 
 use super::Accelerator;
-use super::node::{Shared, words};
+use super::node::{Shared, Weighted, words};
 use crate::device::Compute;
 use crate::kernels::{Patches, Terms};
 
 /// A convolution with constant weights.
 pub(super) struct Convolution<D: Compute> {
-    shared: Shared<D>,
+    weighted: Weighted<D>,
     op: Op,
 }
 
@@ -29,10 +29,8 @@ impl<D: Compute> Convolution<D> {
     ) -> Option<Self> {
         let weights = op.matrix(constants.get(1).copied().flatten()?)?;
         let fits = accelerator.holds(weights.len()) && weights.iter().all(|weight| weight.is_finite());
-        fits.then(|| Self {
-            shared: Shared::new(accelerator, cpu, node, Some(&weights), op.activation),
-            op: op.clone(),
-        })
+        let shared = || Shared::new(accelerator, cpu, node, constants);
+        fits.then(|| Self { weighted: Weighted::new(shared(), Some(&weights), op.activation), op: op.clone() })
     }
 
     /// The result, if the device takes such a convolution.
@@ -66,8 +64,8 @@ impl<D: Compute> Convolution<D> {
             return Ok(None);
         }
         let (operands, shape) = ([&gathering.pixels, *weights], [rows, gathering.results]);
-        let result = self.shared.multiply(&terms, operands, gathering.residual.as_ref(), &shape)?;
-        Ok(Some(gathering.laid(&self.shared.cpu, &result)?))
+        let result = self.weighted.multiply(&terms, operands, gathering.residual.as_ref(), &shape)?;
+        Ok(Some(gathering.laid(&self.weighted.shared.cpu, &result)?))
     }
 }
 
@@ -89,11 +87,11 @@ fn slides(window: &Window, [down, across]: [usize; 2]) -> Option<[[u32; 4]; 3]> 
 
 impl<D: Compute> Kernel for Convolution<D> {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        if self.shared.takes(inputs)?
+        if self.weighted.takes(inputs)?
             && let Some(result) = self.convolve(inputs)?
         {
             return Ok(vec![result]);
         }
-        self.shared.on_the_processor(inputs)
+        self.weighted.shared.on_the_processor(inputs)
     }
 }

@@ -10,17 +10,13 @@ use super::resident::{Operand, Resident, resident};
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{Place, Program, Read, Terms};
 
-/// A node of f32, whose second operand may be constant and lie in the device's memory. Whether the device computes it is
-/// seen from its operands' sizes.
+/// A node that the device may compute. Whether it does is seen from its operands' sizes.
 pub(super) struct Shared<D: Compute> {
     pub(super) accelerator: Arc<Accelerator<D>>,
     pub(super) cpu: Cpu,
     node: Node,
-    /// The constant operand there, or why it is not.
-    weights: Option<Result<D::Buffer, DeviceError>>,
-    /// What follows a product: bounds, which its kernel applies, or an activation, and its program if there is one.
-    bounds: Option<[f32; 2]>,
-    after: Option<(Unary, Option<Program>)>,
+    /// Which operands are always the same.
+    constant: Vec<bool>,
     /// The node as the processor computes it, made ready when it first has to.
     small: OnceLock<Result<Box<dyn Kernel>, OpError>>,
 }
@@ -30,27 +26,20 @@ impl<D: Compute> Shared<D> {
         accelerator: &Arc<Accelerator<D>>,
         cpu: &Cpu,
         node: &Node,
-        weights: Option<&[f32]>,
-        activation: Option<Unary>,
+        constants: &[Option<&Tensor>],
     ) -> Self {
-        let (bounds, after) = split(activation);
         Self {
             accelerator: Arc::clone(accelerator),
             cpu: cpu.clone(),
             node: node.clone(),
-            weights: weights.map(|weights| accelerator.upload(weights)),
-            bounds,
-            after: after.map(|after| (after, Program::new(&[Step::Unary(after, Source::Operand(0))]))),
+            constant: constants.iter().map(Option::is_some).collect(),
             small: OnceLock::new(),
         }
     }
 
-    /// Whether the device takes such operands: f32 alone, nothing beyond what it can hold, and enough work, unless the
-    /// first of them lies there already.
+    /// Whether the device takes operands of such sizes: nothing beyond what it can hold, and enough work, unless the first
+    /// of them lies there already.
     pub(super) fn takes(&self, inputs: &[Option<&Tensor>]) -> Result<bool, OpError> {
-        if inputs.iter().flatten().any(|input| input.dtype() != DType::F32) {
-            return Ok(false);
-        }
         let facts: Vec<Option<Fact>> = inputs.iter().map(|input| input.map(Fact::of)).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let operation = self.node.op.operation();
@@ -63,10 +52,33 @@ impl<D: Compute> Shared<D> {
     }
 
     pub(super) fn on_the_processor(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        let is_constant = |place: usize| place == 1 && self.weights.is_some();
-        let constants = || inputs.iter().enumerate().map(|(place, input)| input.filter(|_| is_constant(place)));
+        let constants = || inputs.iter().zip(&self.constant).map(|(input, constant)| input.filter(|_| *constant));
         let prepared = self.small.get_or_init(|| self.cpu.prepare(&self.node, &constants().collect::<Vec<_>>()));
         prepared.as_ref().map_err(Clone::clone)?.run(inputs)
+    }
+}
+
+/// A node of f32 whose second operand may be constant and lie in the device's memory.
+pub(super) struct Weighted<D: Compute> {
+    pub(super) shared: Shared<D>,
+    /// The constant operand there, or why it is not.
+    weights: Option<Result<D::Buffer, DeviceError>>,
+    /// What follows a product: bounds, which its kernel applies, or an activation, and its program if there is one.
+    bounds: Option<[f32; 2]>,
+    after: Option<(Unary, Option<Program>)>,
+}
+
+impl<D: Compute> Weighted<D> {
+    pub(super) fn new(shared: Shared<D>, weights: Option<&[f32]>, activation: Option<Unary>) -> Self {
+        let (bounds, after) = split(activation);
+        let weights = weights.map(|weights| shared.accelerator.upload(weights));
+        let after = after.map(|after| (after, Program::new(&[Step::Unary(after, Source::Operand(0))])));
+        Self { shared, weights, bounds, after }
+    }
+
+    /// Whether the device takes such operands: f32 alone, and what [`Shared::takes`].
+    pub(super) fn takes(&self, inputs: &[Option<&Tensor>]) -> Result<bool, OpError> {
+        Ok(inputs.iter().flatten().all(|input| input.dtype() == DType::F32) && self.shared.takes(inputs)?)
     }
 
     /// Products of the operands, or of the left one with the weights that lie there, and what follows: a result of this
@@ -78,7 +90,7 @@ impl<D: Compute> Shared<D> {
         residual: Option<&Tensor>,
         shape: &[usize],
     ) -> Result<Tensor, KernelError> {
-        let Self { accelerator, cpu, .. } = self;
+        let Shared { accelerator, cpu, .. } = &self.shared;
         let terms = &Terms { bounds: self.bounds, residual: residual.is_some(), ..*terms };
         let left = Operand::new(accelerator, left)?;
         let result = match residual {

@@ -6,13 +6,13 @@ use poai_graph::op::product::MatMul;
 use poai_graph::{Cpu, Kernel, KernelError, Node, Tensor};
 
 use super::Accelerator;
-use super::node::{Shared, words};
+use super::node::{Shared, Weighted, words};
 use crate::device::Compute;
 use crate::kernels::Terms;
 
 /// A product.
 pub(super) struct Product<D: Compute> {
-    shared: Shared<D>,
+    weighted: Weighted<D>,
     op: MatMul,
 }
 
@@ -29,13 +29,14 @@ impl<D: Compute> Product<D> {
             Some(right) => Some(right.get::<f32>().filter(|weights| accelerator.holds(weights.len()))?),
             None => None,
         };
-        Some(Self { shared: Shared::new(accelerator, cpu, node, weights, op.activation), op: op.clone() })
+        let shared = Shared::new(accelerator, cpu, node, constants);
+        Some(Self { weighted: Weighted::new(shared, weights, op.activation), op: op.clone() })
     }
 
     /// The result, if the device takes such a product.
     fn multiply(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>, KernelError> {
         let Some(&[Some(left), Some(right)]) = inputs.first_chunk() else { return Ok(None) };
-        let product = self.op.multiplication(&self.shared.cpu, inputs)?;
+        let product = self.op.multiplication(&self.weighted.shared.cpu, inputs)?;
         let starts: Option<Vec<_>> = product.starts.iter().map(|starts| words(*starts)).collect();
         let [left_strides, right_strides] = product.strides.map(words);
         let (Some(shape), Some(starts), Some(left_strides), Some(right_strides)) =
@@ -56,17 +57,17 @@ impl<D: Compute> Product<D> {
         if product.result.contains(&0) || terms.groups().is_none() {
             return Ok(None);
         }
-        self.shared.multiply(&terms, [left, right], product.residual.as_ref(), &product.result).map(Some)
+        self.weighted.multiply(&terms, [left, right], product.residual.as_ref(), &product.result).map(Some)
     }
 }
 
 impl<D: Compute> Kernel for Product<D> {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
-        if self.shared.takes(inputs)?
+        if self.weighted.takes(inputs)?
             && let Some(result) = self.multiply(inputs)?
         {
             return Ok(vec![result]);
         }
-        self.shared.on_the_processor(inputs)
+        self.weighted.shared.on_the_processor(inputs)
     }
 }

@@ -1,3 +1,5 @@
+use super::LIMIT;
+
 /// Words of a product's terms before its starts.
 const HEADER: usize = 16;
 /// Rows and columns that a workgroup computes.
@@ -90,7 +92,6 @@ impl Terms<'_> {
     /// Workgroups: tiles across, tiles down, products. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self) -> Option<[u32; 3]> {
-        const LIMIT: u32 = 65_535;
         let [rows, _, columns] = self.shape;
         let groups = [columns.div_ceil(TILE), rows.div_ceil(TILE), u32::try_from(self.starts.len()).ok()?];
         groups.iter().all(|&count| count <= LIMIT).then_some(groups)

@@ -1,9 +1,9 @@
+use super::groups;
+
 /// Words before the scale.
 const HEADER: usize = 8;
 /// Rows of a workgroup.
 const ROWS: u32 = 4;
-/// Workgroups on one axis: what every device of Vulkan takes.
-const LIMIT: u32 = 65_535;
 /// The longest row: its length is exact as f32.
 const LONGEST: u32 = 1 << 24;
 /// The least that devices add to a variance: with less, a mean that is subnormal could show.
@@ -73,7 +73,6 @@ impl Rows<'_> {
     /// Workgroups.
     #[must_use]
     pub fn groups(&self) -> [u32; 3] {
-        let groups = self.count.div_ceil(ROWS);
-        [groups.min(LIMIT), groups.div_ceil(LIMIT), 1]
+        groups(self.count.div_ceil(ROWS))
     }
 }

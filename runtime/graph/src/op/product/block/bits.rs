@@ -8,7 +8,7 @@ use crate::device::KernelError;
 use crate::onnx::Source;
 use crate::op::Operation;
 use crate::op::operand::{float_result, floats, given, needed, same_type};
-use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, OpError, Tensor};
+use crate::{Cost, Cpu, DType, Dim, Fact, Kernel, Node, OpError, Tensor};
 
 /// `x · w + bias`. Operands: x, quants, scales, zero points, an order of groups (unsupported), bias.
 ///
@@ -93,16 +93,37 @@ impl BitsMatMul {
         Ok(())
     }
 
+    /// Where a bias stands among the operands.
+    pub const BIAS: usize = BIAS;
+
+    /// The weights of a block dot, for other devices; none if they are not constant, or dequantised.
+    pub fn constant_blocks(&self, node: &Node, constants: &[Option<&Tensor>]) -> Option<PackedBlocks> {
+        let is_constant = |&place: &usize| given(constants, place).is_some();
+        let has_zeros = node.inputs.get(ZEROS).copied().flatten().is_some();
+        let all = [QUANTS, SCALES].iter().all(is_constant) && (!has_zeros || is_constant(&ZEROS));
+        if !all || !self.is_block_dot(constants) {
+            return None;
+        }
+        match self.weights(constants).ok()? {
+            Weights::Blocks(weights) => Some(weights),
+            Weights::Floats(_) => None,
+        }
+    }
+
+    /// Whether x is rounded: it may be, and its blocks are such that it can.
+    fn is_block_dot(&self, inputs: &[Option<&Tensor>]) -> bool {
+        self.rounds && self.block <= BLOCK_LIMIT && (self.bits == 4 || given(inputs, ZEROS).is_none())
+    }
+
     fn weights(&self, inputs: &[Option<&Tensor>]) -> Result<Weights, OpError> {
         let (quants, scales) = (needed(inputs, QUANTS, "B")?, floats(needed(inputs, SCALES, "scales")?)?);
         let zeros = match given(inputs, ZEROS) {
             Some(zeros) => Some(self.zeros(zeros.slice()?)),
             None => None,
         };
-        let Self { bits, block, depth, columns, rounds } = *self;
+        let Self { bits, block, depth, columns, .. } = *self;
         let weights = BlockWeights { bits, block, quants: quants.slice()?, scales: &scales, zeros: zeros.as_deref() };
-        let fits = block <= BLOCK_LIMIT && (bits == 4 || zeros.is_none());
-        if rounds && fits {
+        if self.is_block_dot(inputs) {
             return Ok(Weights::Blocks(PackedBlocks::new(depth, columns, weights)?));
         }
         Ok(Weights::Floats(weights.packed(depth, columns)?))

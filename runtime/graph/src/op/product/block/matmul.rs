@@ -19,7 +19,11 @@ pub struct BlockMatMul {
 }
 
 impl BlockMatMul {
-    fn packed(&self, weights: &Tensor) -> Result<PackedBlocks, OpError> {
+    /// The weights, packed.
+    ///
+    /// # Errors
+    /// If they are no such blocks.
+    pub fn packed(&self, weights: &Tensor) -> Result<PackedBlocks, OpError> {
         let sizes = self.format.matrix(&Fact::of(weights))?;
         let [columns, _] = sizes.ok_or_else(|| OpError::new("blocks have no shape"))?;
         Ok(self.format.packed(columns, weights.slice()?)?)

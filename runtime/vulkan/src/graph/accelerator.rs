@@ -1,0 +1,173 @@
+use std::sync::OnceLock;
+
+use poai_numerics::{Source, Step, Unary, float_environment};
+
+use crate::device::{Compute, DeviceError};
+use crate::kernels::{self, Blocks, Patches, Place, Program, Read, Row, Rows, Terms, Tiling};
+use crate::proof::Verdict;
+use crate::spirv::Shader;
+
+/// Why a device does not compute graphs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AcceleratorError {
+    /// It did not pass its proof.
+    #[error("the device has not passed its proof, and serves nothing")]
+    Unproven,
+    /// It failed, or its driver.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// An open device that has passed its proof, with all kernels compiled: no shader is compiled later.
+pub struct Accelerator<D: Compute> {
+    pub(super) device: D,
+    product: D::Kernel,
+    convolution: D::Kernel,
+    program: D::Kernel,
+    rows: D::Kernel,
+    rounded: D::Kernel,
+    blocks: D::Kernel,
+    pub(super) least: u64,
+    /// Why a result could not be brought.
+    pub(super) failure: OnceLock<DeviceError>,
+}
+
+impl<D: Compute> Accelerator<D> {
+    /// Compiles the kernels, with the fused step that the proof has found exact, and runs each once, because drivers may
+    /// compile late. Nodes of fewer than `least` fused steps stay on the processor: moving their operands would take
+    /// longer.
+    ///
+    /// # Errors
+    /// [`AcceleratorError::Unproven`] for the verdict on a device that serves nothing; a failing device.
+    pub fn new(device: D, verdict: &Verdict, least: u64) -> Result<Self, AcceleratorError> {
+        let step = verdict.step.ok_or(AcceleratorError::Unproven)?;
+        let controls = device.description().features.controls();
+        let tiling = Tiling::of(device.description().kind);
+        let kernel =
+            |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
+        let accelerator = Self {
+            product: kernel(kernels::matmul(step, tiling))?,
+            convolution: kernel(kernels::convolution(step, tiling))?,
+            program: kernel(kernels::program(step))?,
+            rows: kernel(kernels::rows(step))?,
+            rounded: kernel(kernels::rounded())?,
+            blocks: kernel(kernels::blocks(step))?,
+            device,
+            least,
+            failure: OnceLock::new(),
+        };
+        accelerator.warm()?;
+        Ok(accelerator)
+    }
+
+    /// Runs each kernel on next to nothing.
+    fn warm(&self) -> Result<(), DeviceError> {
+        let one = self.upload(&[1.0])?;
+        let patches = Patches { window: [[1; 4], [1; 4], [0, 0, 1, 1]], channels: 1, results: 1 };
+        for patches in [None, Some(patches)] {
+            self.multiply(&Terms { patches, ..Terms::one([1; 3]) }, &one, &one, &self.device.buffer(1)?)?;
+        }
+        let identity = Program::new(&[Step::Unary(Unary::Identity, Source::Operand(0))]).expect("it is short");
+        let read = Read::whole(Place::Left, 1);
+        self.operate(&identity, 1, &[read], [&one; 2])?;
+        self.reduce(&Rows { row: Row::Softmax, count: 1, length: 1 }, &one, 1)?;
+        self.multiply_blocks(&Blocks::one(), &self.device.buffer(2)?, &one, [1, 1], None)?;
+        Ok(())
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.device.description().name
+    }
+
+    /// Whether an operand of so many numbers fits into a buffer, also where several share one.
+    pub(super) fn holds(&self, numbers: usize) -> bool {
+        numbers <= self.device.largest_buffer() / 4
+    }
+
+    /// Numbers in the device's memory.
+    pub(super) fn upload(&self, numbers: &[f32]) -> Result<D::Buffer, DeviceError> {
+        self.device.filled(bytemuck::cast_slice(numbers))
+    }
+
+    /// Runs a kernel.
+    fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3]) -> Result<(), DeviceError> {
+        let done = self.device.run(kernel, buffers, groups);
+        // A driver may have changed how this thread calculates.
+        float_environment::reset();
+        done
+    }
+
+    /// Runs a kernel over operands and what it is told: a result of so many words, all of which it writes.
+    fn compute(
+        &self,
+        kernel: &D::Kernel,
+        operands: &[&D::Buffer],
+        terms: &[u32],
+        words: usize,
+        groups: [u32; 3],
+    ) -> Result<D::Buffer, DeviceError> {
+        let terms = self.device.shown(terms)?;
+        let result = self.device.unwritten(words)?;
+        let buffers: Vec<_> = operands.iter().copied().chain([&terms, &result]).collect();
+        self.run(kernel, &buffers, groups)?;
+        Ok(result)
+    }
+
+    /// Computes products into a buffer, which holds the residual before if there is one.
+    pub(super) fn multiply(
+        &self,
+        terms: &Terms<'_>,
+        left: &D::Buffer,
+        right: &D::Buffer,
+        result: &D::Buffer,
+    ) -> Result<(), DeviceError> {
+        let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
+        let kernel = if terms.patches.is_some() { &self.convolution } else { &self.product };
+        let terms = self.device.shown(&terms.words())?;
+        self.run(kernel, &[left, right, &terms, result], groups)
+    }
+
+    /// Rounds rows, so many, and multiplies them by blocks, which lie in a buffer: so many results.
+    pub(super) fn multiply_blocks(
+        &self,
+        blocks: &Blocks,
+        weights: &D::Buffer,
+        data: &D::Buffer,
+        [rows, results]: [u32; 2],
+        bias: Option<&[f32]>,
+    ) -> Result<D::Buffer, DeviceError> {
+        let too_large = || DeviceError::Refused("a product of too many blocks".to_owned());
+        let (words, groups) = (blocks.rounded(rows).ok_or_else(too_large)?, blocks.groups(rows).ok_or_else(too_large)?);
+        let rounding = (blocks.rounding(rows), blocks.rounding_groups(rows));
+        let rounded = self.compute(&self.rounded, &[data], &rounding.0, words as usize, rounding.1)?;
+        self.compute(&self.blocks, &[&rounded, weights], &blocks.terms(rows, bias), results as usize, groups)
+    }
+
+    /// Does a program for each of `count` elements, whose operands lie in these buffers or in the program.
+    pub(super) fn operate(
+        &self,
+        program: &Program,
+        count: u32,
+        reads: &[Read],
+        [left, right]: [&D::Buffer; 2],
+    ) -> Result<D::Buffer, DeviceError> {
+        let program = program.words(count, reads);
+        self.compute(&self.program, &[left, right], &program, count as usize, kernels::groups(count.div_ceil(64)))
+    }
+
+    /// Reduces rows of so many elements in all.
+    pub(super) fn reduce(&self, rows: &Rows<'_>, data: &D::Buffer, elements: usize) -> Result<D::Buffer, DeviceError> {
+        self.compute(&self.rows, &[data], &rows.words(), elements, rows.groups())
+    }
+
+    /// The words of a buffer; zeros if the device does not bring them, which has then failed for good.
+    pub(super) fn fetch(&self, buffer: &D::Buffer, words: usize) -> Vec<u32> {
+        let read = self.device.read(buffer);
+        float_environment::reset();
+        read.unwrap_or_else(|error| {
+            self.failure.get_or_init(|| error);
+            vec![0; words]
+        })
+    }
+}
