@@ -207,7 +207,7 @@ mod tests {
             uuid: uuid.into(),
             driver: Driver { name: String::new(), info: String::new(), version: 1, vulkan: "1.3.0".into() },
             memory_bytes: 1,
-            features: Features { nearest_even: false, special_values: false, integer_dot: false },
+            features: Features { nearest_even: false, special_values: false, integer_dot: false, fused: false },
         }
     }
 

@@ -78,6 +78,7 @@ fn offers(features: Features) -> String {
         (features.nearest_even, "rounding to nearest"),
         (features.special_values, "special values kept"),
         (features.integer_dot, "dots of bytes"),
+        (features.fused, "a fused step"),
     ];
     let offered: Vec<_> = named.into_iter().filter(|&(offered, _)| offered).map(|(_, name)| name).collect();
     if offered.is_empty() { "nothing beyond Vulkan 1.2".to_owned() } else { offered.join(", ") }
@@ -115,7 +116,7 @@ mod tests {
             uuid: "00".repeat(16),
             driver,
             memory_bytes: 24 << 30,
-            features: Features { nearest_even: true, special_values: true, integer_dot: false },
+            features: Features { nearest_even: true, special_values: true, integer_dot: false, fused: false },
         }
     }
 

@@ -7,7 +7,8 @@
 mod description; // what a device is
 mod error; // what can go wrong with it
 mod list; // which devices there are
-mod unchecked; // what vulkano cannot check
+mod logical; // a device as Vulkan's own calls make it
+mod unchecked; // what vulkano cannot check or read
 mod vulkan; // the contract over vulkano
 
 pub use description::{Description, Driver, Features, Kind};

@@ -14,15 +14,15 @@ pub use rows::{Row, Rows};
 use poai_numerics::Unary;
 use serde::{Deserialize, Serialize};
 
-use crate::device::Kind;
+use crate::device::{Features, Kind};
+use crate::spirv::FloatControls;
 
-/// How a device computes the fused step; both give the same bits.
-///
-/// A third, `OpFmaKHR` of `VK_KHR_shader_fma`, is promised to be fused by its specification; vulkano 0.35 knows
-/// neither the extension nor the instruction, so that it is not built.
+/// How a device computes the fused step; all give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
+    /// `OpFmaKHR` of `VK_KHR_shader_fma`, whose specification promises one rounding; its WGSL is that of [`Step::Fma`].
+    Khr,
     /// GLSL's `fma`, which promises nothing: only where the proof has seen it round once.
     Fma,
     /// Additions and multiplications, exact everywhere.
@@ -31,21 +31,33 @@ pub enum Step {
 
 impl Step {
     /// Every lowering, the fastest first.
-    pub const ALL: [Self; 2] = [Self::Fma, Self::Emulated];
+    pub const ALL: [Self; 3] = [Self::Khr, Self::Fma, Self::Emulated];
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Khr => "khr",
             Self::Fma => "fma",
             Self::Emulated => "emulated",
         }
     }
 
+    /// What shaders with this step ask of a device with these features.
+    #[must_use]
+    pub fn controls(self, features: Features) -> FloatControls {
+        FloatControls { fused: self == Self::Khr, ..features.controls() }
+    }
+
+    /// Whether a device with these features can be asked for it.
+    pub(crate) fn is_offered(self, features: Features) -> bool {
+        features.every_control().include(self.controls(features))
+    }
+
     /// WGSL of `step`, `checked_step` and `STEP_IS_TOTAL`.
     pub(crate) fn source(self) -> &'static str {
         match self {
-            Self::Fma => include_str!("kernels/step_fma.wgsl"),
+            Self::Khr | Self::Fma => include_str!("kernels/step_fma.wgsl"),
             Self::Emulated => include_str!("kernels/step_emulated.wgsl"),
         }
     }
@@ -199,7 +211,7 @@ pub fn elementwise(operation: Operation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spirv::{FloatControls, Shader};
+    use crate::spirv::Shader;
 
     #[test]
     fn every_kernel_is_valid() {
@@ -210,6 +222,21 @@ mod tests {
             for source in tiled.as_flattened().iter().chain(&others) {
                 let shader = Shader::new(source, FloatControls::default());
                 assert!(shader.is_ok(), "{:?} in\n{source}", shader.err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_is_offered_where_the_device_has_what_it_asks_for() {
+        for (fused, expected) in
+            [(true, &[Step::Khr, Step::Fma, Step::Emulated][..]), (false, &[Step::Fma, Step::Emulated])]
+        {
+            let features = Features { nearest_even: true, special_values: false, integer_dot: false, fused };
+            let offered: Vec<_> = Step::ALL.into_iter().filter(|step| step.is_offered(features)).collect();
+            assert_eq!(offered, expected);
+            for step in offered {
+                let controls = FloatControls { nearest_even: true, special_values: false, fused: step == Step::Khr };
+                assert_eq!(step.controls(features), controls);
             }
         }
     }

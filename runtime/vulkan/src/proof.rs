@@ -25,6 +25,7 @@ use check::{Check, Outcome};
 
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{Step, Tiling};
+use crate::spirv::FloatControls;
 
 /// Proves a device, and finds the fastest lowering of the fused step that is exact on it.
 ///
@@ -36,7 +37,8 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
     let mut failures = failures(device, &general, None)?;
     let mut step = None;
     if failures.is_empty() {
-        for lowering in Step::ALL {
+        let features = device.description().features;
+        for lowering in Step::ALL.into_iter().filter(|step| step.is_offered(features)) {
             let mut found = self::failures(device, &of_step(lowering, tiling), Some(lowering))?;
             if found.is_empty() {
                 let failure = tasks::failure(device, lowering)?;
@@ -50,10 +52,11 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
             failures.extend(found);
         }
     }
-    let of_step = of_step(step.unwrap_or(Step::Emulated), tiling);
+    let best = step.unwrap_or(Step::Emulated);
+    let of_step = of_step(best, tiling);
     let mut undecorated = Vec::new();
     for check in general.iter().chain(&of_step) {
-        if check.run_undecorated(device)? != Outcome::Right {
+        if check.run_undecorated(device, controls(device, Some(best)))? != Outcome::Right {
             undecorated.push(check.name.to_owned());
         }
     }
@@ -65,11 +68,18 @@ fn of_step(step: Step, tiling: Tiling) -> Vec<Check> {
     products::checks(step, tiling).into_iter().chain(functions::checks(step)).chain(blocks::checks(step)).collect()
 }
 
+/// What shaders with such a step, or without one, ask of a device.
+fn controls<D: Compute>(device: &D, step: Option<Step>) -> FloatControls {
+    let features = device.description().features;
+    step.map_or(features.controls(), |step| step.controls(features))
+}
+
 fn failures<D: Compute>(device: &D, checks: &[Check], step: Option<Step>) -> Result<Vec<Failure>, DeviceError> {
     let mut failures = Vec::new();
+    let controls = controls(device, step);
     for check in checks {
-        let reason = match check.run(device)? {
-            Outcome::Right => match check.run_planted(device)? {
+        let reason = match check.run(device, controls)? {
+            Outcome::Right => match check.run_planted(device, controls)? {
                 Some(Outcome::Right) => "it does not see the fault that was planted".to_owned(),
                 _ => continue,
             },

@@ -2,10 +2,12 @@
 //!
 //! naga reads and validates the source; indices out of range read zero and write nothing; workgroup memory starts as
 //! zeros. Then every float instruction is marked [`NoContraction`](exact), because a driver may otherwise fuse, split
-//! or reorder it, and the float controls that the device declares are asked for.
+//! or reorder it, and the float controls that the device declares are asked for. Where it has an instruction for the
+//! [fused step](fused), that takes the place of GLSL's `fma`.
 
 mod error; // why a shader is refused
 mod exact; // the pass over SPIR-V
+mod fused; // the fused step's own instruction
 mod translate; // naga
 
 #[cfg(test)]
@@ -42,6 +44,9 @@ const TASKS: Rules = Rules { source_bytes: TASK_SOURCE_LIMIT, bindings: TASK_BIN
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shader {
     words: Vec<u32>,
+    /// The same with GLSL's `fma`, if the words have `OpFmaKHR`.
+    twin: Option<Vec<u32>>,
+    controls: FloatControls,
     entry: String,
     bindings: u32,
 }
@@ -52,8 +57,7 @@ impl Shader {
     /// # Errors
     /// A source that is too long, is not valid WGSL, or has not the one entry point and the bindings of a [`Shader`].
     pub fn new(source: &str, controls: FloatControls) -> Result<Self, ShaderError> {
-        let shader = translate::translate(source, &OURS)?;
-        Ok(Self { words: exact::exact(&shader.words, controls)?, ..shader })
+        translate::translate(source, &OURS)?.marked(controls)
     }
 
     /// As [`Shader::new`], of a text that was written for a task's kernel: it may be longer, and sets its workgroup memory to
@@ -62,22 +66,48 @@ impl Shader {
     /// # Errors
     /// As [`Shader::new`].
     pub fn of_task(source: &str, controls: FloatControls) -> Result<Self, ShaderError> {
-        let shader = translate::translate(source, &TASKS)?;
-        Ok(Self { words: exact::exact(&shader.words, controls)?, ..shader })
+        translate::translate(source, &TASKS)?.marked(controls)
     }
 
-    /// The same without the pass: a driver may compute what it likes. Only the proof wants that, to see it happen.
+    /// The same without the marks, and of the controls with the fused step alone: a driver may compute what it likes.
+    /// Only the proof wants that, to see it happen.
     ///
     /// # Errors
     /// As [`Shader::new`].
-    pub fn undecorated(source: &str) -> Result<Self, ShaderError> {
-        translate::translate(source, &OURS)
+    pub fn undecorated(source: &str, controls: FloatControls) -> Result<Self, ShaderError> {
+        translate::translate(source, &OURS)?
+            .with_step(FloatControls { fused: controls.fused, ..FloatControls::default() })
+    }
+
+    fn marked(self, controls: FloatControls) -> Result<Self, ShaderError> {
+        Self { words: exact::exact(&self.words, controls)?, ..self }.with_step(controls)
+    }
+
+    /// These words, for which those controls were asked, with the instruction for the fused step if it is one of them.
+    fn with_step(self, controls: FloatControls) -> Result<Self, ShaderError> {
+        let fused = if controls.fused { fused::fused(&self.words)? } else { None };
+        Ok(match fused {
+            Some(words) => Self { words, twin: Some(self.words), controls, ..self },
+            None => Self { controls, ..self },
+        })
     }
 
     /// The words of the module.
     #[must_use]
     pub fn words(&self) -> &[u32] {
         &self.words
+    }
+
+    /// Words of the same interface, without instructions that are younger than readers of SPIR-V.
+    #[must_use]
+    pub fn readable(&self) -> &[u32] {
+        self.twin.as_ref().unwrap_or(&self.words)
+    }
+
+    /// What it asks of a device.
+    #[must_use]
+    pub fn controls(&self) -> FloatControls {
+        self.controls
     }
 
     /// The entry point's name.

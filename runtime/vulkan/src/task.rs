@@ -73,7 +73,7 @@ impl<D: Compute> poai_compute::Device for Tasks<D> {
         let stays = |reason: String| NotReady::ForProcessor(reason);
         let lowered = kernel.lowered().map_err(|unproven| stays(unproven.to_string()))?;
         let source = shader::source(self.step, &lowered);
-        let controls = self.device.description().features.controls();
+        let controls = self.step.controls(self.device.description().features);
         let shader = Shader::of_task(&source, controls).map_err(|error| stays(error.to_string()))?;
         let limit = self.device.most_bindings();
         if shader.bindings() > limit {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use vulkano::device::physical::{PhysicalDevice, PhysicalDeviceType};
 use vulkano::memory::MemoryHeapFlags;
 
+use super::logical;
 use crate::spirv::FloatControls;
 
 /// What a device is, in the words of its driver.
@@ -45,13 +46,20 @@ pub struct Features {
     pub special_values: bool,
     /// It has an instruction for dots of four bytes.
     pub integer_dot: bool,
+    /// It has an instruction that is a fused multiply-add of f32 by its specification (`VK_KHR_shader_fma`).
+    pub fused: bool,
 }
 
 impl Features {
-    /// What shaders ask of this device.
+    /// What shaders ask of this device, whatever their fused step is.
     #[must_use]
     pub fn controls(self) -> FloatControls {
-        FloatControls { nearest_even: self.nearest_even, special_values: self.special_values }
+        FloatControls { fused: false, ..self.every_control() }
+    }
+
+    /// What shaders may ask of this device.
+    pub(crate) fn every_control(self) -> FloatControls {
+        FloatControls { nearest_even: self.nearest_even, special_values: self.special_values, fused: self.fused }
     }
 }
 
@@ -109,6 +117,7 @@ impl Description {
                 nearest_even: properties.shader_rounding_mode_rte_float32.unwrap_or(false),
                 special_values: properties.shader_signed_zero_inf_nan_preserve_float32.unwrap_or(false),
                 integer_dot: device.supported_features().shader_integer_dot_product,
+                fused: logical::offers_fused(device),
             },
         }
     }

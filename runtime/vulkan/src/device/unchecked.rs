@@ -1,20 +1,32 @@
-//! The two calls that vulkano cannot check: a module's words, and what a shader does.
+//! What vulkano cannot check or read: a module's words, and what a shader does.
 #![expect(unsafe_code, reason = "vulkano trusts the words of a module and the memory accesses of a shader")]
 
+use std::ptr;
 use std::sync::Arc;
 
+use ash::vk;
 use vulkano::command_buffer::{AutoCommandBufferBuilder, PrimaryAutoCommandBuffer};
 use vulkano::device::Device;
 use vulkano::shader::{ShaderModule, ShaderModuleCreateInfo};
+use vulkano::{VulkanError, VulkanObject};
 
 use super::DeviceError;
 use crate::spirv::Shader;
 
-/// The shader as a module of the device.
+/// The shader as a module of the device, which must offer the shader's controls. The driver gets the shader's words;
+/// vulkano, which panics over instructions that it does not know, reads the interface in its readable ones.
 pub(super) fn module(device: &Arc<Device>, shader: &Shader) -> Result<Arc<ShaderModule>, DeviceError> {
-    // SAFETY: a `Shader` is only made of WGSL that naga validated and translated; the pass over its words adds
-    // decorations, and modes that `Description` read from this kind of device (vulkano checks them once more).
-    Ok(unsafe { ShaderModule::new(Arc::clone(device), ShaderModuleCreateInfo::new(shader.words())) }?)
+    let create = vk::ShaderModuleCreateInfo::default().code(shader.words());
+    let mut handle = vk::ShaderModule::null();
+    // SAFETY: the handle is the device's, and the words outlive the call. A `Shader` is only made of WGSL that naga
+    // validated and translated; the passes over its words add decorations, and modes and an instruction that the
+    // device offers.
+    let made = unsafe {
+        (device.fns().v1_0.create_shader_module)(device.handle(), &raw const create, ptr::null(), &raw mut handle)
+    };
+    made.result().map_err(VulkanError::from)?;
+    // SAFETY: the handle was made of this device just now, of words with the same interface.
+    Ok(unsafe { ShaderModule::from_handle(Arc::clone(device), handle, ShaderModuleCreateInfo::new(shader.readable())) })
 }
 
 /// Records a dispatch of the pipeline and the buffers that are bound.

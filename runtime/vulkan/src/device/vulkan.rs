@@ -15,7 +15,7 @@ use vulkano::descriptor_set::layout::{
     DescriptorSetLayout, DescriptorSetLayoutBinding, DescriptorSetLayoutCreateInfo, DescriptorType,
 };
 use vulkano::descriptor_set::{DescriptorSet, WriteDescriptorSet};
-use vulkano::device::{Device, DeviceCreateInfo, DeviceFeatures, Queue, QueueCreateInfo, QueueFlags};
+use vulkano::device::{Device, Queue, QueueFlags};
 use vulkano::memory::allocator::{AllocationCreateInfo, MemoryTypeFilter, StandardMemoryAllocator};
 use vulkano::pipeline::compute::ComputePipelineCreateInfo;
 use vulkano::pipeline::layout::PipelineLayoutCreateInfo;
@@ -23,7 +23,7 @@ use vulkano::pipeline::{ComputePipeline, Pipeline, PipelineBindPoint, PipelineLa
 use vulkano::shader::ShaderStages;
 use vulkano::sync::GpuFuture;
 
-use super::{Candidate, Compute, Description, DeviceError, unchecked};
+use super::{Candidate, Compute, Description, DeviceError, logical, unchecked};
 use crate::spirv::Shader;
 
 /// How long one call waits for a device.
@@ -109,16 +109,10 @@ impl VulkanDevice {
             .find(|(_, family)| family.queue_flags.intersects(QueueFlags::COMPUTE))
             .map(|(index, _)| index)
             .ok_or_else(|| DeviceError::Unsuitable("it has no queue for compute".to_owned()))?;
-        let robust = physical.supported_features().robust_buffer_access;
-        let create = DeviceCreateInfo {
-            queue_create_infos: vec![QueueCreateInfo { queue_family_index: family, ..QueueCreateInfo::default() }],
-            enabled_features: DeviceFeatures { robust_buffer_access: robust, ..DeviceFeatures::empty() },
-            ..DeviceCreateInfo::default()
-        };
-        let (device, mut queues) = Device::new(Arc::clone(physical), create)?;
+        let (device, queue) = logical::open(physical, family, candidate.description().features.fused)?;
         Ok(Self {
             description: candidate.description().clone(),
-            queue: queues.next().expect("one queue was asked for"),
+            queue,
             memory: Arc::new(StandardMemoryAllocator::new_default(Arc::clone(&device))),
             commands: Arc::new(StandardCommandBufferAllocator::new(Arc::clone(&device), Default::default())),
             sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
@@ -303,6 +297,9 @@ impl Compute for VulkanDevice {
     }
 
     fn kernel(&self, shader: &Shader) -> Result<Kernel, DeviceError> {
+        if !self.description.features.every_control().include(shader.controls()) {
+            return Err(DeviceError::Refused("a shader that asks for what the device does not declare".to_owned()));
+        }
         let module = unchecked::module(&self.device, shader)?;
         let entry =
             module.entry_point(shader.entry()).ok_or_else(|| DeviceError::Refused("the entry point".to_owned()))?;

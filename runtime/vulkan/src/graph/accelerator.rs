@@ -41,7 +41,7 @@ impl<D: Compute> Accelerator<D> {
     /// [`AcceleratorError::Unproven`] for the verdict on a device that serves nothing; a failing device.
     pub fn new(device: D, verdict: &Verdict, least: u64) -> Result<Self, AcceleratorError> {
         let step = verdict.step.ok_or(AcceleratorError::Unproven)?;
-        let controls = device.description().features.controls();
+        let controls = step.controls(device.description().features);
         let tiling = Tiling::of(device.description().kind);
         let kernel =
             |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));

@@ -35,7 +35,7 @@ struct Fake {
 impl Fake {
     fn new() -> Self {
         let driver = Driver { name: "none".into(), info: String::new(), version: 0, vulkan: "1.3.0".into() };
-        let features = Features { nearest_even: false, special_values: false, integer_dot: false };
+        let features = Features { nearest_even: false, special_values: false, integer_dot: false, fused: false };
         let (name, uuid) = ("fake".into(), "00".into());
         let description = Description { name, kind: DeviceKind::Other, uuid, driver, memory_bytes: 0, features };
         Self {

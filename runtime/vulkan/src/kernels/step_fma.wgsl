@@ -1,4 +1,5 @@
-// The fused step by GLSL's fma, where the proof has shown that this device rounds it once.
+// The fused step by GLSL's fma, where the proof has shown that this device rounds it once, or by the instruction that
+// the SPIR-V has in its place, where the device has that.
 
 const STEP_IS_TOTAL = true;
 

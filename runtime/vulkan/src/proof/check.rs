@@ -1,6 +1,6 @@
 use crate::device::{Compute, DeviceError};
 use crate::kernels::with_rules;
-use crate::spirv::Shader;
+use crate::spirv::{FloatControls, Shader, ShaderError};
 
 /// A shader, what it is given, and what it has to find.
 pub(super) struct Check {
@@ -69,21 +69,29 @@ impl Check {
         Self { planted: Some(each(step, result)), ..self }
     }
 
-    pub(super) fn run<D: Compute>(&self, device: &D) -> Result<Outcome, DeviceError> {
-        self.run_shader(device, &translated(&self.source, device))
+    pub(super) fn run<D: Compute>(&self, device: &D, controls: FloatControls) -> Result<Outcome, DeviceError> {
+        self.run_shader(device, Shader::new(&self.source, controls))
     }
 
     /// None where no fault can be planted.
-    pub(super) fn run_planted<D: Compute>(&self, device: &D) -> Result<Option<Outcome>, DeviceError> {
-        self.planted.as_ref().map(|source| self.run_shader(device, &translated(source, device))).transpose()
+    pub(super) fn run_planted<D: Compute>(
+        &self,
+        device: &D,
+        controls: FloatControls,
+    ) -> Result<Option<Outcome>, DeviceError> {
+        self.planted.as_ref().map(|source| self.run_shader(device, Shader::new(source, controls))).transpose()
     }
 
-    pub(super) fn run_undecorated<D: Compute>(&self, device: &D) -> Result<Outcome, DeviceError> {
-        self.run_shader(device, &Shader::undecorated(&self.source).expect("our own shaders are valid"))
+    pub(super) fn run_undecorated<D: Compute>(
+        &self,
+        device: &D,
+        controls: FloatControls,
+    ) -> Result<Outcome, DeviceError> {
+        self.run_shader(device, Shader::undecorated(&self.source, controls))
     }
 
-    fn run_shader<D: Compute>(&self, device: &D, shader: &Shader) -> Result<Outcome, DeviceError> {
-        let kernel = match device.kernel(shader) {
+    fn run_shader<D: Compute>(&self, device: &D, shader: Result<Shader, ShaderError>) -> Result<Outcome, DeviceError> {
+        let kernel = match device.kernel(&shader.expect("our own shaders are valid")) {
             Err(DeviceError::Refused(reason)) => return Ok(Outcome::Wrong(format!("its shader is refused: {reason}"))),
             kernel => kernel?,
         };
@@ -124,8 +132,4 @@ impl Run {
 
 fn each(step: &str, result: &str) -> String {
     Check::each_of(&with_rules(step, ""), result)
-}
-
-fn translated<D: Compute>(source: &str, device: &D) -> Shader {
-    Shader::new(source, device.description().features.controls()).expect("our own shaders are valid")
 }

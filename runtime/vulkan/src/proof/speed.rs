@@ -27,7 +27,7 @@ pub struct Speed {
 /// # Errors
 /// Those of the device.
 pub fn measure<D: Compute>(device: &D, step: Step) -> Result<Speed, DeviceError> {
-    let controls = device.description().features.controls();
+    let controls = step.controls(device.description().features);
     let kernel = device.kernel(
         &Shader::new(&kernels::matmul(step, Tiling::of(device.description().kind)), controls)
             .expect("our own shaders are valid"),

@@ -23,11 +23,11 @@ const BUDGET: u64 = 1 << 30;
 pub(super) fn failure<D: Compute>(device: &D, step: Step) -> Result<Option<String>, DeviceError> {
     let kernel = Kernel::parse(SOURCE, "main").expect("our own kernels are valid");
     let source = shader::source(step, &kernel.lowered().expect("our own kernels are proven"));
-    if let Some(difference) = difference(device, &kernel, &source)? {
+    if let Some(difference) = difference(device, step, &kernel, &source)? {
         return Ok(Some(difference));
     }
     for (said, instead) in PLANTED {
-        if difference(device, &kernel, &source.replace(said, instead))?.is_none() {
+        if difference(device, step, &kernel, &source.replace(said, instead))?.is_none() {
             return Ok(Some("it does not see the fault that was planted".to_owned()));
         }
     }
@@ -35,8 +35,14 @@ pub(super) fn failure<D: Compute>(device: &D, step: Step) -> Result<Option<Strin
 }
 
 /// What is different on the device, by this text, from what the executor does.
-fn difference<D: Compute>(device: &D, kernel: &Kernel, source: &str) -> Result<Option<String>, DeviceError> {
-    let shader = Shader::of_task(source, device.description().features.controls()).expect("our own shaders are valid");
+fn difference<D: Compute>(
+    device: &D,
+    step: Step,
+    kernel: &Kernel,
+    source: &str,
+) -> Result<Option<String>, DeviceError> {
+    let controls = step.controls(device.description().features);
+    let shader = Shader::of_task(source, controls).expect("our own shaders are valid");
     let compiled = match device.kernel(&shader) {
         Err(DeviceError::Refused(reason)) => return Ok(Some(format!("its shader is refused: {reason}"))),
         compiled => compiled?,

@@ -8,13 +8,25 @@ use rspirv::spirv::{Capability, Decoration, ExecutionMode, Op, Word};
 
 use super::ShaderError;
 
-/// What a device promises of f32 when asked, and is therefore asked (`VK_KHR_shader_float_controls`).
+/// What a device promises of f32 when asked, and is therefore asked (`VK_KHR_shader_float_controls`,
+/// `VK_KHR_shader_fma`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FloatControls {
     /// `shaderRoundingModeRTEFloat32`: rounding to nearest, ties to even.
     pub nearest_even: bool,
     /// `shaderSignedZeroInfNanPreserveFloat32`: -0, infinities and NaN are not optimised away.
     pub special_values: bool,
+    /// `shaderFmaFloat32`: an instruction that is a fused multiply-add by its specification.
+    pub fused: bool,
+}
+
+impl FloatControls {
+    /// Whether all that `wanted` has is here.
+    #[must_use]
+    pub fn include(self, wanted: Self) -> bool {
+        let Self { nearest_even, special_values, fused } = wanted;
+        (self.nearest_even || !nearest_even) && (self.special_values || !special_values) && (self.fused || !fused)
+    }
 }
 
 /// Marks every float operation and conversion of a module, and asks for the float controls.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::device::Features;
+use crate::kernels::{self, Step, Tiling};
+
 use super::{FloatControls, SOURCE_LIMIT, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
 
 const EVERYTHING: &str = "
@@ -61,7 +64,7 @@ fn every_float_instruction_is_marked_and_no_other() {
     assert!(floats.len() >= 20, "{floats:?}");
     assert_eq!(marked(shader.words()), floats);
 
-    let undecorated = Shader::undecorated(EVERYTHING).unwrap();
+    let undecorated = Shader::undecorated(EVERYTHING, FloatControls::default()).unwrap();
     assert_eq!(marked(undecorated.words()), BTreeSet::new());
     assert_eq!(float_results(undecorated.words()), floats);
     assert_eq!((shader.entry(), shader.bindings()), ("main", 2));
@@ -70,7 +73,8 @@ fn every_float_instruction_is_marked_and_no_other() {
 #[test]
 fn float_controls_are_asked_for_as_the_device_declares_them() {
     for (nearest_even, special_values) in [(false, false), (true, false), (false, true), (true, true)] {
-        let shader = Shader::new(EVERYTHING, FloatControls { nearest_even, special_values }).unwrap();
+        let controls = FloatControls { nearest_even, special_values, fused: false };
+        let shader = Shader::new(EVERYTHING, controls).unwrap();
         let words = shader.words();
         // OpCapability and OpExecutionMode … 32 of RoundingModeRTE, then of SignedZeroInfNanPreserve.
         let found = [(17, &[4467][..]), (16, &[4462, 32]), (17, &[4466]), (16, &[4461, 32])]
@@ -80,6 +84,49 @@ fn float_controls_are_asked_for_as_the_device_declares_them() {
         // OpExtension "SPV_KHR_float_controls", by its last words "t_co", "ntro" and "ls".
         let named = count(words, 10, &[*b"t_co", *b"ntro", *b"ls\0\0"].map(u32::from_le_bytes));
         assert_eq!(named, usize::from(nearest_even || special_values));
+    }
+}
+
+#[test]
+fn the_fused_step_has_its_instruction_where_the_device_has_one() {
+    let fused = FloatControls { fused: true, ..FloatControls::default() };
+    let fmas = |words: &[u32]| {
+        let found = instructions(words).into_iter().filter(|&(opcode, rest)| opcode == EXT_INST && rest[3] == 50);
+        found.map(|(_, rest)| [&rest[..2], &rest[4..]].concat()).collect::<Vec<_>>()
+    };
+    let its_own = |words: &[u32]| {
+        let found = instructions(words).into_iter().filter(|&(opcode, _)| opcode == 4427);
+        found.map(|(_, rest)| rest.to_vec()).collect::<Vec<_>>()
+    };
+    let plain = Shader::new(EVERYTHING, FloatControls::default()).unwrap();
+    let shader = Shader::new(EVERYTHING, fused).unwrap();
+    assert_eq!((fmas(plain.words()).len(), its_own(plain.words()).len()), (1, 0));
+    assert_eq!((fmas(shader.words()), its_own(shader.words())), (vec![], fmas(plain.words())));
+    // What vulkano reads is the shader with GLSL's.
+    assert_eq!((plain.readable(), shader.readable()), (plain.words(), plain.words()));
+    assert_eq!((plain.controls(), shader.controls()), (FloatControls::default(), fused));
+    // The instruction is marked as the other was.
+    assert_eq!(marked(shader.words()), marked(plain.words()));
+
+    let undecorated = Shader::undecorated(EVERYTHING, FloatControls { nearest_even: true, ..fused }).unwrap();
+    assert_eq!(its_own(undecorated.words()), its_own(shader.words()));
+    assert_eq!((undecorated.controls(), marked(undecorated.words())), (fused, BTreeSet::new()));
+}
+
+#[test]
+fn kernels_of_both_instructions_are_the_same_otherwise() {
+    let features = Features { nearest_even: true, special_values: true, integer_dot: false, fused: true };
+    for kernel in [
+        |step| kernels::matmul(step, Tiling::Shared),
+        |step| kernels::convolution(step, Tiling::Direct),
+        kernels::program,
+        kernels::rows,
+        kernels::blocks,
+    ] {
+        let [khr, fma] =
+            [Step::Khr, Step::Fma].map(|step| Shader::new(&kernel(step), step.controls(features)).unwrap());
+        assert_eq!(khr.readable(), fma.words());
+        assert_ne!(khr.words(), fma.words());
     }
 }
 

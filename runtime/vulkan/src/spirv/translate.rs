@@ -7,7 +7,7 @@ use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, ArraySize, Module, ShaderStage, TypeInner};
 
-use super::{Rules, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
+use super::{FloatControls, Rules, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
 
 /// naga recurses over expressions, a frame for each operator of a long sum: this is enough for [`SOURCE_LIMIT`].
 const STACK_BYTES: usize = 256 << 20;
@@ -32,7 +32,8 @@ fn translate_here(source: &str, rules: &Rules) -> Result<Shader, ShaderError> {
         .map_err(|error| ShaderError::Invalid(innermost(&error.into_inner())))?;
     let entry = entry_point(&module)?;
     let bindings = bindings(&module, rules.bindings)?;
-    Ok(Shader { words: write(&module, &info, rules)?, entry, bindings })
+    let words = write(&module, &info, rules)?;
+    Ok(Shader { words, twin: None, controls: FloatControls::default(), entry, bindings })
 }
 
 fn at_place(error: &naga::front::wgsl::ParseError, source: &str) -> String {

@@ -14,6 +14,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x < arrayLength(&found) { found[id.x] = given[id.x] * 2u + found[id.x]; }
 }";
 
+const FUSED: &str = "
+@group(0) @binding(0) var<storage, read_write> data: array<f32>;
+@compute @workgroup_size(1) fn main() { data[0] = fma(data[0], data[1], data[2]); }";
+
 #[test]
 fn buffers_are_zeroed_written_and_read() {
     drivers::on_each("device::buffers_are_zeroed_written_and_read", |_, device| {
@@ -53,6 +57,14 @@ fn kernels_run_and_wrong_calls_are_refused() {
             let refusal = device.run(&kernel, &buffers, groups);
             assert!(matches!(refusal, Err(DeviceError::Refused(_))), "{} of {groups:?}: {refusal:?}", buffers.len());
         }
+        // Neither driver has an instruction for the fused step, and none is given one.
+        let controls = FloatControls { fused: true, ..FloatControls::default() };
+        let refusal = device.kernel(&Shader::new(FUSED, controls).unwrap()).map(drop);
+        assert_eq!(
+            refusal,
+            Err(DeviceError::Refused("a shader that asks for what the device does not declare".to_owned()))
+        );
+        assert!(!device.description().features.fused);
         // It serves on.
         device.run(&kernel, &[&given, &found], [0, 1, 1]).unwrap();
         assert_eq!(device.read(&found).unwrap()[99], 99 * 2 * 3);
