@@ -10,17 +10,21 @@ mod blocks; // products with weights in blocks
 mod convolution; // Conv
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
+mod reduce; // axes and windows that become one number
 mod resident; // results that stay there
 mod rows; // softmax, norms
+mod staying; // nodes that are computed where their operands lie
 mod steps; // element-wise nodes
 
 use std::sync::Arc;
 
 use poai_graph::op::image::Image;
 use poai_graph::op::product::{BitsMatMul, Product};
+use poai_graph::op::reduction::Reduction;
 use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
 
 pub use accelerator::{Accelerator, AcceleratorError};
+use staying::There;
 
 use crate::device::{Compute, DeviceError};
 
@@ -34,6 +38,20 @@ impl<D: Compute> Vulkan<D> {
     /// The device, and the processor for all that it does not take.
     pub fn new(accelerator: Arc<Accelerator<D>>, cpu: Cpu) -> Self {
         Self { accelerator, cpu }
+    }
+}
+
+impl<D: Compute> Vulkan<D> {
+    /// An operator that is computed where its operand lies.
+    fn staying<T: There + Clone + 'static>(
+        &self,
+        op: &T,
+        node: &Node,
+        constants: &[Option<&Tensor>],
+    ) -> Option<Box<dyn Kernel>> {
+        let (accelerator, there) = (Arc::clone(&self.accelerator), op.clone());
+        let here = self.cpu.prepare(node, constants).ok()?;
+        Some(Box::new(staying::Staying { accelerator, there, here }))
     }
 }
 
@@ -68,10 +86,11 @@ impl<D: Compute> Device for Vulkan<D> {
                 let steps = steps::Steps::new(accelerator, &group, || cpu.prepare(node, constants).ok());
                 steps.map(|steps| Box::new(steps) as _)
             }),
-            Op::Reduction(op) => {
-                let rows = rows::RowKernel::new(accelerator, op, || cpu.prepare(node, constants).ok());
-                rows.map(|rows| Box::new(rows) as _)
-            }
+            Op::Image(Image::GlobalPool(op)) => self.staying(op, node, constants),
+            Op::Image(Image::Pool(op)) => self.staying(op, node, constants),
+            Op::Reduction(Reduction::Reduce(op)) => self.staying(op, node, constants),
+            Op::Reduction(Reduction::Softmax(op)) => self.staying(op, node, constants),
+            Op::Reduction(Reduction::LayerNormalization(op)) => self.staying(op, node, constants),
             _ => None,
         };
         taken.map_or_else(|| cpu.prepare(node, constants), Ok)

@@ -2,13 +2,17 @@
 
 mod blocks; // weights in blocks of few bits
 pub mod functions; // element-wise operations as functions of WGSL
+mod pools; // windows that slide over images
 mod product; // what a product is told
 mod program; // sequences of element-wise operations, as data
-mod rows; // rows that are reduced
+mod reduce; // axes that become one number
+mod rows; // softmax and norms
 
 pub use blocks::Blocks;
+pub use pools::Pools;
 pub use product::{Patches, Terms};
 pub use program::{Place, Program, Read};
+pub use reduce::Reduced;
 pub use rows::{Row, Rows};
 
 use poai_numerics::Unary;
@@ -150,6 +154,23 @@ pub(crate) fn rows_with(step: &str) -> String {
     with_rules(step, &format!("{}{functions}{}", functions::primitives(false), include_str!("kernels/rows.wgsl")))
 }
 
+/// Axes that become one number: bindings data, the words of [`Reduced`], and result.
+#[must_use]
+pub fn reduce(step: Step) -> String {
+    reduce_with(step.source())
+}
+
+/// The same with any step.
+pub(crate) fn reduce_with(step: &str) -> String {
+    with_rules(step, &format!("{}{}", functions::primitives(false), include_str!("kernels/reduce.wgsl")))
+}
+
+/// Windows that slide over images: bindings data, the words of [`Pools`], and result.
+#[must_use]
+pub fn pools() -> String {
+    with_rules("", &format!("{}{}", functions::primitives(false), include_str!("kernels/pools.wgsl")))
+}
+
 /// Rows that are rounded to bytes: bindings data, the words of [`Blocks::rounding`], and result.
 #[must_use]
 pub fn rounded() -> String {
@@ -218,7 +239,7 @@ mod tests {
         for step in Step::ALL {
             let tiled =
                 [Tiling::Shared, Tiling::Direct].map(|tiling| [matmul(step, tiling), convolution(step, tiling)]);
-            let others = [program(step), rows(step), rounded(), blocks(step)];
+            let others = [program(step), rows(step), reduce(step), pools(), rounded(), blocks(step)];
             for source in tiled.as_flattened().iter().chain(&others) {
                 let shader = Shader::new(source, FloatControls::default());
                 assert!(shader.is_ok(), "{:?} in\n{source}", shader.err());

@@ -13,6 +13,7 @@ mod functions; // every element-wise operation
 mod memory; // loops, bounds
 mod numbers; // where the hazards lie
 mod products; // the fused step, chains, matrices
+mod reductions; // axes and windows that become one number
 mod speed; // how fast it multiplies
 mod tasks; // what tasks' kernels may say besides functions
 mod verdict; // what came of it
@@ -65,7 +66,9 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
 
 /// What is proven of a lowering of the fused step: everything that has it.
 fn of_step(step: Step, tiling: Tiling) -> Vec<Check> {
-    products::checks(step, tiling).into_iter().chain(functions::checks(step)).chain(blocks::checks(step)).collect()
+    let checks =
+        [products::checks(step, tiling), functions::checks(step), reductions::checks(step), blocks::checks(step)];
+    checks.into_iter().flatten().collect()
 }
 
 /// What shaders with such a step, or without one, ask of a device.

@@ -1,9 +1,9 @@
 use std::sync::OnceLock;
 
-use poai_numerics::{Source, Step, Unary, float_environment};
+use poai_numerics::{Axis, Pooling, Reduction, Source, Step, Unary, Window, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Blocks, Patches, Place, Program, Read, Row, Rows, Terms, Tiling};
+use crate::kernels::{self, Blocks, Patches, Place, Pools, Program, Read, Reduced, Row, Rows, Terms, Tiling};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -25,6 +25,8 @@ pub struct Accelerator<D: Compute> {
     convolution: D::Kernel,
     program: D::Kernel,
     rows: D::Kernel,
+    reduce: D::Kernel,
+    pools: D::Kernel,
     rounded: D::Kernel,
     blocks: D::Kernel,
     pub(super) least: u64,
@@ -50,6 +52,8 @@ impl<D: Compute> Accelerator<D> {
             convolution: kernel(kernels::convolution(step, tiling))?,
             program: kernel(kernels::program(step))?,
             rows: kernel(kernels::rows(step))?,
+            reduce: kernel(kernels::reduce(step))?,
+            pools: kernel(kernels::pools())?,
             rounded: kernel(kernels::rounded())?,
             blocks: kernel(kernels::blocks(step))?,
             device,
@@ -70,7 +74,10 @@ impl<D: Compute> Accelerator<D> {
         let identity = Program::new(&[Step::Unary(Unary::Identity, Source::Operand(0))]).expect("it is short");
         let read = Read::whole(Place::Left, 1);
         self.operate(&identity, 1, &[read], [&one; 2])?;
-        self.reduce(&Rows { row: Row::Softmax, count: 1, length: 1 }, &one, 1)?;
+        self.normalise(&Rows { row: Row::Softmax, count: 1, length: 1 }, &one, 1)?;
+        self.reduce(&Reduced::new(Reduction::Sum, [1; 3]).expect("devices take one number"), &one)?;
+        let window = Window { images: 1, channels: 1, height: Axis::POINT, width: Axis::POINT };
+        self.pool(&Pools::new(Pooling::Max, &window, [1; 2], true).expect("devices take one pixel"), &one)?;
         self.multiply_blocks(&Blocks::one(), &self.device.buffer(2)?, &one, [1, 1], None)?;
         Ok(())
     }
@@ -156,8 +163,23 @@ impl<D: Compute> Accelerator<D> {
         self.compute(&self.program, &[left, right], &program, count as usize, kernels::groups(count.div_ceil(64)))
     }
 
-    /// Reduces rows of so many elements in all.
-    pub(super) fn reduce(&self, rows: &Rows<'_>, data: &D::Buffer, elements: usize) -> Result<D::Buffer, DeviceError> {
+    /// Reduces elements to one number each.
+    pub(super) fn reduce(&self, reduced: &Reduced, data: &D::Buffer) -> Result<D::Buffer, DeviceError> {
+        self.compute(&self.reduce, &[data], &reduced.words(), reduced.results() as usize, reduced.groups())
+    }
+
+    /// Pools images.
+    pub(super) fn pool(&self, pools: &Pools, data: &D::Buffer) -> Result<D::Buffer, DeviceError> {
+        self.compute(&self.pools, &[data], pools.words(), pools.results() as usize, pools.groups())
+    }
+
+    /// Softmax or norm of rows of so many elements in all.
+    pub(super) fn normalise(
+        &self,
+        rows: &Rows<'_>,
+        data: &D::Buffer,
+        elements: usize,
+    ) -> Result<D::Buffer, DeviceError> {
         self.compute(&self.rows, &[data], &rows.words(), elements, rows.groups())
     }
 

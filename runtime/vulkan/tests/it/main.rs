@@ -9,5 +9,6 @@ mod graph;
 mod kernels;
 mod programs;
 mod proof;
+mod reductions;
 mod rows;
 mod task;

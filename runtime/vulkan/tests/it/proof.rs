@@ -27,6 +27,7 @@ fn both_drivers_pass_with_the_emulated_step() {
                 "programs",
                 "functions",
                 "rows",
+                "reductions",
                 "blocks",
             ],
             _ => &["literals", "functions"],

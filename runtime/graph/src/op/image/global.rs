@@ -7,6 +7,7 @@ use super::power::{Power, import_power};
 use super::{Image, Operation, float_type};
 use crate::onnx::Source;
 use crate::op::operand::{float_result, floats, needed};
+use crate::op::reduction::reduce::Extent;
 use crate::{Cpu, Dim, Fact, OpError, Tensor};
 
 /// GlobalMaxPool, GlobalAveragePool or GlobalLpPool.
@@ -33,6 +34,31 @@ impl GlobalPool {
     /// GlobalAveragePool.
     pub fn average() -> Self {
         Self { kind: Kind::Average, layout: Layout::ChannelsFirst }
+    }
+
+    /// What it reduces, for other devices; none for powers.
+    ///
+    /// # Errors
+    /// If these are no images.
+    pub fn extent(&self, shape: &[usize]) -> Result<Option<Extent>, OpError> {
+        let reduction = match &self.kind {
+            Kind::Max => Reduction::Max,
+            Kind::Average => Reduction::Mean,
+            Kind::Norm(_) => return Ok(None),
+        };
+        let (sizes, shape) = self.reduced(shape)?;
+        Ok(Some(Extent { reduction, sizes, shape }))
+    }
+
+    /// Images as outer × pixels × inner, and the result's shape.
+    fn reduced(&self, shape: &[usize]) -> Result<([usize; 3], Vec<usize>), OpError> {
+        let images = self.layout.split(shape)?;
+        let shape = self.layout.join(&Images { sides: vec![1; images.sides.len()], ..images.clone() });
+        let sizes = match self.layout {
+            Layout::ChannelsFirst => [images.count * images.channels, images.pixels(), 1],
+            Layout::ChannelsLast => [images.count, images.pixels(), images.channels],
+        };
+        Ok((sizes, shape))
     }
 }
 
@@ -62,12 +88,7 @@ impl Operation for GlobalPool {
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let input = needed(inputs, 0, "X")?;
-        let images = self.layout.split(input.shape())?;
-        let shape = self.layout.join(&Images { sides: vec![1; images.sides.len()], ..images.clone() });
-        let axes = match self.layout {
-            Layout::ChannelsFirst => [images.count * images.channels, images.pixels(), 1],
-            Layout::ChannelsLast => [images.count, images.pixels(), images.channels],
-        };
+        let (axes, shape) = self.reduced(input.shape())?;
         let values = floats(input)?;
         let result = float_result(cpu, input.dtype(), &shape, |out| {
             let reduce =

@@ -2,10 +2,10 @@
 
 mod sliding; // the window over images
 
-use poai_numerics::{Axis, Pooling};
+use poai_numerics::{Axis, Pooling, Window};
 use sliding::Sliding;
 
-use super::frame::{Frame, Padding, span};
+use super::frame::{Frame, Padding, span, window};
 use super::layout::{Images, Layout};
 use super::power::{Power, import_power};
 use super::{Image, Operation, float_type};
@@ -43,6 +43,19 @@ pub enum PoolKind {
     },
     /// Their norm: the sum of powers, in the order of the taps, and its root.
     Norm(Power),
+}
+
+/// A pool as numerics knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flat {
+    /// What it makes of the elements under the window.
+    pub pooling: Pooling,
+    /// How the window slides.
+    pub window: Window,
+    /// Places down and across.
+    pub places: [usize; 2],
+    /// The result's shape.
+    pub shape: Vec<usize>,
 }
 
 /// Reads MaxPool.
@@ -84,6 +97,35 @@ impl Pool {
         let room = (axis.before + input + axis.behind).checked_sub(span(&axis));
         let is_cut = room.is_some_and(|room| room % axis.stride > 0);
         Ok((axis, places + usize::from(may_reach_beyond && begins_inside && is_cut)))
+    }
+
+    /// How it slides over images of one or two sides, for other devices: the window, the places down and across, and the
+    /// result's shape. None for other images and kinds.
+    ///
+    /// # Errors
+    /// If it cannot slide over such images.
+    pub fn flat(&self, shape: &[usize]) -> Result<Option<Flat>, OpError> {
+        let sliding = self.sliding(shape)?;
+        let Some(pooling) = self.pooling().filter(|_| sliding.is_flat()) else { return Ok(None) };
+        let (window, places) = (window(&sliding.images, &sliding.axes), sliding.places());
+        Ok(Some(Flat { pooling, window, places, shape: sliding.shape() }))
+    }
+
+    fn pooling(&self) -> Option<Pooling> {
+        match self.kind {
+            PoolKind::Max => Some(Pooling::Max),
+            PoolKind::Average { with_padding: true } => Some(Pooling::AverageWithPadding),
+            PoolKind::Average { with_padding: false } => Some(Pooling::Average),
+            PoolKind::MaxWithPlaces { .. } | PoolKind::Norm(_) => None,
+        }
+    }
+
+    fn sliding(&self, shape: &[usize]) -> Result<Sliding, OpError> {
+        let images = self.layout.split(shape)?;
+        let sides = images.sides.iter().enumerate().map(|(side, &input)| self.side(side, input));
+        let (axes, places): (Vec<Axis>, Vec<usize>) = sides.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let results = Images { sides: places, ..images.clone() };
+        Ok(Sliding { axes, layout: self.layout, images, results })
     }
 
     fn results(&self, images: &Images<Dim>) -> Result<Images<Dim>, OpError> {
@@ -128,17 +170,10 @@ impl Operation for Pool {
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let input = needed(inputs, 0, "X")?;
-        let images = self.layout.split(input.shape())?;
-        let sides = images.sides.iter().enumerate().map(|(side, &input)| self.side(side, input));
-        let (axes, places): (Vec<Axis>, Vec<usize>) = sides.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-        let results = Images { sides: places, ..images.clone() };
-        let sliding = Sliding { axes, layout: self.layout, images, results };
+        let sliding = self.sliding(input.shape())?;
         match self.kind {
-            PoolKind::Max if sliding.is_flat() && float_type(input.dtype()).is_ok() => {
-                Ok(vec![sliding.pool(cpu, Pooling::Max, input)?])
-            }
-            PoolKind::Average { with_padding } if sliding.is_flat() => {
-                let pooling = if with_padding { Pooling::AverageWithPadding } else { Pooling::Average };
+            PoolKind::Max | PoolKind::Average { .. } if sliding.is_flat() && float_type(input.dtype()).is_ok() => {
+                let pooling = self.pooling().expect("these kinds are numerics' own");
                 Ok(vec![sliding.pool(cpu, pooling, input)?])
             }
             PoolKind::Average { with_padding } => Ok(vec![sliding.average(cpu, with_padding, input)?]),

@@ -6,7 +6,7 @@ use super::fold::Fold;
 use super::rows::Rows;
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axes, float_result, floats, given, needed, row};
+use crate::op::operand::{axes, float_result, floats, given, needed, product, row};
 use crate::{Cpu, DType, Dim, Element, Fact, OpError, Tensor};
 
 /// What many numbers become.
@@ -80,7 +80,33 @@ pub struct Reduce {
     pub none_if_empty: bool,
 }
 
+/// Elements as outer × axis × inner, of which the middle becomes one number: what other devices need to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extent {
+    /// What they become.
+    pub reduction: Reduction,
+    /// Outer, axis and inner.
+    pub sizes: [usize; 3],
+    /// The result's shape.
+    pub shape: Vec<usize>,
+}
+
 impl Reduce {
+    /// What it reduces; none where the axes do not lie side by side.
+    ///
+    /// # Errors
+    /// If such operands make no sense.
+    pub fn extent(&self, inputs: &[Option<&Tensor>]) -> Result<Option<Extent>, OpError> {
+        let shape = needed(inputs, 0, "data")?.shape();
+        let axes = self.axes(&given(inputs, 1).map_or(Ok(Vec::new()), row)?, shape.len())?;
+        let Some((&first, &last)) = axes.first().zip(axes.last()) else { return Ok(None) };
+        if last - first + 1 != axes.len() {
+            return Ok(None);
+        }
+        let sizes = [product(&shape[..first])?, product(&shape[first..=last])?, product(&shape[last + 1..])?];
+        Ok(Some(Extent { reduction: self.kind.reduction(), sizes, shape: self.left(shape, &axes, &1) }))
+    }
+
     pub(super) fn import(source: &mut Source<'_>) -> Result<Self, OpError> {
         let kind = Kind::of(&source.qualified_operator()).ok_or_else(|| OpError::unsupported("this reduction"))?;
         // The axes were an attribute before operator set 13 for sums, 18 for the others.

@@ -29,12 +29,12 @@ struct Under<'a> {
 }
 
 impl Sliding {
-    fn shape(&self) -> Vec<usize> {
+    pub(super) fn shape(&self) -> Vec<usize> {
         self.layout.join(&self.results)
     }
 
     /// Height and width of the result.
-    fn places(&self) -> [usize; 2] {
+    pub(super) fn places(&self) -> [usize; 2] {
         match self.results.sides[..] {
             [height, width] => [height, width],
             _ => [1, self.results.pixels()],
