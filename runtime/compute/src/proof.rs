@@ -14,7 +14,9 @@
 mod effects; // what instructions do to registers
 mod flow; // how invocations come to places
 mod intervals; // what happens between two barriers
+mod loops; // turns
 mod registers; // arrays among an invocation's registers
+mod since; // what was touched since the last barrier
 mod value; // what is known of a register
 mod walk; // through the tree
 
@@ -58,7 +60,7 @@ pub(crate) fn prove(kernel: &Kernel) -> Result<Proof, Unproven> {
         return Ok(Proof { uniform: vec![false; program.ops.len()] });
     }
     let walked = Walk::new(kernel).run()?;
-    intervals::check(program, &walked.sites)?;
+    intervals::check(&walked)?;
     Ok(Proof { uniform: walked.uniform })
 }
 

@@ -1,14 +1,48 @@
 //! How invocations come to places, and what is known where their ways meet.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut, Range};
 use std::rc::Rc;
 
+use super::since::Since;
 use super::value::Value;
 use crate::program::Manner;
 
 /// What is known of all registers.
 pub(super) type Registers = Vec<Value>;
+
+/// What is known at a place.
+#[derive(Clone, PartialEq)]
+pub(super) struct State {
+    pub(super) registers: Registers,
+    pub(super) since: Since,
+}
+
+impl State {
+    /// What is known after all came one of two ways.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (register, other) in self.registers.iter_mut().zip(&other.registers) {
+            if register != other {
+                *register = register.or(other);
+            }
+        }
+        self.since.join(&other.since);
+    }
+}
+
+impl Deref for State {
+    type Target = Registers;
+
+    fn deref(&self) -> &Registers {
+        &self.registers
+    }
+}
+
+impl DerefMut for State {
+    fn deref_mut(&mut self) -> &mut Registers {
+        &mut self.registers
+    }
+}
 
 /// How invocations come to a place.
 #[derive(Clone)]
@@ -56,9 +90,9 @@ impl Flow {
 
 /// What is known where a loop, switch or call is left.
 pub(super) enum Around {
-    Loop { breaks: Vec<Registers>, continues: Vec<Registers> },
-    Switch { breaks: Vec<Registers> },
-    Call { returns: Vec<Registers> },
+    Loop { breaks: Vec<State>, continues: Vec<State> },
+    Switch { breaks: Vec<State> },
+    Call { returns: Vec<State> },
 }
 
 /// Where workgroup memory is touched.
@@ -82,23 +116,15 @@ impl Site {
 pub(super) struct Walked {
     /// Of every instruction, whether all come to it together.
     pub(super) uniform: Vec<bool>,
-    /// By the instruction's place.
-    pub(super) sites: BTreeMap<usize, Site>,
-}
-
-/// What is known after all came one of two ways.
-pub(super) fn join(registers: &mut Registers, other: &Registers) {
-    for (register, other) in registers.iter_mut().zip(other) {
-        if register != other {
-            *register = register.or(other);
-        }
-    }
+    pub(super) sites: Vec<Site>,
+    /// The sites that some may touch between two barriers, by their numbers.
+    pub(super) intervals: BTreeSet<Rc<BTreeSet<usize>>>,
 }
 
 /// What is known after all came one of several ways; none if there is none.
-pub(super) fn joined(ways: Vec<Registers>) -> Option<Registers> {
+pub(super) fn joined(ways: Vec<State>) -> Option<State> {
     let mut ways = ways.into_iter();
     let mut first = ways.next()?;
-    ways.for_each(|way| join(&mut first, &way));
+    ways.for_each(|way| first.join(&way));
     Some(first)
 }

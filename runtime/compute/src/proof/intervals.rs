@@ -1,11 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Unproven;
-use super::flow::Site;
-use crate::program::{Manner, Node, Op, Program};
+use super::flow::{Site, Walked};
+use crate::program::Manner;
 
-/// Barriers of a kernel that is proven: each is a search through it.
-const BARRIERS: usize = 64;
 /// Words that one proof notes as touched, for each invocation and between all barriers: with it, no kernel takes long.
 const TOUCHES: usize = 1 << 20;
 
@@ -20,18 +18,10 @@ enum Who {
 type Touched = BTreeMap<Manner, BTreeMap<u32, Who>>;
 
 /// Refuses a program in which two invocations might race for a word.
-pub(super) fn check(program: &Program, sites: &BTreeMap<usize, Site>) -> Result<(), Unproven> {
-    let barriers = program.ops.iter().enumerate().filter(|(_, op)| **op == Op::Barrier).map(|(place, _)| place + 1);
-    let begins: Vec<usize> = std::iter::once(0).chain(barriers).collect();
-    if begins.len() > BARRIERS {
-        return Err(Unproven::new(format!("more than {BARRIERS} barriers")));
-    }
-    let mut exits = BTreeMap::new();
-    add_exits(&program.tree, &mut exits);
+pub(super) fn check(walked: &Walked) -> Result<(), Unproven> {
     let mut touches = 0_usize;
-    for begin in begins {
-        let places = reached(program, &exits, begin);
-        let sites: Vec<&Site> = places.iter().filter_map(|place| sites.get(place)).collect();
+    for interval in &walked.intervals {
+        let sites: Vec<&Site> = interval.iter().map(|&number| &walked.sites[number]).collect();
         touches += sites.iter().map(|site| site.touches()).sum::<usize>();
         if touches > TOUCHES {
             return Err(Unproven::new("it touches too many words of workgroup memory to be proven"));
@@ -39,44 +29,6 @@ pub(super) fn check(program: &Program, sites: &BTreeMap<usize, Site>) -> Result<
         check_interval(&sites)?;
     }
     Ok(())
-}
-
-/// Where a loop is left at its head, out of fuel: from its first instruction to the one behind its last.
-fn add_exits(nodes: &[Node], exits: &mut BTreeMap<usize, usize>) {
-    for node in nodes {
-        match node {
-            Node::Loop { body, continuing, .. } => {
-                let (Some(Node::Ops(head)), Some(Node::Ops(last))) = (body.first(), continuing.last()) else {
-                    unreachable!("a loop begins with its charge, and ends with a jump");
-                };
-                exits.insert(head.start, last.end);
-                [body, continuing].iter().for_each(|nodes| add_exits(nodes, exits));
-            }
-            Node::If { accept, reject, .. } => [accept, reject].iter().for_each(|nodes| add_exits(nodes, exits)),
-            Node::Switch { cases, .. } => cases.iter().for_each(|case| add_exits(&case.body, exits)),
-            Node::Call(body) => add_exits(body, exits),
-            Node::Ops(_) | Node::Break | Node::Continue | Node::Return => {}
-        }
-    }
-}
-
-/// The instructions from one on that are reached without a barrier.
-fn reached(program: &Program, exits: &BTreeMap<usize, usize>, begin: usize) -> BTreeSet<usize> {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![begin];
-    while let Some(place) = open.pop() {
-        if place >= program.ops.len() || !seen.insert(place) {
-            continue;
-        }
-        open.extend(exits.get(&place));
-        match program.ops[place] {
-            Op::Barrier | Op::End => {}
-            Op::Jump(target) => open.push(target as usize),
-            Op::JumpIf { target, .. } | Op::JumpUnless { target, .. } => open.extend([target as usize, place + 1]),
-            _ => open.push(place + 1),
-        }
-    }
-    seen
 }
 
 fn check_interval(sites: &[&Site]) -> Result<(), Unproven> {

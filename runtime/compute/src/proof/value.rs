@@ -26,6 +26,14 @@ impl Value {
         }
     }
 
+    /// The word that all have, if it is known.
+    pub(super) fn known(&self) -> Option<u32> {
+        match self {
+            Self::Known(words) if self.is_uniform() => words.first().copied(),
+            _ => None,
+        }
+    }
+
     /// What an operation makes of values, which are at most three.
     pub(super) fn of(operands: &[&Self], operation: impl Fn([u32; 3]) -> u32) -> Self {
         let known = |operand: &&Self| match operand {

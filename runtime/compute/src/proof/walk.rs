@@ -1,14 +1,20 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::flow::{Around, Flow, Here, Registers, Site, Walked, join, joined};
+use super::flow::{Around, Flow, Here, Site, State, Walked, joined};
+use super::loops::Loop;
 use super::registers::Arrays;
+use super::since::Since;
 use super::value::Value;
 use super::{Unproven, extents};
 use crate::Kernel;
-use crate::program::{NOWHERE, Node, Op, Program, Reg, Space, Touch, builtin};
+use crate::program::{NOWHERE, Node, Op, Program, Space, Touch, builtin};
 
 /// Instructions that one proof looks at, again for each time: with it, no kernel takes long.
-const LOOKS: usize = 1 << 16;
+const LOOKS: usize = 1 << 17;
+/// How many of them it has seen when it follows no more turns.
+const LOOKS_FOLLOWED: usize = LOOKS / 2;
+/// Barriers any of which may be the last at an access, that take as long as a look.
+const BARRIERS_OF_LOOK: usize = 16;
 
 /// The walk through a program's tree.
 pub(super) struct Walk<'k> {
@@ -18,7 +24,13 @@ pub(super) struct Walk<'k> {
     pub(super) arrays: Arrays,
     /// By the place of an access, how far its address reaches.
     extents: BTreeMap<usize, u32>,
-    around: Vec<Around>,
+    pub(super) around: Vec<Around>,
+    /// The turns that are followed around, of the outermost loop first.
+    pub(super) turns: Vec<usize>,
+    /// The sites' numbers, by the turns that they are in and the instruction's place.
+    numbers: BTreeMap<(Vec<usize>, usize), usize>,
+    /// Those of barriers, from 1; 0 is the beginning.
+    barriers: BTreeMap<(Vec<usize>, usize), usize>,
     walked: Walked,
     looks: usize,
 }
@@ -37,19 +49,23 @@ impl<'k> Walk<'k> {
             arrays: Arrays::of(program),
             extents: reaches,
             around: Vec::new(),
-            walked: Walked { uniform: vec![true; program.ops.len()], sites: BTreeMap::new() },
+            turns: Vec::new(),
+            numbers: BTreeMap::new(),
+            barriers: BTreeMap::new(),
+            walked: Walked { uniform: vec![true; program.ops.len()], sites: Vec::new(), intervals: BTreeSet::new() },
             looks: 0,
         }
     }
 
     pub(super) fn run(mut self) -> Result<Walked, Unproven> {
-        let mut registers = self.beginning();
+        let mut state = self.beginning();
         let here = Here { together: true, mask: vec![true; self.invocations].into() };
-        self.block(&self.program.tree, &mut registers, &here)?;
+        self.block(&self.program.tree, &mut state, &here)?;
+        self.walked.intervals.extend(state.since.intervals());
         Ok(self.walked)
     }
 
-    fn beginning(&self) -> Registers {
+    fn beginning(&self) -> State {
         let mut registers = vec![Value::Varying; self.program.registers as usize];
         for &(register, word) in &self.program.constants {
             registers[usize::from(register)] = Value::constant(word, self.invocations);
@@ -64,14 +80,14 @@ impl<'k> Walk<'k> {
         for first in [builtin::WORKGROUP, builtin::WORKGROUPS] {
             registers[usize::from(first)..][..3].fill(Value::Uniform);
         }
-        registers
+        State { registers, since: Since::barrier(0) }
     }
 
-    fn block(&mut self, nodes: &[Node], registers: &mut Registers, here: &Here) -> Result<Flow, Unproven> {
+    pub(super) fn block(&mut self, nodes: &[Node], state: &mut State, here: &Here) -> Result<Flow, Unproven> {
         let mut all = Flow { ends: true, ..Flow::default() };
         for node in nodes {
             let here = if all.leaves() { here.parted() } else { here.clone() };
-            let flow = self.node(node, registers, &here)?;
+            let flow = self.node(node, state, &here)?;
             all = Flow { ends: flow.ends, ..all }.and(flow);
             if !all.ends {
                 break;
@@ -80,28 +96,30 @@ impl<'k> Walk<'k> {
         Ok(all)
     }
 
-    fn node(&mut self, node: &Node, registers: &mut Registers, here: &Here) -> Result<Flow, Unproven> {
+    fn node(&mut self, node: &Node, state: &mut State, here: &Here) -> Result<Flow, Unproven> {
         match node {
             Node::Ops(ops) => {
                 for place in ops.clone() {
-                    self.op(place, registers, here)?;
+                    self.op(place, state, here)?;
                 }
                 Ok(Flow { ends: true, ..Flow::default() })
             }
             Node::If { condition, accept, reject } => {
-                let condition = registers[usize::from(*condition)].clone();
-                self.branch(&condition, [accept, reject], registers, here)
+                let condition = state[usize::from(*condition)].clone();
+                self.branch(&condition, [accept, reject], state, here)
             }
-            Node::Loop { body, continuing, break_if } => self.turns([body, continuing], *break_if, registers, here),
+            Node::Loop { body, continuing, break_if } => {
+                self.turns(Loop { body, continuing, break_if: *break_if }, state, here)
+            }
             Node::Switch { selector, tests, cases } => {
                 tests.clone().for_each(|place| self.walked.uniform[place] &= here.together);
                 let bodies: Vec<&[Node]> = cases.iter().map(|case| &case.body[..]).collect();
-                let together = registers[usize::from(*selector)].is_uniform();
-                self.switch(together, &bodies, registers, here)
+                let together = state[usize::from(*selector)].is_uniform();
+                self.switch(together, &bodies, state, here)
             }
-            Node::Call(body) => self.call(body, registers, here),
+            Node::Call(body) => self.call(body, state, here),
             Node::Break => Ok(self.leave(
-                registers,
+                state,
                 here,
                 |around| match around {
                     Around::Loop { breaks, .. } | Around::Switch { breaks } => Some(breaks),
@@ -110,7 +128,7 @@ impl<'k> Walk<'k> {
                 |flow| flow.breaks = true,
             )),
             Node::Continue => Ok(self.leave(
-                registers,
+                state,
                 here,
                 |around| match around {
                     Around::Loop { continues, .. } => Some(continues),
@@ -119,7 +137,7 @@ impl<'k> Walk<'k> {
                 |flow| flow.continues = true,
             )),
             Node::Return => Ok(self.leave(
-                registers,
+                state,
                 here,
                 |around| match around {
                     Around::Call { returns } => Some(returns),
@@ -132,13 +150,13 @@ impl<'k> Walk<'k> {
 
     fn leave(
         &mut self,
-        registers: &Registers,
+        state: &State,
         here: &Here,
-        target: impl Fn(&mut Around) -> Option<&mut Vec<Registers>>,
+        target: impl Fn(&mut Around) -> Option<&mut Vec<State>>,
         mark: impl Fn(&mut Flow),
     ) -> Flow {
         let target = self.around.iter_mut().rev().find_map(target).expect("validated: there is one around");
-        target.push(registers.clone());
+        target.push(state.clone());
         let mut flow = Flow::default();
         if !here.together {
             mark(&mut flow);
@@ -150,11 +168,15 @@ impl<'k> Walk<'k> {
         &mut self,
         condition: &Value,
         [accept, reject]: [&[Node]; 2],
-        registers: &mut Registers,
+        state: &mut State,
         here: &Here,
     ) -> Result<Flow, Unproven> {
+        // The other way is taken by nobody.
+        if let Some(word) = condition.known() {
+            return self.block(if word != 0 { accept } else { reject }, state, here);
+        }
         let together = condition.is_uniform();
-        let mut other = registers.clone();
+        let mut other = state.clone();
         let on = |wanted: bool| match condition {
             _ if together => here.clone(),
             Value::Known(words) => {
@@ -164,91 +186,33 @@ impl<'k> Walk<'k> {
             }
             _ => here.parted(),
         };
-        let yes = self.block(accept, registers, &on(true))?;
+        let yes = self.block(accept, state, &on(true))?;
         let no = self.block(reject, &mut other, &on(false))?;
         match (yes.ends, no.ends) {
-            (true, true) if together => join(registers, &other),
+            (true, true) if together => state.join(&other),
             (true, true) => {
+                state.since.join(&other.since);
                 for register in self.written([accept, reject]) {
-                    let (yes, no) = (&registers[register], &other[register]);
-                    registers[register] = match condition {
+                    let (yes, no) = (&state[register], &other[register]);
+                    state[register] = match condition {
                         Value::Known(condition) => Value::chosen(condition, yes, no),
                         _ => yes.parted(no),
                     };
                 }
             }
-            (false, true) => *registers = other,
+            (false, true) => *state = other,
             (_, false) => {}
         }
         Ok(Flow { ends: yes.ends || no.ends, ..yes.and(no) })
     }
 
-    fn turns(
-        &mut self,
-        [body, continuing]: [&[Node]; 2],
-        break_if: Option<Reg>,
-        registers: &mut Registers,
-        here: &Here,
-    ) -> Result<Flow, Unproven> {
-        let written = self.written([body, continuing]);
-        let mut parted = !here.together;
-        let mut head = registers.clone();
-        loop {
-            if parted {
-                written.iter().for_each(|register| head[*register] = Value::Varying);
-            }
-            let here = if parted { here.parted() } else { here.clone() };
-            let mut now = head.clone();
-            self.around.push(Around::Loop { breaks: Vec::new(), continues: Vec::new() });
-            let flow = self.block(body, &mut now, &here)?;
-            let Some(Around::Loop { breaks, continues }) = self.around.pop() else { unreachable!("it was pushed") };
-            let mut to_next = continues;
-            to_next.extend(flow.ends.then_some(now));
-            let mut next = joined(to_next);
-            if let Some(next) = &mut next {
-                self.block(continuing, next, &here)?;
-            }
-            let part_at_end = match (&next, break_if) {
-                (Some(next), Some(condition)) => !next[usize::from(condition)].is_uniform(),
-                _ => false,
-            };
-            if !parted && (flow.leaves() || part_at_end) {
-                parted = true;
-                continue;
-            }
-            let mut stable = head.clone();
-            if let Some(next) = &next {
-                join(&mut stable, next);
-            }
-            if stable != head {
-                head = stable;
-                continue;
-            }
-            // Out of fuel, any loop is left at its head.
-            let mut ends = breaks;
-            ends.push(head);
-            ends.extend(next.filter(|_| break_if.is_some()));
-            *registers = joined(ends).expect("its head is one");
-            if parted {
-                written.iter().for_each(|register| registers[*register] = Value::Varying);
-            }
-            return Ok(Flow { ends: true, returns: flow.returns, ..Flow::default() });
-        }
-    }
-
-    fn switch(
-        &mut self,
-        together: bool,
-        bodies: &[&[Node]],
-        registers: &mut Registers,
-        here: &Here,
-    ) -> Result<Flow, Unproven> {
+    fn switch(&mut self, together: bool, bodies: &[&[Node]], state: &mut State, here: &Here) -> Result<Flow, Unproven> {
         let here = if together { here.clone() } else { here.parted() };
         let mut all = Flow::default();
         self.around.push(Around::Switch { breaks: Vec::new() });
         let mut ends = Vec::new();
         for body in bodies {
-            let mut now = registers.clone();
+            let mut now = state.clone();
             let flow = self.block(body, &mut now, &here)?;
             ends.extend(flow.ends.then_some(now));
             all = all.and(flow);
@@ -256,39 +220,38 @@ impl<'k> Walk<'k> {
         let Some(Around::Switch { breaks }) = self.around.pop() else { unreachable!("it was pushed") };
         ends.extend(breaks);
         let parted = !together || all.breaks;
-        Ok(self.come_together(ends, parted.then_some(bodies), registers, Flow { breaks: false, ..all }))
+        Ok(self.come_together(ends, parted.then_some(bodies), state, Flow { breaks: false, ..all }))
     }
 
-    fn call(&mut self, body: &[Node], registers: &mut Registers, here: &Here) -> Result<Flow, Unproven> {
+    fn call(&mut self, body: &[Node], state: &mut State, here: &Here) -> Result<Flow, Unproven> {
         self.around.push(Around::Call { returns: Vec::new() });
-        let mut now = registers.clone();
+        let mut now = state.clone();
         let flow = self.block(body, &mut now, here)?;
         let Some(Around::Call { returns }) = self.around.pop() else { unreachable!("it was pushed") };
         let mut ends = returns;
         ends.extend(flow.ends.then_some(now));
-        Ok(self.come_together(ends, flow.returns.then_some(&[body]), registers, Flow::default()))
+        Ok(self.come_together(ends, flow.returns.then_some(&[body]), state, Flow::default()))
     }
 
     /// Goes on where ways end; `parted` is what was written on them, if invocations came on different ones.
-    fn come_together(
-        &self,
-        ends: Vec<Registers>,
-        parted: Option<&[&[Node]]>,
-        registers: &mut Registers,
-        flow: Flow,
-    ) -> Flow {
+    fn come_together(&self, ends: Vec<State>, parted: Option<&[&[Node]]>, state: &mut State, flow: Flow) -> Flow {
         let Some(end) = joined(ends) else { return Flow { ends: false, ..flow } };
-        *registers = end;
+        *state = end;
         for body in parted.into_iter().flatten() {
             for register in self.written([body, &[]]) {
-                registers[register] = Value::Varying;
+                state[register] = Value::Varying;
             }
         }
         Flow { ends: true, ..flow }
     }
 
+    /// Whether it has the time to follow a turn.
+    pub(super) fn may_follow(&self) -> bool {
+        self.looks < LOOKS_FOLLOWED
+    }
+
     /// Looks at an instruction.
-    fn op(&mut self, place: usize, registers: &mut Registers, here: &Here) -> Result<(), Unproven> {
+    fn op(&mut self, place: usize, state: &mut State, here: &Here) -> Result<(), Unproven> {
         self.looks += 1;
         if self.looks > LOOKS {
             return Err(Unproven::new("it takes too long to prove"));
@@ -297,24 +260,29 @@ impl<'k> Walk<'k> {
         self.walked.uniform[place] &= here.together;
         match op {
             Op::Barrier if !here.together => return Err(Unproven::new("a barrier where invocations may have parted")),
+            Op::Barrier => {
+                self.walked.intervals.extend(state.since.intervals());
+                let next = self.barriers.len() + 1;
+                state.since = Since::barrier(*self.barriers.entry((self.turns.clone(), place)).or_insert(next));
+            }
             _ => {}
         }
         if let Some(touch) = op.touch().filter(|touch| touch.space == Space::Workgroup) {
-            self.touch(place, touch, registers, here);
+            self.touch(place, touch, state, here);
         }
-        let (to, values) = self.results(&op, registers);
+        let (to, values) = self.results(&op, state);
         for (register, value) in (usize::from(to)..).zip(values) {
             // What indices reach is not followed.
             let is_followed = self.arrays.around(register as u32).is_none();
-            registers[register] = if is_followed { value } else { Value::Varying };
+            state[register] = if is_followed { value } else { Value::Varying };
         }
         Ok(())
     }
 
     /// Notes an access to workgroup memory. The last time counts: only then is what is known of a loop true of all turns.
-    fn touch(&mut self, place: usize, touch: Touch, registers: &Registers, here: &Here) {
+    fn touch(&mut self, place: usize, touch: Touch, state: &mut State, here: &Here) {
         let Touch { address, fixed, words, manner, .. } = touch;
-        let known = match address.map(|address| &registers[usize::from(address)]) {
+        let known = match address.map(|address| &state[usize::from(address)]) {
             None => Some(vec![0; self.invocations]),
             Some(Value::Known(addresses)) => Some(addresses.to_vec()),
             Some(_) => None,
@@ -327,6 +295,14 @@ impl<'k> Walk<'k> {
         let words = u32::from(words);
         let end = fixed.saturating_add(self.extents[&place]).saturating_add(words);
         let site = Site { manner, known, reach: fixed..end, words };
-        self.walked.sites.insert(place, site);
+        let next = self.walked.sites.len();
+        let number = *self.numbers.entry((self.turns.clone(), place)).or_insert(next);
+        if number == next {
+            self.walked.sites.push(site);
+        } else {
+            self.walked.sites[number] = site;
+        }
+        self.looks += state.since.barriers() / BARRIERS_OF_LOOK;
+        state.since.add(number);
     }
 }
