@@ -5,6 +5,7 @@
 //! or reorder it, and the float controls that the device declares are asked for. Where it has an instruction for the
 //! [fused step](fused), that takes the place of GLSL's `fma`.
 
+mod atomics; // what atomics ask for
 mod error; // why a shader is refused
 mod exact; // the pass over SPIR-V
 mod fused; // the fused step's own instruction
@@ -35,10 +36,13 @@ struct Rules {
     bindings: u32,
     /// Whether workgroup memory is set to zeros here, or by the shader itself.
     zeroes: bool,
+    /// Whether there may be atomics. naga checks no index of memory that has any: the shader does.
+    atomics: bool,
 }
 
-const OURS: Rules = Rules { source_bytes: SOURCE_LIMIT, bindings: BINDINGS_LIMIT, zeroes: true };
-const TASKS: Rules = Rules { source_bytes: TASK_SOURCE_LIMIT, bindings: TASK_BINDINGS_LIMIT, zeroes: false };
+const OURS: Rules = Rules { source_bytes: SOURCE_LIMIT, bindings: BINDINGS_LIMIT, zeroes: true, atomics: false };
+const TASKS: Rules =
+    Rules { source_bytes: TASK_SOURCE_LIMIT, bindings: TASK_BINDINGS_LIMIT, zeroes: false, atomics: true };
 
 /// A compute shader with one entry point, whose buffers are the bindings 0, 1, … of group 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +64,8 @@ impl Shader {
         translate::translate(source, &OURS)?.marked(controls)
     }
 
-    /// As [`Shader::new`], of a text that was written for a task's kernel: it may be longer, and sets its workgroup memory to
-    /// zeros itself.
+    /// As [`Shader::new`], of a text that was written for a task's kernel: it may be longer, sets its workgroup memory to
+    /// zeros itself, and where it has atomics it checks its indices itself.
     ///
     /// # Errors
     /// As [`Shader::new`].

@@ -6,7 +6,7 @@ use rspirv::binary::Assemble;
 use rspirv::dr::{Instruction, Module, Operand};
 use rspirv::spirv::{Capability, Decoration, ExecutionMode, Op, Word};
 
-use super::ShaderError;
+use super::{ShaderError, atomics};
 
 /// What a device promises of f32 when asked, and is therefore asked (`VK_KHR_shader_float_controls`,
 /// `VK_KHR_shader_fma`).
@@ -32,6 +32,7 @@ impl FloatControls {
 /// Marks every float operation and conversion of a module, and asks for the float controls.
 pub(super) fn exact(words: &[u32], controls: FloatControls) -> Result<Vec<u32>, ShaderError> {
     let mut module = rspirv::dr::load_words(words).map_err(|error| ShaderError::Translation(error.to_string()))?;
+    atomics::relax(&mut module);
     forbid_contraction(&mut module);
     ask(&mut module, controls)?;
     Ok(module.assemble())

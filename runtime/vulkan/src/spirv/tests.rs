@@ -87,6 +87,29 @@ fn float_controls_are_asked_for_as_the_device_declares_them() {
     }
 }
 
+/// OpAtomicLoad, and the operation: their semantics are a constant of 0, and those of barriers are not.
+#[test]
+fn atomics_ask_for_no_order() {
+    let source = "@group(0) @binding(0) var<storage, read_write> all: array<atomic<i32>>;
+        var<workgroup> m: array<atomic<i32>, 4>;
+        @compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) {
+            atomicMin(&m[i], 3); workgroupBarrier(); atomicAdd(&all[i], atomicLoad(&m[3u - i]));
+        }";
+    let shader = Shader::of_task(source, FloatControls::default()).unwrap();
+    let all = instructions(shader.words());
+    let constant = |id: u32| all.iter().find(|(opcode, operands)| *opcode == 43 && operands[1] == id).unwrap().1[2];
+    let semantics = |wanted: u32, place: usize| {
+        let operands = all.iter().find(|(opcode, _)| *opcode == wanted).unwrap().1;
+        constant(operands[place])
+    };
+    // OpAtomicLoad, OpAtomicSMin, OpAtomicIAdd.
+    assert_eq!([227, 236, 234].map(|opcode| semantics(opcode, 4)), [0; 3]);
+    // OpControlBarrier: WorkgroupMemory, and acquire and release.
+    assert_eq!(semantics(224, 2), 0x108);
+    let refused = Shader::new(source, FloatControls::default());
+    assert!(matches!(refused, Err(ShaderError::Translation(_))), "our own have none: {refused:?}");
+}
+
 #[test]
 fn the_fused_step_has_its_instruction_where_the_device_has_one() {
     let fused = FloatControls { fused: true, ..FloatControls::default() };

@@ -5,7 +5,7 @@ use std::thread;
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, ArraySize, Module, ShaderStage, TypeInner};
+use naga::{AddressSpace, ArraySize, Handle, Module, ShaderStage, Type, TypeInner};
 
 use super::{FloatControls, Rules, Shader, ShaderError, TYPE_LIMIT, WORKGROUP_LIMIT};
 
@@ -106,6 +106,14 @@ fn limit_memory(module: &Module) -> Result<(), ShaderError> {
 
 fn write(module: &Module, info: &ModuleInfo, rules: &Rules) -> Result<Vec<u32>, ShaderError> {
     let checked = BoundsCheckPolicy::ReadZeroSkipWrite;
+    // naga 26 does not translate an atomic whose index it is to check.
+    let unless = |has_atomics: bool| if rules.atomics && has_atomics { BoundsCheckPolicy::Unchecked } else { checked };
+    let has_atomics = |is_buffer: bool| {
+        let mut variables = module.global_variables.iter().map(|(_, variable)| variable);
+        variables.any(|variable| {
+            matches!(variable.space, AddressSpace::Storage { .. }) == is_buffer && holds_atomics(module, variable.ty)
+        })
+    };
     let zeroes = if rules.zeroes {
         spv::ZeroInitializeWorkgroupMemoryMode::Polyfill
     } else {
@@ -115,8 +123,8 @@ fn write(module: &Module, info: &ModuleInfo, rules: &Rules) -> Result<Vec<u32>, 
         lang_version: (1, 3),
         flags: spv::WriterFlags::empty(),
         bounds_check_policies: BoundsCheckPolicies {
-            index: checked,
-            buffer: checked,
+            index: unless(has_atomics(false)),
+            buffer: unless(has_atomics(true)),
             image_load: checked,
             binding_array: checked,
         },
@@ -124,4 +132,13 @@ fn write(module: &Module, info: &ModuleInfo, rules: &Rules) -> Result<Vec<u32>, 
         ..spv::Options::default()
     };
     spv::write_vec(module, info, &options, None).map_err(|error| ShaderError::Translation(innermost(&error)))
+}
+
+/// Whether a type is an atomic, or an array of them: those that are written for tasks' kernels have no others.
+fn holds_atomics(module: &Module, ty: Handle<Type>) -> bool {
+    match module.types[ty].inner {
+        TypeInner::Atomic(_) => true,
+        TypeInner::Array { base, .. } => holds_atomics(module, base),
+        _ => false,
+    }
 }
