@@ -266,6 +266,22 @@ impl Unary {
         with_unary!(self, Soft, f => f.of(One::<Soft>::new(x)).stored().value(), f => stored(f(x)))
     }
 
+    /// What is computed of what was read, before it is stored, of operations that are a few instructions; none of others.
+    #[inline(always)]
+    pub(crate) fn short<V: Lanes>(self, x: V) -> Option<V> {
+        Some(match self {
+            Self::Identity => Identity {}.of(x),
+            Self::Neg => Neg {}.of(x),
+            Self::Abs => Abs {}.of(x),
+            Self::Relu => Relu {}.of(x),
+            Self::HardSwish => HardSwish {}.of(x),
+            Self::LeakyRelu(alpha) => LeakyRelu { alpha }.of(x),
+            Self::HardSigmoid { alpha, beta } => HardSigmoid { alpha, beta }.of(x),
+            Self::Clip { low, high } if !low.is_nan() && !high.is_nan() => Clip { low, high }.of(x),
+            _ => return None,
+        })
+    }
+
     /// What is computed of what was read, before it is stored. None of those that are functions of single floats.
     pub(crate) fn over<V: Lanes>(self, x: V) -> Option<V> {
         with_unary!(self, Soft, f => Some(f.of(x)), _one => None)

@@ -83,6 +83,23 @@ pairs! {
     Prelu: |a, b| V::pick(a.less(V::splat(0.0)), a * b, a);
 }
 
+impl Binary {
+    /// What is computed of what was read, before it is stored, of operations that are a few instructions; none of others.
+    #[inline(always)]
+    pub(crate) fn short<V: Lanes>(self, a: V, b: V) -> Option<V> {
+        Some(match self {
+            Self::Add => Add.of(a, b),
+            Self::Sub => Sub.of(a, b),
+            Self::Mul => Mul.of(a, b),
+            Self::Div => Div.of(a, b),
+            Self::Max => Max.of(a, b),
+            Self::Min => Min.of(a, b),
+            Self::Prelu => Prelu.of(a, b),
+            Self::Pow | Self::Remainder => return None,
+        })
+    }
+}
+
 /// One of two equal numbers; NaN if either is.
 #[inline(always)]
 fn either<V: Lanes>(a: V, b: V) -> V {

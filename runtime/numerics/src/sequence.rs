@@ -4,6 +4,8 @@
 //! steps made one by one over whole tensors, and saves their ways to memory.
 
 mod following;
+mod reader;
+mod strip;
 
 use std::cell::Cell;
 use std::mem;
@@ -15,6 +17,8 @@ use crate::pairs::{MapBinary, Numbers};
 use crate::processor::Processor;
 use crate::stream::Stream;
 pub use following::Following;
+use reader::{Reader, repeat, spread};
+use strip::Strips;
 
 /// The most elements of a block: a few blocks fill half of a first-level cache.
 const BLOCK: usize = 2048;
@@ -105,70 +109,7 @@ impl Sequence {
     }
 }
 
-/// How an operand is read along the elements of the result.
-#[derive(Clone, Debug)]
-enum Reader<'a> {
-    /// What the result held before.
-    Given,
-    /// The same number everywhere.
-    One(&'a [f32]),
-    /// A number for each element.
-    Whole(&'a [f32]),
-    /// Sizes and steps, as few as possible; the last step is that of a row.
-    Spread(&'a [f32], Vec<(usize, usize)>),
-}
-
-impl<'a> Reader<'a> {
-    fn new(operand: Strided<'a>, shape: &[usize]) -> Self {
-        let mut axes: Vec<(usize, usize)> = Vec::with_capacity(shape.len());
-        for (&size, &step) in shape.iter().zip(operand.strides).filter(|(size, _)| **size != 1) {
-            match axes.last_mut() {
-                Some(outer) if outer.1 == step * size => *outer = (outer.0 * size, step),
-                _ => axes.push((size, step)),
-            }
-        }
-        match axes[..] {
-            [] | [(_, 0)] => Self::One(&operand.data[..1]),
-            [(_, 1)] => Self::Whole(operand.data),
-            _ => Self::Spread(operand.data, axes),
-        }
-    }
-
-    /// After how many elements it repeats, if it does.
-    fn period(&self) -> Option<usize> {
-        match self {
-            Self::Spread(_, axes) => match axes[..] {
-                [(_, 0), (row, 1)] => Some(row),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-}
-
-/// Fills `to` with the elements of an operand from `start` on.
-fn spread(data: &[f32], axes: &[(usize, usize)], start: usize, mut to: &mut [f32]) {
-    let (&(row, step), outer) = axes.split_last().expect("a spread operand has axes");
-    let (mut index, mut first) = (start / row, start % row);
-    while !to.is_empty() {
-        let (piece, rest) = to.split_at_mut((row - first).min(to.len()));
-        let mut left = index;
-        let mut begin = first * step;
-        for &(size, step) in outer.iter().rev() {
-            begin += left % size * step;
-            left /= size;
-        }
-        match step {
-            0 => piece.fill(data[begin]),
-            1 => piece.copy_from_slice(&data[begin..begin + piece.len()]),
-            _ => piece.iter_mut().enumerate().for_each(|(i, to)| *to = data[begin + i * step]),
-        }
-        (index, first, to) = (index + 1, 0, rest);
-    }
-}
-
-/// What a spread operand's elements in a block are: where in its period they begin, and how many are there; nothing if it
-/// does not repeat.
+/// The elements of a row in a block: where in it they begin, and how many are there.
 type Holds = Option<(usize, usize)>;
 
 /// Memory for a block of each operand that is not read where it lies, and of results between steps.
@@ -193,17 +134,28 @@ thread_local! {
     static BLOCKS: Cell<Blocks> = Cell::default();
 }
 
-/// Elements of a block: of whole periods, which have the same patterns.
-fn block_of(readers: &[Reader<'_>]) -> usize {
-    let period = readers.iter().find_map(Reader::period).filter(|period| *period <= BLOCK).unwrap_or(1);
-    BLOCK / period * period
+/// The operands of a sequence along a result, and in what pieces they are read.
+#[derive(Clone, Debug)]
+struct Operands<'a> {
+    readers: Vec<Reader<'a>>,
+    /// Elements of a block: of whole rows, so that those are laid out once.
+    block: usize,
+    /// The length of the rows that strips walk along, if they make this sequence.
+    row: Option<usize>,
+}
+
+impl<'a> Operands<'a> {
+    fn new(sequence: &Sequence, readers: Vec<Reader<'a>>) -> Self {
+        let row = readers.iter().find_map(|reader| if let Reader::Row(row) = reader { Some(row.len()) } else { None });
+        let row = row.unwrap_or(1);
+        Self { block: BLOCK / row * row, row: sequence.row(&readers), readers }
+    }
 }
 
 /// Some elements of a sequence's result, the first at `start`.
 struct Part<'a> {
     sequence: &'a Sequence,
-    readers: &'a [Reader<'a>],
-    block: usize,
+    operands: &'a Operands<'a>,
     start: usize,
     out: &'a mut [f32],
 }
@@ -213,12 +165,15 @@ impl Work for Part<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { sequence, readers, block, start, out } = self;
+        let Self { sequence, operands: Operands { readers, block, row }, start, out } = self;
+        if let &Some(row) = row {
+            return I::enter(Strips { sequence, readers, row, start, out });
+        }
         let mut blocks = BLOCKS.take();
-        blocks.reserve(readers.len(), sequence.buffers, block.min(out.len()));
+        blocks.reserve(readers.len(), sequence.buffers, out.len().min(*block));
         let mut holds: Vec<Holds> = vec![None; readers.len()];
         let (last, before) = sequence.steps.split_last().expect("a sequence has a step");
-        for (index, out) in out.chunks_mut(block).enumerate() {
+        for (index, out) in out.chunks_mut(*block).enumerate() {
             let start = start + index * block;
             for (operand, (reader, holds)) in readers.iter().zip(&mut holds).enumerate() {
                 let is_last = last.0.sources().contains(&Source::Operand(operand));
@@ -259,7 +214,7 @@ impl<'a> Reads<'a> {
                 (Reader::One(values), _) => Numbers { values, step: 0, stored: false },
                 (Reader::Whole(data), _) => all(&data[self.start..], false),
                 (Reader::Given, Some(given)) => all(given, false),
-                (Reader::Given | Reader::Spread(..), _) => all(&blocks.operands[operand], true),
+                (Reader::Given | Reader::Row(_) | Reader::Spread(..), _) => all(&blocks.operands[operand], true),
             },
         }
     }
@@ -295,15 +250,17 @@ fn refresh<I: Isa>(reader: &Reader<'_>, last: bool, holds: &mut Holds, start: us
         // Only the last step, which writes there, cannot read it there.
         Reader::Given if !last => {}
         Reader::Given => I::enter(MapUnary(Unary::Identity, Stream::between(out, &mut to[..out.len()]))),
-        Reader::Spread(data, axes) => {
-            let phase = reader.period().map(|period| start % period);
-            if phase.is_some() && holds.is_some_and(|(at, held)| Some(at) == phase && out.len() <= held) {
-                return;
+        Reader::Row(values) => {
+            let phase = start % values.len();
+            if holds.is_none_or(|(at, held)| at != phase || held < out.len()) {
+                repeat(values, phase, &mut to[..out.len()]);
+                *holds = Some((phase, out.len()));
             }
+        }
+        Reader::Spread(data, axes) => {
             let to = &mut to[..out.len()];
             spread(data, axes, start, to);
             I::enter(MapUnary(Unary::Identity, Stream::in_place(to)));
-            *holds = phase.map(|phase| (phase, out.len()));
         }
     }
 }
@@ -326,11 +283,11 @@ impl Processor {
         if out.is_empty() {
             return Ok(());
         }
-        let readers: Vec<Reader<'_>> = operands.iter().map(|&operand| Reader::new(operand, shape)).collect();
-        let block = block_of(&readers);
-        let piece = self.piece(out.len(), block, PIECE);
+        let readers = operands.iter().map(|&operand| Reader::new(operand, shape)).collect();
+        let operands = Operands::new(sequence, readers);
+        let piece = self.piece(out.len(), operands.block, PIECE);
         self.pool().chunks(out, piece, |i, out| {
-            self.run(Part { sequence, readers: &readers, block, start: i * piece, out });
+            self.run(Part { sequence, operands: &operands, start: i * piece, out });
         });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A sequence that follows a product: it replaces the product's rows while a cache still holds them.
 
-use super::{PIECE, Part, RANK_LIMIT, Reader, Sequence, Source, Step, block_of};
+use super::{Operands, PIECE, Part, RANK_LIMIT, Reader, Sequence, Source, Step};
 use crate::elementwise::Strided;
 use crate::error::{NumericsError, count, expect_length};
 use crate::isa::Isa;
@@ -11,7 +11,7 @@ use crate::processor::Processor;
 pub struct Following<'a> {
     sequence: &'a Sequence,
     /// The first stands for the result; none of a result without elements.
-    readers: Vec<Reader<'a>>,
+    operands: Operands<'a>,
     elements: usize,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Following<'a> {
             readers.push(Reader::Given);
             readers.extend(others.iter().map(|&operand| Reader::new(operand, shape)));
         }
-        Ok(Self { sequence, readers, elements })
+        Ok(Self { sequence, operands: Operands::new(sequence, readers), elements })
     }
 
     pub(crate) fn check(&self, elements: usize) -> Result<(), NumericsError> {
@@ -45,7 +45,7 @@ impl<'a> Following<'a> {
         for (step, _) in &self.sequence.steps {
             let read = |source: Source| match source {
                 Source::Step(step) => results[step],
-                Source::Operand(operand) => self.readers[operand].at(position).unwrap_or(given),
+                Source::Operand(operand) => self.operands.readers[operand].at(position).unwrap_or(given),
             };
             let result = match *step {
                 Step::Unary(operation, source) => operation.of(read(source)),
@@ -63,7 +63,7 @@ impl<'a> Following<'a> {
     }
 
     fn part<'b>(&'b self, start: usize, out: &'b mut [f32]) -> Part<'b> {
-        Part { sequence: self.sequence, readers: &self.readers, block: block_of(&self.readers), start, out }
+        Part { sequence: self.sequence, operands: &self.operands, start, out }
     }
 }
 
@@ -74,6 +74,7 @@ impl Reader<'_> {
             Self::Given => return None,
             Self::One(one) => one[0],
             Self::Whole(data) => data[position],
+            Self::Row(values) => values[position % values.len()],
             Self::Spread(data, axes) => {
                 let mut left = position;
                 let place = |&(size, step): &(usize, usize)| {
@@ -90,7 +91,7 @@ impl Reader<'_> {
 impl Processor {
     /// Replaces a whole result.
     pub(crate) fn follow(&self, following: &Following<'_>, out: &mut [f32]) {
-        let piece = self.piece(out.len(), block_of(&following.readers), PIECE);
+        let piece = self.piece(out.len(), following.operands.block, PIECE);
         self.pool().chunks(out, piece, |i, out| self.run(following.part(i * piece, out)));
     }
 }

@@ -23,6 +23,24 @@ fn steps() -> Vec<Step> {
     ]
 }
 
+/// Steps of a few instructions each, in the same way.
+fn short_steps() -> Vec<Step> {
+    let operand = Source::Operand;
+    let step = Source::Step;
+    vec![
+        Step::Binary(Binary::Mul, [operand(0), operand(1)]),
+        Step::Binary(Binary::Sub, [operand(2), step(0)]),
+        Step::Unary(Unary::HardSwish, step(1)),
+        Step::Unary(Unary::LeakyRelu(0.1), step(0)),
+        Step::Binary(Binary::Prelu, [step(2), step(3)]),
+        Step::Binary(Binary::Div, [step(4), operand(1)]),
+        Step::Unary(Unary::Clip { low: -3.0, high: 1e30 }, step(5)),
+        Step::Binary(Binary::Add, [step(4), step(6)]),
+        Step::Binary(Binary::Min, [step(7), operand(0)]),
+        Step::Unary(Unary::Neg, step(8)),
+    ]
+}
+
 fn of_one(steps: &[Step], operands: &[f32]) -> f32 {
     let mut results = Vec::new();
     for step in steps {
@@ -38,13 +56,25 @@ fn of_one(steps: &[Step], operands: &[f32]) -> f32 {
     *results.last().unwrap()
 }
 
+/// The norm of a batch and a residual, as they follow a product with three operands.
+fn short_replacing() -> Sequence {
+    let (operand, step) = (Source::Operand, Source::Step);
+    let steps = [
+        Step::Binary(Binary::Mul, [operand(0), operand(1)]),
+        Step::Binary(Binary::Add, [step(0), operand(3)]),
+        Step::Binary(Binary::Add, [operand(2), step(1)]),
+        Step::Unary(Unary::Relu, step(2)),
+    ];
+    Sequence::new(4, &steps).unwrap()
+}
+
 /// What may follow a product: it reads the product twice, and three operands.
 pub(crate) fn replacing() -> Sequence {
     let (operand, step) = (Source::Operand, Source::Step);
     let steps = [
         Step::Binary(Binary::Mul, [operand(0), operand(1)]),
         Step::Binary(Binary::Add, [step(0), operand(2)]),
-        Step::Unary(HARD_SIGMOID, step(1)),
+        Step::Unary(Unary::Tanh, step(1)),
         Step::Binary(Binary::Mul, [step(1), step(2)]),
         Step::Binary(Binary::Max, [operand(0), step(3)]),
         Step::Binary(Binary::Sub, [step(4), operand(3)]),
@@ -62,6 +92,11 @@ const CASES: &[Case] = &[
     (&[3, 50, 48], [&[2400, 48, 1], &[48, 0, 1], &[50, 1, 0]]),
     (&[2, 3000], [&[3000, 1], &[0, 1], &[1, 0]]),
     (&[6, 1, 700], [&[700, 0, 1], &[0, 0, 0], &[1, 0, 0]]),
+    // Rows of several sizes, one longer than any block.
+    (&[33, 130], [&[130, 1], &[0, 1], &[0, 1]]),
+    (&[500, 3], [&[0, 1], &[0, 1], &[3, 1]]),
+    (&[3, 5, 7], [&[0, 0, 1], &[35, 7, 1], &[0, 7, 1]]),
+    (&[2, 2100], [&[2100, 1], &[0, 1], &[0, 1]]),
     // Other ways through memory.
     (&[40, 90], [&[1, 40], &[0, 2], &[3, 0]]),
     (&[], [&[], &[], &[]]),
@@ -70,32 +105,38 @@ const CASES: &[Case] = &[
 
 #[test]
 fn a_sequence_has_the_bits_of_its_steps() {
-    let (steps, mut stream) = (steps(), Stream(71));
+    let mut stream = Stream(71);
     for (shape, strides) in CASES {
-        let reach = |strides: &[usize]| -> usize {
-            shape.iter().zip(strides).map(|(size, stride)| size.saturating_sub(1) * stride).sum()
-        };
-        let data = strides.map(|strides| stream.floats(reach(strides) + 1));
-        let operands: Vec<Strided<'_>> =
-            data.iter().zip(strides).map(|(data, strides)| Strided { data, strides }).collect();
-        let mut expected = Vec::new();
-        for mut index in 0..shape.iter().product() {
-            let mut places = [0; 3];
-            for axis in (0..shape.len()).rev() {
-                for (place, strides) in places.iter_mut().zip(strides) {
-                    *place += index % shape[axis] * strides[axis];
-                }
-                index /= shape[axis];
+        for steps in [steps(), short_steps()] {
+            expect_bits_of(&steps, shape, strides, &mut stream);
+        }
+    }
+}
+
+fn expect_bits_of(steps: &[Step], shape: &[usize], strides: &[&[usize]; 3], stream: &mut Stream) {
+    let reach = |strides: &[usize]| -> usize {
+        shape.iter().zip(strides).map(|(size, stride)| size.saturating_sub(1) * stride).sum()
+    };
+    let data = strides.map(|strides| stream.floats(reach(strides) + 1));
+    let operands: Vec<Strided<'_>> =
+        data.iter().zip(strides).map(|(data, strides)| Strided { data, strides }).collect();
+    let mut expected = Vec::new();
+    for mut index in 0..shape.iter().product() {
+        let mut places = [0; 3];
+        for axis in (0..shape.len()).rev() {
+            for (place, strides) in places.iter_mut().zip(strides) {
+                *place += index % shape[axis] * strides[axis];
             }
-            let own: Vec<f32> = data.iter().zip(places).map(|(data, place)| data[place]).collect();
-            expected.push(of_one(&steps, &own));
+            index /= shape[axis];
         }
-        let sequence = Sequence::new(3, &steps).unwrap();
-        for processor in &processors() {
-            let mut out = vec![f32::NAN; expected.len()];
-            processor.sequence(&sequence, shape, &operands, &mut out).unwrap();
-            assert_bits(&out, &expected, format!("{shape:?} by {}", processor.kernels()));
-        }
+        let own: Vec<f32> = data.iter().zip(places).map(|(data, place)| data[place]).collect();
+        expected.push(of_one(steps, &own));
+    }
+    let sequence = Sequence::new(3, steps).unwrap();
+    for processor in &processors() {
+        let mut out = vec![f32::NAN; expected.len()];
+        processor.sequence(&sequence, shape, &operands, &mut out).unwrap();
+        assert_bits(&out, &expected, format!("{shape:?} by {}", processor.kernels()));
     }
 }
 
@@ -149,14 +190,20 @@ fn what_follows_must_fit_the_result() {
 
 #[test]
 fn operations_follow_products_of_any_shape() {
-    let (sequence, mut stream) = (replacing(), Stream(72));
+    for sequence in [replacing(), short_replacing()] {
+        expect_following(&sequence);
+    }
+}
+
+fn expect_following(sequence: &Sequence) {
+    let mut stream = Stream(72);
     // One row, few columns, parts by rows, parts by panels, blocks of steps; two products of one shape.
     for [count, m, k, n] in [[1, 1, 30, 250], [1, 20, 500, 60], [1, 500, 20, 60], [1, 40, 10, 900], [2, 30, 7, 48]] {
         let (a, b) = (stream.floats(count * m * k), stream.floats(k * n));
         let (row, whole) = (stream.floats(n), stream.floats(count * m * n));
         let others = [(&row, &[0, 0, 1]), (&whole, &[m * n, n, 1]), (&row, &[0; 3])];
         let others = others.map(|(data, strides)| Strided { data, strides });
-        let following = Following::new(&sequence, &[count, m, n], &others).unwrap();
+        let following = Following::new(sequence, &[count, m, n], &others).unwrap();
         let epilogue = Epilogue { bias: Some(&row), following: Some(&following), ..Epilogue::default() };
         let starts: Vec<usize> = (0..count).map(|i| i * m * k).collect();
         let left = Matrices { data: &a, starts: &starts, row_stride: k, column_stride: 1 };
