@@ -8,6 +8,7 @@
 mod accelerator; // an open device and its kernels
 mod blocks; // products with weights in blocks
 mod convolution; // Conv
+mod integers; // products of bytes, quantisation
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
 mod reduce; // axes and windows that become one number
@@ -18,10 +19,12 @@ mod steps; // element-wise nodes
 
 use std::sync::Arc;
 
+use poai_graph::op::elementwise::Elementwise;
 use poai_graph::op::image::Image;
 use poai_graph::op::product::{BitsMatMul, Product};
+use poai_graph::op::quantisation::Quantisation;
 use poai_graph::op::reduction::Reduction;
-use poai_graph::{Cpu, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
+use poai_graph::{Cpu, DType, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
 
 pub use accelerator::{Accelerator, AcceleratorError};
 use staying::There;
@@ -78,6 +81,14 @@ impl<D: Compute> Device for Vulkan<D> {
                 let new = |weights| blocks::BlockProduct::new(accelerator, cpu, node, constants, &weights, bias);
                 weights.and_then(new).map(|product| Box::new(product) as _)
             }
+            Op::Product(Product::Integer(op)) => {
+                let product = integers::IntegerProduct::new(accelerator, cpu, node, op, constants);
+                product.map(|product| Box::new(product) as _)
+            }
+            Op::Quantisation(Quantisation::DynamicQuantise) => {
+                self.staying(&integers::DynamicQuantise, node, constants)
+            }
+            Op::Elementwise(op @ Elementwise::Cast(DType::F32)) => self.staying(op, node, constants),
             Op::Image(Image::Convolution(op)) => {
                 let convolution = convolution::Convolution::new(accelerator, cpu, node, op, constants);
                 convolution.map(|convolution| Box::new(convolution) as _)

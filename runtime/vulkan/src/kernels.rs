@@ -2,6 +2,7 @@
 
 mod blocks; // weights in blocks of few bits
 pub mod functions; // element-wise operations as functions of WGSL
+mod integers; // products of bytes, and numbers that become bytes
 mod pools; // windows that slide over images
 mod product; // what a product is told
 mod program; // sequences of element-wise operations, as data
@@ -9,6 +10,7 @@ mod reduce; // axes that become one number
 mod rows; // softmax and norms
 
 pub use blocks::Blocks;
+pub use integers::{Integers, Quantised, Scales};
 pub use pools::Pools;
 pub use product::{Patches, Terms};
 pub use program::{Place, Program, Read};
@@ -188,6 +190,18 @@ pub(crate) fn blocks_with(step: &str) -> String {
     with_rules(step, include_str!("kernels/blocks.wgsl"))
 }
 
+/// Rows of bytes by a matrix of bytes: bindings left, right, the words of [`Integers`], and result.
+#[must_use]
+pub fn integers() -> String {
+    with_rules("", include_str!("kernels/integers.wgsl"))
+}
+
+/// Numbers that become bytes: bindings data, the words of [`Quantised`], and result.
+#[must_use]
+pub fn quantised() -> String {
+    with_rules("", &format!("{}{}", functions::primitives(false), include_str!("kernels/quantised.wgsl")))
+}
+
 /// An element-wise operation of one or two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -239,7 +253,8 @@ mod tests {
         for step in Step::ALL {
             let tiled =
                 [Tiling::Shared, Tiling::Direct].map(|tiling| [matmul(step, tiling), convolution(step, tiling)]);
-            let others = [program(step), rows(step), reduce(step), pools(), rounded(), blocks(step)];
+            let others =
+                [program(step), rows(step), reduce(step), pools(), rounded(), blocks(step), integers(), quantised()];
             for source in tiled.as_flattened().iter().chain(&others) {
                 let shader = Shader::new(source, FloatControls::default());
                 assert!(shader.is_ok(), "{:?} in\n{source}", shader.err());

@@ -10,6 +10,7 @@ mod blocks; // weights in blocks of few bits
 mod cache; // verdicts of devices already seen
 mod check; // shader, input, answer
 mod functions; // every element-wise operation
+mod integers; // products of bytes, and numbers that become bytes
 mod memory; // loops, bounds
 mod numbers; // where the hazards lie
 mod products; // the fused step, chains, matrices
@@ -66,8 +67,13 @@ pub fn prove<D: Compute>(device: &D) -> Result<Verdict, DeviceError> {
 
 /// What is proven of a lowering of the fused step: everything that has it.
 fn of_step(step: Step, tiling: Tiling) -> Vec<Check> {
-    let checks =
-        [products::checks(step, tiling), functions::checks(step), reductions::checks(step), blocks::checks(step)];
+    let checks = [
+        products::checks(step, tiling),
+        functions::checks(step),
+        reductions::checks(step),
+        blocks::checks(step),
+        integers::checks(),
+    ];
     checks.into_iter().flatten().collect()
 }
 

@@ -17,7 +17,7 @@ use crate::{Cost, Cpu, Fact, Kernel, OpError, Tensor};
 pub use attention::{Attention, GroupQuery, MultiHead, Shown};
 pub use block::{BLOCK, BitsMatMul, BlockFormat, BlockMatMul, BlockRows};
 pub use einsum::Einsum;
-pub use integer::{IntegerForm, IntegerMatMul};
+pub use integer::{ByteRows, ByteWeights, IntegerForm, IntegerMatMul, Made};
 pub use matmul::{MatMul, MatMulForm, Multiplication};
 pub use rotary::Rotary;
 

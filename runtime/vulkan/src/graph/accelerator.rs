@@ -1,9 +1,11 @@
 use std::sync::OnceLock;
 
-use poai_numerics::{Axis, Pooling, Reduction, Source, Step, Unary, Window, float_environment};
+use poai_numerics::{Axis, Pooling, Range, Reduction, Source, Step, Unary, Window, float_environment};
 
 use crate::device::{Compute, DeviceError};
-use crate::kernels::{self, Blocks, Patches, Place, Pools, Program, Read, Reduced, Row, Rows, Terms, Tiling};
+use crate::kernels::{
+    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Terms, Tiling,
+};
 use crate::proof::Verdict;
 use crate::spirv::Shader;
 
@@ -29,6 +31,8 @@ pub struct Accelerator<D: Compute> {
     pools: D::Kernel,
     rounded: D::Kernel,
     blocks: D::Kernel,
+    integers: D::Kernel,
+    quantised: D::Kernel,
     pub(super) least: u64,
     /// Why a result could not be brought.
     pub(super) failure: OnceLock<DeviceError>,
@@ -56,6 +60,8 @@ impl<D: Compute> Accelerator<D> {
             pools: kernel(kernels::pools())?,
             rounded: kernel(kernels::rounded())?,
             blocks: kernel(kernels::blocks(step))?,
+            integers: kernel(kernels::integers())?,
+            quantised: kernel(kernels::quantised())?,
             device,
             least,
             failure: OnceLock::new(),
@@ -79,6 +85,9 @@ impl<D: Compute> Accelerator<D> {
         let window = Window { images: 1, channels: 1, height: Axis::POINT, width: Axis::POINT };
         self.pool(&Pools::new(Pooling::Max, &window, [1; 2], true).expect("devices take one pixel"), &one)?;
         self.multiply_blocks(&Blocks::one(), &self.device.buffer(2)?, &one, [1, 1], None)?;
+        let two = self.device.buffer(2)?;
+        let sums = self.multiply_integers(&Integers::ONE.words(1, false, &[0], None), [&one, &two], 1, [1; 3])?;
+        self.quantise(Quantised::Sums(&[1.0]), &sums, 1, (0, Range::Unsigned))?;
         Ok(())
     }
 
@@ -95,6 +104,18 @@ impl<D: Compute> Accelerator<D> {
     /// Numbers in the device's memory.
     pub(super) fn upload(&self, numbers: &[f32]) -> Result<D::Buffer, DeviceError> {
         self.device.filled(bytemuck::cast_slice(numbers))
+    }
+
+    /// Bytes in the device's memory, in whole words.
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<D::Buffer, DeviceError> {
+        match bytemuck::try_cast_slice(bytes) {
+            Ok(words) => self.device.filled(words),
+            Err(_) => {
+                let mut words = vec![0u32; bytes.len().div_ceil(4)];
+                bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+                self.device.filled(&words)
+            }
+        }
     }
 
     /// Runs a kernel.
@@ -149,6 +170,29 @@ impl<D: Compute> Accelerator<D> {
         let rounding = (blocks.rounding(rows), blocks.rounding_groups(rows));
         let rounded = self.compute(&self.rounded, &[data], &rounding.0, words as usize, rounding.1)?;
         self.compute(&self.blocks, &[&rounded, weights], &blocks.terms(rows, bias), results as usize, groups)
+    }
+
+    /// Multiplies rows of bytes by weights, which lie in buffers: so many results.
+    pub(super) fn multiply_integers(
+        &self,
+        terms: &[u32],
+        operands: [&D::Buffer; 2],
+        results: u32,
+        groups: [u32; 3],
+    ) -> Result<D::Buffer, DeviceError> {
+        self.compute(&self.integers, &operands, terms, results as usize, groups)
+    }
+
+    /// Makes so many numbers bytes, four to a word, around a zero point.
+    pub(super) fn quantise(
+        &self,
+        quantised: Quantised<'_>,
+        data: &D::Buffer,
+        numbers: u32,
+        (zero, range): (i32, Range),
+    ) -> Result<D::Buffer, DeviceError> {
+        let (terms, groups) = (quantised.words(numbers, zero, range), Quantised::groups(numbers));
+        self.compute(&self.quantised, &[data], &terms, numbers.div_ceil(4) as usize, groups)
     }
 
     /// Does a program for each of `count` elements, whose operands lie in these buffers or in the program.

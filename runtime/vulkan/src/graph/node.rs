@@ -6,7 +6,7 @@ use poai_graph::{Cpu, DType, Device, Fact, Kernel, KernelError, Node, OpError, T
 use poai_numerics::{Source, Step, Unary};
 
 use super::Accelerator;
-use super::resident::{Operand, Resident, resident};
+use super::resident::{Operand, Resident};
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{Place, Program, Read, Terms};
 
@@ -47,7 +47,8 @@ impl<D: Compute> Shared<D> {
         let cost = operation.cost(&facts, &results);
         let holds = |fact| usize::try_from(Fact::elements(fact)).is_ok_and(|words| self.accelerator.holds(words));
         let fits = facts.iter().flatten().copied().chain(&results).all(holds);
-        let there = inputs.first().copied().flatten().is_some_and(|left| resident(&self.accelerator, left).is_some());
+        let there =
+            inputs.first().copied().flatten().is_some_and(|left| Resident::keeping(&self.accelerator, left).is_some());
         Ok(fits && (there || cost.multiply_adds >= self.accelerator.least))
     }
 

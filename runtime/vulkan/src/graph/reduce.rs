@@ -18,7 +18,7 @@ impl There for Reduce {
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError> {
+    ) -> Result<Option<Vec<Tensor>>, KernelError> {
         let Some(data) = inputs.first().copied().flatten() else { return Ok(None) };
         reduced(accelerator, data, || Ok(self.extent(inputs)?))
     }
@@ -29,7 +29,7 @@ impl There for GlobalPool {
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError> {
+    ) -> Result<Option<Vec<Tensor>>, KernelError> {
         let Some(data) = inputs.first().copied().flatten() else { return Ok(None) };
         reduced(accelerator, data, || Ok(self.extent(data.shape())?))
     }
@@ -40,12 +40,12 @@ fn reduced<D: Compute>(
     accelerator: &Arc<Accelerator<D>>,
     data: &Tensor,
     extent: impl FnOnce() -> Result<Option<Extent>, KernelError>,
-) -> Result<Option<Tensor>, KernelError> {
+) -> Result<Option<Vec<Tensor>>, KernelError> {
     let Some(there) = resident(accelerator, data) else { return Ok(None) };
     let Some(Extent { reduction, sizes, shape }) = extent()? else { return Ok(None) };
     let Some(reduced) = words(sizes).and_then(|sizes| Reduced::new(reduction, sizes)) else { return Ok(None) };
     let result = accelerator.reduce(&reduced, there.buffer())?;
-    Ok(Some(Resident::tensor(accelerator, &shape, result)))
+    Ok(Some(vec![Resident::tensor(accelerator, &shape, result)]))
 }
 
 impl There for Pool {
@@ -53,13 +53,13 @@ impl There for Pool {
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError> {
+    ) -> Result<Option<Vec<Tensor>>, KernelError> {
         let Some(data) = inputs.first().copied().flatten() else { return Ok(None) };
         let Some(there) = resident(accelerator, data) else { return Ok(None) };
         let Some(flat) = self.flat(data.shape())? else { return Ok(None) };
         let pools = Pools::new(flat.pooling, &flat.window, flat.places, self.layout == Layout::ChannelsFirst);
         let Some(pools) = pools.filter(|pools| accelerator.holds(pools.results() as usize)) else { return Ok(None) };
         let result = accelerator.pool(&pools, there.buffer())?;
-        Ok(Some(Resident::tensor(accelerator, &flat.shape, result)))
+        Ok(Some(vec![Resident::tensor(accelerator, &flat.shape, result)]))
     }
 }

@@ -11,9 +11,10 @@ use super::steps::merged;
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{Place, Program, Read};
 
-/// A result of f32 in the memory of the device that computed it.
+/// A result in the memory of the device that computed it.
 pub(super) struct Resident<D: Compute> {
     accelerator: Arc<Accelerator<D>>,
+    dtype: DType,
     buffer: D::Buffer,
     words: usize,
     /// The same here, once somebody has read it.
@@ -21,11 +22,21 @@ pub(super) struct Resident<D: Compute> {
 }
 
 impl<D: Compute> Resident<D> {
-    /// A tensor of so many numbers as `shape` has, which lie in the buffer.
+    /// A tensor of f32, which lie in the buffer.
     pub(super) fn tensor(accelerator: &Arc<Accelerator<D>>, shape: &[usize], buffer: D::Buffer) -> Tensor {
-        let words = shape.iter().product();
-        let resident = Self { accelerator: Arc::clone(accelerator), buffer, words, here: OnceLock::new() };
-        Tensor::distant(DType::F32, shape, Arc::new(resident))
+        Self::of(accelerator, DType::F32, shape, buffer)
+    }
+
+    /// A tensor of elements of 32 bits, or of bytes, which lie in the buffer.
+    pub(super) fn of(accelerator: &Arc<Accelerator<D>>, dtype: DType, shape: &[usize], buffer: D::Buffer) -> Tensor {
+        let words = (shape.iter().product::<usize>() * dtype.bytes()).div_ceil(4);
+        let resident = Self { accelerator: Arc::clone(accelerator), dtype, buffer, words, here: OnceLock::new() };
+        Tensor::distant(dtype, shape, Arc::new(resident))
+    }
+
+    /// What keeps a tensor of any type in this device's memory, if that is where it lies.
+    pub(super) fn keeping<'a>(accelerator: &Arc<Accelerator<D>>, tensor: &'a Tensor) -> Option<&'a Self> {
+        tensor.kept_by().filter(|resident: &&Self| Arc::ptr_eq(&resident.accelerator, accelerator))
     }
 
     /// Where it lies.
@@ -41,14 +52,14 @@ impl<D: Compute> Distant for Resident<D> {
 
     fn walked(&self, start: isize, axes: &[(usize, isize)], shape: &[usize]) -> Option<Tensor> {
         let elements = shape.iter().try_fold(1usize, |elements, &size| elements.checked_mul(size))?;
-        if elements == 0 || !self.accelerator.holds(elements) {
+        if elements == 0 || self.dtype.bytes() != 4 || !self.accelerator.holds(elements) {
             return None;
         }
         // A step backwards is one modulo 2³².
         let axes = merged(axes.iter().rev().map(|&(size, step)| [word(size), step as u32]));
         let read = Read { place: Place::Left, numbers: Vec::new(), start: start as u32, axes };
         match self.accelerator.operate(&Program::copy(), word(elements), &[read], [&self.buffer; 2]) {
-            Ok(buffer) => Some(Self::tensor(&self.accelerator, shape, buffer)),
+            Ok(buffer) => Some(Self::of(&self.accelerator, self.dtype, shape, buffer)),
             Err(error) => {
                 self.accelerator.failure.get_or_init(|| error);
                 None
@@ -57,7 +68,7 @@ impl<D: Compute> Distant for Resident<D> {
     }
 }
 
-/// A tensor's numbers in the device's memory: where they are already, or sent there.
+/// A tensor's numbers, of 32 bits or bytes, in the device's memory: where they are already, or sent there.
 pub(super) enum Operand<'a, D: Compute> {
     There(&'a D::Buffer),
     Sent(D::Buffer),
@@ -65,9 +76,9 @@ pub(super) enum Operand<'a, D: Compute> {
 
 impl<'a, D: Compute> Operand<'a, D> {
     pub(super) fn new(accelerator: &Arc<Accelerator<D>>, numbers: &'a Tensor) -> Result<Self, DeviceError> {
-        match resident(accelerator, numbers) {
+        match Resident::keeping(accelerator, numbers) {
             Some(resident) => Ok(Self::There(&resident.buffer)),
-            None => Ok(Self::Sent(accelerator.upload(numbers.get().expect("only tensors of f32 are taken"))?)),
+            None => Ok(Self::Sent(accelerator.send(numbers.bytes())?)),
         }
     }
 
@@ -91,10 +102,10 @@ impl<D: Compute> Deref for Operand<'_, D> {
     }
 }
 
-/// What keeps a tensor in this device's memory, if that is where it lies.
+/// What keeps a tensor of f32 in this device's memory, if that is where it lies.
 pub(super) fn resident<'a, D: Compute>(
     accelerator: &Arc<Accelerator<D>>,
     tensor: &'a Tensor,
 ) -> Option<&'a Resident<D>> {
-    tensor.kept_by().filter(|resident: &&Resident<D>| Arc::ptr_eq(&resident.accelerator, accelerator))
+    Resident::keeping(accelerator, tensor).filter(|resident| resident.dtype == DType::F32)
 }

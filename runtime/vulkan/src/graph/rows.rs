@@ -17,7 +17,7 @@ impl There for Softmax {
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError> {
+    ) -> Result<Option<Vec<Tensor>>, KernelError> {
         let row = match self.kind {
             Kind::Softmax => Row::Softmax,
             Kind::LogSoftmax => Row::LogSoftmax,
@@ -33,7 +33,7 @@ impl There for LayerNormalization {
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError> {
+    ) -> Result<Option<Vec<Tensor>>, KernelError> {
         let operand = |place: usize| inputs.get(place).copied().flatten();
         let (Some(data), Some(scale), 1) = (operand(0), operand(1), self.results) else { return Ok(None) };
         if resident(accelerator, data).is_none() {
@@ -60,7 +60,7 @@ fn normalised<D: Compute>(
     data: &Tensor,
     row: Row<'_>,
     length: Option<usize>,
-) -> Result<Option<Tensor>, KernelError> {
+) -> Result<Option<Vec<Tensor>>, KernelError> {
     let (Some(there), Some(length)) = (resident(accelerator, data), length) else { return Ok(None) };
     let word = |length: usize| u32::try_from(length).ok();
     let (Some(count), Some(length)) = (word(data.len() / length.max(1)), word(length)) else { return Ok(None) };
@@ -69,5 +69,5 @@ fn normalised<D: Compute>(
         return Ok(None);
     }
     let result = accelerator.normalise(&rows, there.buffer(), data.len())?;
-    Ok(Some(Resident::tensor(accelerator, data.shape(), result)))
+    Ok(Some(vec![Resident::tensor(accelerator, data.shape(), result)]))
 }

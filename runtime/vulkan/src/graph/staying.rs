@@ -9,12 +9,12 @@ use crate::device::Compute;
 
 /// An operator that a device has a kernel for.
 pub(super) trait There: Send + Sync {
-    /// Its result on the device; none if no operand lies there, or the device does not take such ones.
+    /// Its results on the device; none if no operand lies there, or the device does not take such ones.
     fn compute<D: Compute>(
         &self,
         accelerator: &Arc<Accelerator<D>>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<Tensor>, KernelError>;
+    ) -> Result<Option<Vec<Tensor>>, KernelError>;
 }
 
 /// Such a node, on the device or, from its operands' places, on the processor.
@@ -27,7 +27,7 @@ pub(super) struct Staying<D: Compute, T: There> {
 impl<D: Compute, T: There> Kernel for Staying<D, T> {
     fn run(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, KernelError> {
         match self.there.compute(&self.accelerator, inputs)? {
-            Some(result) => Ok(vec![result]),
+            Some(results) => Ok(results),
             None => self.here.run(inputs),
         }
     }

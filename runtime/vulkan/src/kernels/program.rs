@@ -63,6 +63,8 @@ enum Doing {
     Tangent,
     /// Reads without flushing.
     Copied,
+    /// Reads an integer, as a float.
+    Converted,
 }
 
 /// What a line is given.
@@ -109,6 +111,12 @@ impl Program {
     #[must_use]
     pub fn copy() -> Self {
         Self { lines: vec![(Doing::Copied, vec![Given::Operand(0)])], registers: vec![0] }
+    }
+
+    /// A program that makes its one operand's integers floats.
+    #[must_use]
+    pub fn converted() -> Self {
+        Self { lines: vec![(Doing::Converted, vec![Given::Operand(0)])], registers: vec![0] }
     }
 
     /// The third binding's words, for results of so many elements.
@@ -308,5 +316,6 @@ fn code(doing: Doing) -> u32 {
         Doing::Cosine => 28,
         Doing::Tangent => 29,
         Doing::Copied => 30,
+        Doing::Converted => 31,
     }
 }

@@ -77,6 +77,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             case 27u: { found = bitcast<u32>(sine(a)); }
             case 28u: { found = bitcast<u32>(cosine(a)); }
             case 29u: { found = bitcast<u32>(tangent(a)); }
+            case 31u: { found = bitcast<u32>(f32(bitcast<i32>(operand_at(names.x, index)))); }
             default: { found = operand_at(names.x, index); }
         }
         registers[(word >> 8u) & REGISTERS] = found;

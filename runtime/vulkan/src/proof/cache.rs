@@ -7,7 +7,7 @@ use super::{Speed, Verdict};
 use crate::device::{Description, DeviceError};
 
 /// Raised whenever the proof or its kernels change, so that devices are proven again.
-pub const VERSION: u32 = 13;
+pub const VERSION: u32 = 14;
 /// Bytes of a file that is read: no verdict comes near.
 const FILE_LIMIT: u64 = 1 << 20;
 

@@ -22,7 +22,7 @@ pub(super) fn checks(step: Step) -> Vec<Check> {
 /// Every operation as a program of its own.
 fn programs(step: Step) -> Check {
     let unary = UNARY.iter().copied().map(of_one);
-    let runs = unary.chain(BINARY.iter().copied().map(of_two)).chain([copied()]).collect();
+    let runs = unary.chain(BINARY.iter().copied().map(of_two)).chain([copied(), converted()]).collect();
     Check { name: "programs", source: program_with(step.source()), planted: Some(program_with(UNFUSED)), runs }
 }
 
@@ -82,6 +82,15 @@ fn copied() -> Run {
     let expected = words.iter().rev().copied().collect();
     let inputs = vec![words, vec![0], Program::copy().words(count, &[read])];
     Run { inputs, before: None, expected, groups: [count.div_ceil(64), 1, 1] }
+}
+
+/// Integers of all sizes that become floats.
+fn converted() -> Run {
+    let mut numbers = Numbers::new(17);
+    let words: Vec<u32> = (0..256).map(|i| (numbers.word().cast_signed() >> (i % 32)).cast_unsigned()).collect();
+    let expected = words.iter().map(|word| (word.cast_signed() as f32).to_bits()).collect();
+    let inputs = vec![words, vec![0], Program::converted().words(256, &[Read::whole(Place::Left, 256)])];
+    Run { inputs, before: None, expected, groups: [4, 1, 1] }
 }
 
 /// Rows of 37 elements, some of them with edges, through everything that reduces rows.

@@ -6,6 +6,7 @@ mod device;
 mod drivers;
 mod functions;
 mod graph;
+mod integers;
 mod kernels;
 mod programs;
 mod proof;

@@ -1,7 +1,10 @@
 //! Products of bytes: the exact sums of MatMulInteger, and what quantised models make of them.
 
+mod parts; // as other devices compute them
 #[cfg(test)]
 mod tests;
+
+pub use parts::{ByteRows, ByteWeights, Made};
 
 use poai_numerics::{Binary, Bytes, PackedIntegers, Range, Strided, ZeroPoints};
 
