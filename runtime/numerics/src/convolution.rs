@@ -129,6 +129,7 @@ impl Processor {
         input: &[f32],
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
+        let window = &if direction == Direction::Gather { lying(window) } else { *window };
         let places = convolution_places(window, direction)?;
         expect_length("the filter's taps", filter.taps, window.taps())?;
         expect_length("the filter's channels", filter.channels, window.channels)?;
@@ -239,6 +240,13 @@ fn is_apart(window: &Window, places: [usize; 2]) -> bool {
         plain && places == axis.input * axis.kernel
     };
     apart(&window.height, places[0]) && apart(&window.width, places[1])
+}
+
+/// A window over a column of pixels as one over a row of them, along which tiles can slide: they lie in memory alike.
+fn lying(window: &Window) -> Window {
+    let Window { height, width, .. } = *window;
+    let column = width == Axis { stride: width.stride, dilation: width.dilation, ..Axis::POINT };
+    if column { Window { height: width, width: height, ..*window } } else { *window }
 }
 
 fn source(window: &Window, direction: Direction, y: usize, x: usize, tap: usize) -> Option<(usize, usize)> {

@@ -52,6 +52,25 @@ pub(crate) trait Lanes:
     /// See [`canonical`].
     fn canonical(self) -> Self;
 
+    /// The greater; NaN if either is, and any of two zeros.
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        Self::pick(self.less(other), other, Self::pick(other.less(self), self, self.either(other)))
+    }
+
+    /// The lesser; NaN if either is, and any of two zeros.
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        Self::pick(self.less(other), self, Self::pick(other.less(self), other, self.either(other)))
+    }
+
+    /// One of two equal numbers, if they are not subnormal; NaN if either is.
+    #[inline(always)]
+    fn either(self, other: Self) -> Self {
+        let half = Self::splat(0.5);
+        self * half + other * half
+    }
+
     /// See [`stored`](crate::step::stored).
     #[inline(always)]
     fn stored(self) -> Self {
@@ -317,7 +336,7 @@ impl<V: Lanes, const N: usize> Lanes for Several<V, N> {
     in_each! {
         root() floor() ceil() round() abs() negated() element() operand() canonical() stored()
         element_of_size() stored_size()
-        with_sign_of(other) at_least(low) at_most(high) times_power(rounded)
+        with_sign_of(other) at_least(low) at_most(high) greater(other) lesser(other) times_power(rounded)
     }
 }
 

@@ -77,8 +77,8 @@ pairs! {
     Sub: |a, b| a - b;
     Mul: |a, b| a * b;
     Div: false |a, b| a / b;
-    Max: |a, b| V::pick(a.less(b), b, V::pick(b.less(a), a, either(a, b)));
-    Min: |a, b| V::pick(a.less(b), a, V::pick(b.less(a), b, either(a, b)));
+    Max: |a, b| a.greater(b);
+    Min: |a, b| a.lesser(b);
     Pow: false |a, b| pow(a, b);
     Prelu: |a, b| V::pick(a.less(V::splat(0.0)), a * b, a);
 }
@@ -98,13 +98,6 @@ impl Binary {
             Self::Pow | Self::Remainder => return None,
         })
     }
-}
-
-/// One of two equal numbers; NaN if either is.
-#[inline(always)]
-fn either<V: Lanes>(a: V, b: V) -> V {
-    let half = V::splat(0.5);
-    a * half + b * half
 }
 
 struct MapPairs<'a, P>(P, [Numbers<'a>; 2], &'a mut [f32]);

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use crate::error::{NumericsError, count, expect_length, expect_positive};
 use crate::isa::{Isa, Work};
-use crate::lanes::{One, Register};
-use crate::pairs::{Max, Pair};
+use crate::lanes::{One, Register, Several};
 use crate::processor::Processor;
 use crate::step::{Fused, canonical, element, stored};
 use crate::window::Window;
@@ -72,13 +71,16 @@ impl Work for PoolRow<'_> {
     }
 }
 
+/// Registers side by side: sixty-four channels.
+type Four<I> = Several<<I as Isa>::Sixteen, 4>;
+
 /// One place's channels.
 #[inline(always)]
 fn pool<I: Isa>(pooling: Pooling, input: &[f32], starts: &[usize], divisor: f32, out: &mut [f32]) {
     let mut channel = 0;
-    while out.len() - channel >= I::Wide::COUNT {
-        pool_lanes::<I::Wide>(pooling, input, starts, divisor, channel, out);
-        channel += I::Wide::COUNT;
+    while out.len() - channel >= <Four<I>>::COUNT {
+        pool_lanes::<Four<I>>(pooling, input, starts, divisor, channel, out);
+        channel += <Four<I>>::COUNT;
     }
     while out.len() - channel >= I::Sixteen::COUNT {
         pool_lanes::<I::Sixteen>(pooling, input, starts, divisor, channel, out);
@@ -99,15 +101,20 @@ fn pool_lanes<V: Register>(
     channel: usize,
     out: &mut [f32],
 ) {
-    let mut result = V::splat(if pooling == Pooling::Max { f32::NEG_INFINITY } else { 0.0 });
-    for start in starts {
-        let value = V::read(&input[start + channel..]);
-        // What counts as 0 may be made 0 at last: the greatest stays the greatest.
-        result = if pooling == Pooling::Max { Max.of(result, value) } else { result + value.element() };
-    }
-    if pooling != Pooling::Max {
-        result = result / V::splat(divisor);
-    }
+    let result = if pooling == Pooling::Max {
+        let mut greatest = V::splat(f32::NEG_INFINITY);
+        for start in starts {
+            // What counts as 0 may be made 0 at last: the greatest stays the greatest.
+            greatest = greatest.greater(V::read(&input[start + channel..]));
+        }
+        greatest
+    } else {
+        let mut sum = V::splat(0.0);
+        for start in starts {
+            sum = sum + V::read(&input[start + channel..]).element();
+        }
+        sum / V::splat(divisor)
+    };
     result.stored().write(&mut out[channel..]);
 }
 

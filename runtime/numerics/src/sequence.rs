@@ -18,7 +18,7 @@ use crate::processor::Processor;
 use crate::stream::Stream;
 pub use following::Following;
 use reader::{Reader, repeat, spread};
-use strip::Strips;
+use strip::{Plan, Strips};
 
 /// The most elements of a block: a few blocks fill half of a first-level cache.
 const BLOCK: usize = 2048;
@@ -140,15 +140,15 @@ struct Operands<'a> {
     readers: Vec<Reader<'a>>,
     /// Elements of a block: of whole rows, so that those are laid out once.
     block: usize,
-    /// The length of the rows that strips walk along, if they make this sequence.
-    row: Option<usize>,
+    /// How strips make this sequence, if they do.
+    plan: Option<Plan>,
 }
 
 impl<'a> Operands<'a> {
     fn new(sequence: &Sequence, readers: Vec<Reader<'a>>) -> Self {
         let row = readers.iter().find_map(|reader| if let Reader::Row(row) = reader { Some(row.len()) } else { None });
         let row = row.unwrap_or(1);
-        Self { block: BLOCK / row * row, row: sequence.row(&readers), readers }
+        Self { block: BLOCK / row * row, plan: sequence.plan(&readers), readers }
     }
 }
 
@@ -165,9 +165,9 @@ impl Work for Part<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { sequence, operands: Operands { readers, block, row }, start, out } = self;
-        if let &Some(row) = row {
-            return I::enter(Strips { sequence, readers, row, start, out });
+        let Self { sequence, operands: Operands { readers, block, plan }, start, out } = self;
+        if let Some(plan) = plan {
+            return I::enter(Strips { sequence, readers, plan, start, out });
         }
         let mut blocks = BLOCKS.take();
         blocks.reserve(readers.len(), sequence.buffers, out.len().min(*block));

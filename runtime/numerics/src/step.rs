@@ -80,6 +80,16 @@ pub fn stored(x: f32) -> f32 {
     canonical(element(x))
 }
 
+/// Whether a term absorbs what counts as +0: their sum is stored as the same number, whether that was made +0 or not.
+///
+/// 0 does; so does a term of which half the last place is above 2⁻¹⁰⁰.
+#[inline(always)]
+pub(crate) fn absorbs(term: f32) -> bool {
+    /// 2⁻⁷⁵: half the distance to its lesser neighbour is 2⁻¹⁰⁰.
+    const LEAST: f32 = f32::from_bits((127 - 75) << 23);
+    term == 0.0 || term.abs() >= LEAST
+}
+
 /// An integer that orders `f32` as numbers, -0 below +0.
 #[inline(always)]
 pub(crate) fn key(x: f32) -> i32 {
@@ -128,6 +138,25 @@ mod tests {
             let (a, b, c) = (f32::from_bits(a), f32::from_bits(b), f32::from_bits(c));
             assert_eq!(soft_fused(a, b, c).to_bits(), expected, "{a:e} {b:e} {c:e}");
             assert_eq!(a.mul_add(b, c).to_bits(), expected, "{a:e} {b:e} {c:e}");
+        }
+    }
+
+    #[test]
+    fn terms_absorb_what_counts_as_zero() {
+        let power = |exponent: i32| 2f32.powi(exponent);
+        let below = |x: f32| f32::from_bits(x.to_bits() - 1);
+        let small = [0.0, 1e-45, f32::MIN_POSITIVE, power(-110), below(ELEMENT_FLOOR)];
+        let absorbing =
+            [0.0, power(-75), 1.5 * power(-75), below(power(-74)), power(-74), 1e-9, 0.1, 3e38, f32::INFINITY];
+        for term in absorbing.into_iter().flat_map(|term| [term, -term]) {
+            assert!(absorbs(term), "{term:e}");
+            for x in small.into_iter().flat_map(|x| [x, -x]) {
+                assert_eq!(stored(x + term).to_bits(), stored(element(x) + term).to_bits(), "{x:e} + {term:e}");
+                assert_eq!(stored(x - term).to_bits(), stored(element(x) - term).to_bits(), "{x:e} - {term:e}");
+            }
+        }
+        for term in [below(power(-75)), ELEMENT_FLOOR, 1e-45, f32::NAN] {
+            assert!(!absorbs(term) && !absorbs(-term), "{term:e}");
         }
     }
 

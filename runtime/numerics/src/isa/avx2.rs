@@ -148,6 +148,18 @@ impl Lanes for Ymm {
     }
 
     #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        // SAFETY: see above. The second operand is the greater where either is NaN.
+        Self(unsafe { _mm256_blendv_ps(_mm256_max_ps(self.0, other.0), self.0, self.is_nan()) })
+    }
+
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        // SAFETY: as for `greater`.
+        Self(unsafe { _mm256_blendv_ps(_mm256_min_ps(self.0, other.0), self.0, self.is_nan()) })
+    }
+
+    #[inline(always)]
     fn less(self, other: Self) -> __m256 {
         // SAFETY: see above.
         unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0) }
@@ -206,10 +218,7 @@ impl Lanes for Ymm {
     #[inline(always)]
     fn canonical(self) -> Self {
         // SAFETY: see above.
-        Self(unsafe {
-            let unordered = _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0);
-            _mm256_blendv_ps(self.0, _mm256_set1_ps(f32::from_bits(NAN_BITS)), unordered)
-        })
+        Self(unsafe { _mm256_blendv_ps(self.0, _mm256_set1_ps(f32::from_bits(NAN_BITS)), self.is_nan()) })
     }
 }
 
@@ -231,6 +240,12 @@ impl Register for Ymm {
 }
 
 impl Ymm {
+    #[inline(always)]
+    fn is_nan(self) -> __m256 {
+        // SAFETY: see above.
+        unsafe { _mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0) }
+    }
+
     #[inline(always)]
     fn or_zero_below(self, floor: f32) -> Self {
         // SAFETY: see above.

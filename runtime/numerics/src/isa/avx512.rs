@@ -192,6 +192,18 @@ impl Lanes for Zmm {
     }
 
     #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        // SAFETY: see above. The second operand is the greater where either is NaN.
+        Self(unsafe { _mm512_mask_mov_ps(_mm512_max_ps(self.0, other.0), self.is_nan(), self.0) })
+    }
+
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        // SAFETY: as for `greater`.
+        Self(unsafe { _mm512_mask_mov_ps(_mm512_min_ps(self.0, other.0), self.is_nan(), self.0) })
+    }
+
+    #[inline(always)]
     fn less(self, other: Self) -> __mmask16 {
         // SAFETY: see above.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -272,6 +284,12 @@ impl Register for Zmm {
 }
 
 impl Zmm {
+    #[inline(always)]
+    fn is_nan(self) -> __mmask16 {
+        // SAFETY: see above.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0) }
+    }
+
     /// NaN is not.
     #[inline(always)]
     fn not_below(self, floor: f32) -> __mmask16 {

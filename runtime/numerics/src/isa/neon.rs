@@ -138,6 +138,18 @@ impl Lanes for Quad {
     }
 
     #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        // SAFETY: NEON is part of aarch64. The instruction's result is NaN if either operand is.
+        Self(unsafe { vmaxq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn lesser(self, other: Self) -> Self {
+        // SAFETY: as for `greater`.
+        Self(unsafe { vminq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
     fn less(self, other: Self) -> uint32x4_t {
         // SAFETY: see above.
         unsafe { vcltq_f32(self.0, other.0) }

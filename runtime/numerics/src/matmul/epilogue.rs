@@ -5,7 +5,7 @@ use crate::error::{NumericsError, expect_length};
 use crate::isa::Isa;
 use crate::lanes::Register;
 use crate::sequence::Following;
-use crate::step::{element, stored};
+use crate::step::{absorbs, element, stored};
 use crate::stream::Stream;
 
 /// Elements that are finished at a time.
@@ -64,51 +64,63 @@ impl Epilogue<'_> {
     /// time, so that they stay in the first-level cache.
     #[inline(always)]
     pub(crate) fn finish_rows<I: Isa>(&self, values: &mut [f32], start: usize, column: usize, columns: usize) {
+        let bias = self.bias.map(|bias| &bias[column..column + columns]);
+        // With such terms, what counts as +0 need not be made it.
+        let absorbs = bias.is_some_and(|bias| bias.iter().fold(true, |all, term| all & absorbs(*term)));
         let block = (BLOCK / columns).max(1) * columns;
         for (index, values) in values.chunks_mut(block).enumerate() {
-            self.finish_block::<I>(values, start + index * block, column, columns);
+            let start = start + index * block;
+            if absorbs {
+                self.finish_block::<I, true>(values, start, bias);
+            } else {
+                self.finish_block::<I, false>(values, start, bias);
+            }
         }
     }
 
+    /// The same of one block, where the bias is that of its columns; `ABSORBS` if all of its terms do.
     #[inline(always)]
-    fn finish_block<I: Isa>(&self, values: &mut [f32], start: usize, column: usize, columns: usize) {
+    fn finish_block<I: Isa, const ABSORBS: bool>(&self, values: &mut [f32], start: usize, bias: Option<&[f32]>) {
         if let Some(scale) = self.scale {
             let scale = element(scale);
             values.iter_mut().for_each(|value| *value = stored(element(*value) * scale));
         }
-        let mut activation = self.activation;
-        if let Some(bias) = self.bias {
-            let bias = &bias[column..column + columns];
-            if self.residual.is_none() && activation == Some(Unary::Relu) {
-                activation = None;
-                for row in values.chunks_exact_mut(columns) {
-                    add::<I::Sixteen, true>(row, bias);
-                }
-            } else {
-                for row in values.chunks_exact_mut(columns) {
-                    add::<I::Sixteen, false>(row, bias);
+        let Self { residual, activation, .. } = *self;
+        // It is part of the last addition, if there is one.
+        let relu = activation == Some(Unary::Relu) && (bias.is_some() || residual.is_some());
+        if let Some(bias) = bias {
+            for row in values.chunks_exact_mut(bias.len()) {
+                if relu && residual.is_none() {
+                    add::<I::Sixteen, true, ABSORBS>(row, bias);
+                } else {
+                    add::<I::Sixteen, false, ABSORBS>(row, bias);
                 }
             }
         }
-        if let Some(residual) = self.residual {
-            add::<I::Sixteen, false>(values, &residual[start..start + values.len()]);
+        if let Some(residual) = residual {
+            let residual = &residual[start..start + values.len()];
+            if relu {
+                add::<I::Sixteen, true, false>(values, residual);
+            } else {
+                add::<I::Sixteen, false, false>(values, residual);
+            }
         }
-        if let Some(activation) = activation {
+        if let Some(activation) = activation.filter(|_| !relu) {
             I::enter(MapUnary(activation, Stream::in_place(values)));
         }
     }
 }
 
-/// Adds terms, and perhaps takes the greater of the sum and 0.
+/// Adds terms, all of which absorb what counts as +0 if `ABSORBS`, and perhaps takes the greater of the sum and 0.
 #[inline(always)]
-fn add<V: Register, const RELU: bool>(values: &mut [f32], terms: &[f32]) {
+fn add<V: Register, const RELU: bool, const ABSORBS: bool>(values: &mut [f32], terms: &[f32]) {
     let whole = values.len() / V::COUNT * V::COUNT;
     let (values, values_rest) = values.split_at_mut(whole);
     let (terms, terms_rest) = terms[..whole + values_rest.len()].split_at(whole);
     for (value, term) in values.chunks_exact_mut(V::COUNT).zip(terms.chunks_exact(V::COUNT)) {
-        let sum = (V::read(value).element() + V::read(term).element()).stored();
-        // Of what is stored, the greater is stored as it is.
-        let result = if RELU { sum.at_least(V::splat(0.0)) } else { sum };
+        let (x, term) = (V::read(value), V::read(term));
+        let sum = if ABSORBS { x + term } else { x.element() + term.element() };
+        let result = if RELU { sum.at_least(V::splat(0.0)).stored_size() } else { sum.stored() };
         result.write(value);
     }
     for (value, &term) in values_rest.iter_mut().zip(terms_rest) {

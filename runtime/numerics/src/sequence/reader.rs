@@ -3,7 +3,7 @@
 use super::BLOCK;
 use super::strip::STRIP;
 use crate::elementwise::Strided;
-use crate::step::element;
+use crate::step::{absorbs, element};
 
 /// How an operand is read along the elements of the result.
 #[derive(Clone, Debug)]
@@ -34,6 +34,17 @@ impl<'a> Reader<'a> {
             [(_, 1)] => Self::Whole(operand.data),
             [(_, 0), (row, 1)] if row <= BLOCK => Self::Row(repeated(&operand.data[..row])),
             _ => Self::Spread(operand.data, axes),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Whether it is constants that all absorb what counts as +0 beside them.
+    pub(super) fn absorbs(&self) -> bool {
+        match self {
+            Self::One(one) => absorbs(one[0]),
+            Self::Row(values) => values.iter().copied().all(absorbs),
+            Self::Given | Self::Whole(_) | Self::Spread(..) => false,
         }
     }
 }

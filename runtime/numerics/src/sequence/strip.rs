@@ -1,6 +1,7 @@
 //! Sequences of short operations: a strip of elements passes through all steps in registers.
 
 use super::{Reader, Sequence, Source, Step};
+use crate::elementwise::Binary;
 use crate::isa::{Isa, Work};
 use crate::lanes::{One, Register, Several};
 use crate::step::Soft;
@@ -11,6 +12,22 @@ const SIDE_BY_SIDE: usize = 8;
 pub(super) const STRIP: usize = 16 * SIDE_BY_SIDE;
 /// The most results that are kept at a time, the newest included.
 const RESULTS: usize = 4;
+
+/// How strips make a sequence of some operands.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The length of the rows along which they walk.
+    row: usize,
+    /// What each step does to its operand or result so that it counts as it should.
+    cares: Vec<Care>,
+}
+
+/// Where a step's numbers must be flushed. What could not show in anything that is stored is left out.
+#[derive(Clone, Copy, Debug)]
+struct Care {
+    reads: bool,
+    stores: bool,
+}
 
 impl Sequence {
     /// Whether it has several steps, all of them short.
@@ -23,8 +40,8 @@ impl Sequence {
         self.steps.len() > 1 && self.buffers < RESULTS && self.steps.iter().all(|(step, _)| short(step))
     }
 
-    /// The length of the rows along which a strip can walk, if strips can make this sequence of such operands.
-    pub(super) fn row(&self, readers: &[Reader<'_>]) -> Option<usize> {
+    /// How strips make it of such operands, if they can.
+    pub(super) fn plan(&self, readers: &[Reader<'_>]) -> Option<Plan> {
         let mut row = None;
         for reader in readers {
             match reader {
@@ -33,7 +50,28 @@ impl Sequence {
                 Reader::Row(_) | Reader::Spread(..) => return None,
             }
         }
-        self.is_short().then_some(row.unwrap_or(usize::MAX))
+        self.is_short().then(|| Plan { row: row.unwrap_or(usize::MAX), cares: self.cares(readers) })
+    }
+
+    fn cares(&self, readers: &[Reader<'_>]) -> Vec<Care> {
+        let absorbs = |source: &Source| match source {
+            Source::Step(_) => false,
+            Source::Operand(operand) => readers[*operand].absorbs(),
+        };
+        // A function of one number flushes it by itself where that matters.
+        let reads = self.steps.iter().map(|(step, _)| match step {
+            Step::Unary(..) => false,
+            Step::Binary(Binary::Add | Binary::Sub, sources) => !sources.iter().any(absorbs),
+            Step::Binary(..) => true,
+        });
+        let reads: Vec<bool> = reads.collect();
+        let last = self.steps.len() - 1;
+        let is_read = |place: usize| {
+            let mut readers = self.steps.iter().zip(&reads);
+            readers.any(|((step, _), reads)| *reads && step.sources().contains(&Source::Step(place)))
+        };
+        let care = |(place, &reads): (usize, &bool)| Care { reads, stores: place == last || is_read(place) };
+        reads.iter().enumerate().map(care).collect()
     }
 }
 
@@ -44,8 +82,7 @@ type Results = [[f32; STRIP]; RESULTS];
 pub(super) struct Strips<'a> {
     pub sequence: &'a Sequence,
     pub readers: &'a [Reader<'a>],
-    /// See [`Sequence::row`].
-    pub row: usize,
+    pub plan: &'a Plan,
     pub start: usize,
     pub out: &'a mut [f32],
 }
@@ -55,12 +92,12 @@ impl Work for Strips<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self { sequence, readers, row, start, out } = self;
+        let Self { sequence, readers, plan, start, out } = self;
         let (mut results, mut done) = ([[0.0; STRIP]; RESULTS], 0);
         while done < out.len() {
-            let (position, column) = (start + done, (start + done) % row);
-            let length = (row - column).min(out.len() - done);
-            let strips = Row { sequence, readers, position, column };
+            let (position, column) = (start + done, (start + done) % plan.row);
+            let length = (plan.row - column).min(out.len() - done);
+            let strips = Row { sequence, readers, cares: &plan.cares, position, column };
             strips.pass::<I>(&mut results, &mut out[done..done + length]);
             done += length;
         }
@@ -71,6 +108,7 @@ impl Work for Strips<'_> {
 struct Row<'a> {
     sequence: &'a Sequence,
     readers: &'a [Reader<'a>],
+    cares: &'a [Care],
     position: usize,
     column: usize,
 }
@@ -96,40 +134,48 @@ impl Row<'_> {
     #[inline(always)]
     fn strip<V: Register>(&self, results: &mut Results, at: usize, out: &mut [f32]) {
         let mut newest = V::splat(0.0);
-        for (place, (step, buffer)) in self.sequence.steps.iter().enumerate() {
+        for (place, ((step, buffer), care)) in self.sequence.steps.iter().zip(self.cares).enumerate() {
+            let before = (place, newest);
             let result = match *step {
-                Step::Unary(operation, source) => operation.short(self.read(source, (place, newest), results, at, out)),
+                Step::Unary(operation, source) => {
+                    operation.short(self.read(source, before, care.reads, results, at, out))
+                }
                 Step::Binary(operation, [a, b]) => {
-                    let a = self.read(a, (place, newest), results, at, out);
-                    operation.short(a, self.read(b, (place, newest), results, at, out))
+                    let a = self.read(a, before, care.reads, results, at, out);
+                    operation.short(a, self.read(b, before, care.reads, results, at, out))
                 }
             };
-            newest = result.expect("all steps are short").stored();
+            newest = result.expect("all steps are short");
+            if care.stores {
+                newest = newest.stored();
+            }
             newest.write(&mut results[*buffer]);
         }
         newest.write(out);
     }
 
-    /// What the step at a place reads, where the one before gave the newest result.
+    /// What the step at a place reads, where the one before gave the newest result; flushed, if it cares.
     #[inline(always)]
     fn read<V: Register>(
         &self,
         source: Source,
         (place, newest): (usize, V),
+        flushed: bool,
         results: &Results,
         at: usize,
         out: &[f32],
     ) -> V {
-        match source {
-            Source::Step(step) if step + 1 == place => newest,
-            Source::Step(step) => V::read(&results[self.sequence.steps[step].1]),
+        let value = match source {
+            Source::Step(step) if step + 1 == place => return newest,
+            Source::Step(step) => return V::read(&results[self.sequence.steps[step].1]),
             Source::Operand(operand) => match &self.readers[operand] {
-                Reader::Given => V::read(out).element(),
-                Reader::One(one) => V::splat(one[0]).element(),
-                Reader::Whole(data) => V::read(&data[self.position + at..]).element(),
-                Reader::Row(values) => V::read(&values[self.column + at..]),
+                Reader::Given => V::read(out),
+                Reader::One(one) => V::splat(one[0]),
+                Reader::Whole(data) => V::read(&data[self.position + at..]),
+                Reader::Row(values) => return V::read(&values[self.column + at..]),
                 Reader::Spread(..) => unreachable!("strips read no such operand"),
             },
-        }
+        };
+        if flushed { value.element() } else { value }
     }
 }

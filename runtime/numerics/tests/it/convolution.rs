@@ -53,6 +53,8 @@ fn cases() -> Vec<(&'static str, Window, Direction, usize, usize)> {
             20,
             20,
         ),
+        ("a column", window(2, 5, axis(40, 5, 1, 1, 2, 1), axis(1, 1, 2, 3, 0, 0)), GATHER, 20, 1),
+        ("a column in groups", window(1, 6, axis(19, 3, 2, 2, 1, 3), axis(1, 1, 1, 1, 0, 0)), GATHER, 4, 2),
         ("depthwise, wide", window(1, 100, axis(4, 3, 1, 1, 1, 1), axis(9, 3, 2, 1, 1, 1)), GATHER, 100, 100),
         ("transposed depthwise", window(1, 9, axis(5, 4, 2, 1, 1, 1), axis(5, 4, 2, 1, 1, 1)), spread(0, 0), 9, 9),
     ]

@@ -65,13 +65,18 @@ fn epilogues_are_the_operations_of_their_own() {
     let mut stream = Stream(3);
     for [m, k, n] in [[1, 30, 250], [20, 500, 60]] {
         let (a, b) = (stream.floats(m * k), stream.floats(k * n));
-        let (bias, residual) = (stream.floats(n), stream.floats(m * n));
-        let activations = [None, Some(Unary::Relu), Some(Unary::Gelu), Some(Unary::Silu)];
-        for activation in activations {
-            let (scale, bias, residual) = (Some(0.3), Some(&bias[..]), Some(&residual[..]));
-            let epilogue = Epilogue { scale, bias, residual, activation, following: None };
-            for processor in &processors() {
-                check(processor, [m, k, n], Matrices::one(&a, k), Matrices::one(&b, n), &epilogue);
+        let (bias, calm, residual) = (stream.floats(n), stream.calm(n), stream.floats(m * n));
+        let mut epilogues = Vec::new();
+        for activation in [None, Some(Unary::Relu), Some(Unary::Gelu), Some(Unary::Silu)] {
+            for bias in [None, Some(&bias[..]), Some(&calm)] {
+                for (scale, residual) in [(None, None), (Some(0.3), Some(&residual[..]))] {
+                    epilogues.push(Epilogue { scale, bias, residual, activation, following: None });
+                }
+            }
+        }
+        for processor in &processors() {
+            for epilogue in &epilogues {
+                check(processor, [m, k, n], Matrices::one(&a, k), Matrices::one(&b, n), epilogue);
             }
         }
     }

@@ -56,6 +56,11 @@ impl Stream {
         }
     }
 
+    /// Ordinary numbers; one in eight is 0.
+    pub(crate) fn calm(&mut self, length: usize) -> Vec<f32> {
+        (0..length).map(|_| if self.bits() & 7 == 0 { 0.0 } else { self.unit() }).collect()
+    }
+
     pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.bits() as u8).collect()
     }
