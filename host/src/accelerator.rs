@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use poai_graph::{Cpu, Device};
-use poai_vulkan::device::{Compute, Description, Kind as DeviceKind, VulkanDevice, list};
-use poai_vulkan::graph::{Accelerator, Vulkan};
+use poai_vulkan::device::{Compute, Description, Kind as DeviceKind, list};
+use poai_vulkan::graph::{Accelerator, Vulkan, open};
 use poai_vulkan::proof::Verdict;
 use poai_vulkan::task::Tasks;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub(crate) struct Chosen {
     verdict: Verdict,
     /// Fused steps below which a node stays on the processor.
     least: u64,
+    /// The folder with what its driver made of our shaders; none if its name is no text.
+    kept: Option<String>,
 }
 
 impl Chosen {
@@ -45,9 +47,9 @@ impl Chosen {
         // Another driver, or another version of it, would have to be proven first.
         let candidate = candidates.iter().find(|candidate| *candidate.description() == self.device);
         let candidate = candidate.ok_or_else(|| words(&"it is gone, or its driver is another since it was proven"))?;
-        let device = Arc::new(VulkanDevice::open(candidate).map_err(|error| words(&error))?);
-        let tasks = Tasks::new(Arc::clone(&device), &self.verdict).map(Arc::new);
-        let accelerator = Accelerator::new(device, &self.verdict, self.least).map_err(|error| words(&error))?;
+        let kept = self.kept.as_ref().map(Path::new);
+        let accelerator = open(candidate, &self.verdict, self.least, kept).map_err(|error| words(&error))?;
+        let tasks = Tasks::new(Arc::clone(accelerator.device()), &self.verdict).map(Arc::new);
         let makes_code = self.device.kind == DeviceKind::Processor;
         Ok(Arc::new(Opened { accelerator: Arc::new(accelerator), tasks, makes_code }))
     }
@@ -175,7 +177,10 @@ async fn prove(
     verdicts: &Path,
 ) -> Result<Result<Chosen, String>, Failure> {
     Ok(match ask(&Ask::Prove { index, folder: verdicts.to_owned() }).await? {
-        Reply::Proof { verdict, .. } if verdict.serves() => Ok(Chosen { device: device.clone(), verdict, least }),
+        Reply::Proof { verdict, .. } if verdict.serves() => {
+            let kept = verdicts.to_str().map(str::to_owned);
+            Ok(Chosen { device: device.clone(), verdict, least, kept })
+        }
         Reply::Proof { verdict, .. } => {
             let failed = verdict.failures.iter().map(|failure| failure.check.as_str()).collect::<Vec<_>>();
             Err(format!("it has not passed its proof: {}", failed.join(", ")))
@@ -196,7 +201,7 @@ mod tests {
         /// A device that no machine has.
         pub(crate) fn sample() -> Self {
             let verdict = Verdict { step: Some(Step::Fma), failures: Vec::new(), undecorated: Vec::new() };
-            Self { device: device("a device", "00"), verdict, least: 7 }
+            Self { device: device("a device", "00"), verdict, least: 7, kept: Some("/a/folder".into()) }
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use poai_vulkan::device::{Description, DeviceError, VulkanDevice, list};
+use poai_vulkan::device::{Description, DeviceError, Kind as DeviceKind, VulkanDevice, list};
+use poai_vulkan::graph::remember;
 use poai_vulkan::proof::{self, Speed, Verdict};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub(crate) enum Ask {
     /// Which devices there are.
     List,
-    /// The proof of one, by its place in the list; the verdict is kept in a folder.
+    /// The proof of one, by its place in the list; the verdict is kept in a folder, and what the driver made of shaders.
     Prove {
         /// Its place.
         index: usize,
@@ -115,6 +116,11 @@ fn answer(ask: &Ask) -> Result<Reply, String> {
         Ok((verdict, speed))
     });
     let (verdict, speed) = proven.map_err(|error| error.to_string())?;
+    // This process runs our own shaders alone, so that it may leave code to workers; what is not left costs them time
+    // alone. Software leaves nothing.
+    if verdict.serves() && candidate.description().kind != DeviceKind::Processor {
+        remember(candidate, &verdict, folder).ok();
+    }
     Ok(Reply::Proof { verdict, speed })
 }
 

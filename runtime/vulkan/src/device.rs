@@ -8,12 +8,14 @@ mod description; // what a device is
 mod error; // what can go wrong with it
 mod list; // which devices there are
 mod logical; // a device as Vulkan's own calls make it
+mod pipelines; // what drivers made of shaders
 mod unchecked; // what vulkano cannot check or read
 mod vulkan; // the contract over vulkano
 
 pub use description::{Description, Driver, Features, Kind};
 pub use error::DeviceError;
 pub use list::{Candidate, list};
+pub use pipelines::Pipelines;
 pub use vulkan::{Kernel, PATIENCE, VulkanDevice, Words};
 
 use std::sync::Arc;

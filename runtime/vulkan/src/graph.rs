@@ -12,8 +12,10 @@ mod integers; // products of bytes, quantisation
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
 mod reduce; // axes and windows that become one number
+mod remembered; // kernels that a proving process has compiled
 mod resident; // results that stay there
 mod rows; // softmax, norms
+mod shaders; // every kernel's words
 mod staying; // nodes that are computed where their operands lie
 mod steps; // element-wise nodes
 
@@ -27,6 +29,8 @@ use poai_graph::op::reduction::Reduction;
 use poai_graph::{Cpu, DType, Device, Group, Kernel, KernelError, Node, Op, OpError, Tensor};
 
 pub use accelerator::{Accelerator, AcceleratorError};
+pub use remembered::{open, remember};
+pub use shaders::Shaders;
 use staying::There;
 
 use crate::device::{Compute, DeviceError};

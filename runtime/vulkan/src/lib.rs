@@ -13,3 +13,4 @@ pub mod kernels; // operations of numerics in WGSL
 pub mod proof; // that a device keeps the rules
 pub mod spirv; // from WGSL to words
 pub mod task; // kernels that tasks bring
+mod whole_file; // what is kept on disk

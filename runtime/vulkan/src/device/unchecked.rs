@@ -1,5 +1,5 @@
-//! What vulkano cannot check or read: a module's words, and what a shader does.
-#![expect(unsafe_code, reason = "vulkano trusts the words of a module and the memory accesses of a shader")]
+//! What vulkano cannot check or read: a module's words, what a shader does, and what a driver said before.
+#![expect(unsafe_code, reason = "vulkano trusts words, of modules and of drivers, and a shader's memory accesses")]
 
 use std::ptr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ash::vk;
 use vulkano::command_buffer::{AutoCommandBufferBuilder, PrimaryAutoCommandBuffer};
 use vulkano::device::Device;
+use vulkano::pipeline::cache::{PipelineCache, PipelineCacheCreateInfo};
 use vulkano::shader::{ShaderModule, ShaderModuleCreateInfo};
 use vulkano::{VulkanError, VulkanObject};
 
@@ -27,6 +28,13 @@ pub(super) fn module(device: &Arc<Device>, shader: &Shader) -> Result<Arc<Shader
     made.result().map_err(VulkanError::from)?;
     // SAFETY: the handle was made of this device just now, of words with the same interface.
     Ok(unsafe { ShaderModule::from_handle(Arc::clone(device), handle, ShaderModuleCreateInfo::new(shader.readable())) })
+}
+
+/// A place for what the driver makes of shaders, with what it made before, which has its header.
+pub(super) fn pipelines(device: &Arc<Device>, before: Vec<u8>) -> Result<Arc<PipelineCache>, DeviceError> {
+    let create = PipelineCacheCreateInfo { initial_data: before, ..PipelineCacheCreateInfo::default() };
+    // SAFETY: this is nothing, or what `Pipelines` found by its digest to be what such a driver gave this program.
+    Ok(unsafe { PipelineCache::new(Arc::clone(device), create) }?)
 }
 
 /// Records a dispatch of the pipeline and the buffers that are bound.

@@ -17,13 +17,14 @@ use vulkano::descriptor_set::layout::{
 use vulkano::descriptor_set::{DescriptorSet, WriteDescriptorSet};
 use vulkano::device::{Device, Queue, QueueFlags};
 use vulkano::memory::allocator::{AllocationCreateInfo, MemoryTypeFilter, StandardMemoryAllocator};
+use vulkano::pipeline::cache::PipelineCache;
 use vulkano::pipeline::compute::ComputePipelineCreateInfo;
 use vulkano::pipeline::layout::PipelineLayoutCreateInfo;
 use vulkano::pipeline::{ComputePipeline, Pipeline, PipelineBindPoint, PipelineLayout, PipelineShaderStageCreateInfo};
 use vulkano::shader::ShaderStages;
 use vulkano::sync::GpuFuture;
 
-use super::{Candidate, Compute, Description, DeviceError, logical, unchecked};
+use super::{Candidate, Compute, Description, DeviceError, Pipelines, logical, unchecked};
 use crate::spirv::Shader;
 
 /// How long one call waits for a device.
@@ -47,6 +48,8 @@ pub struct VulkanDevice {
     shown: Arc<Pool>,
     patience: Duration,
     lost: AtomicBool,
+    /// What the driver has made of shaders, if that is to be remembered.
+    pipelines: Option<Arc<PipelineCache>>,
 }
 
 /// Words in a device's memory, which serves the next buffer when they are dropped.
@@ -121,6 +124,7 @@ impl VulkanDevice {
             shown: Arc::default(),
             patience: PATIENCE,
             lost: AtomicBool::new(false),
+            pipelines: None,
         })
     }
 
@@ -128,6 +132,28 @@ impl VulkanDevice {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same device, which remembers what its driver makes of shaders, and begins with what it made before.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
+    pub fn remembering(self, before: Option<Pipelines>) -> Result<Self, DeviceError> {
+        let properties = self.device.physical_device().properties();
+        let its_own =
+            |before: Pipelines| before.of(properties.vendor_id, properties.device_id, &properties.pipeline_cache_uuid);
+        let before = before.and_then(its_own);
+        let pipelines = unchecked::pipelines(&self.device, before.unwrap_or_default())?;
+        Ok(Self { pipelines: Some(pipelines), ..self })
+    }
+
+    /// What the driver has made of shaders so far; none if the device does not remember, or it is too much.
+    ///
+    /// # Errors
+    /// A device that is lost or out of memory.
+    pub fn pipelines(&self) -> Result<Option<Pipelines>, DeviceError> {
+        let words = self.pipelines.as_ref().map(|pipelines| pipelines.get_data()).transpose()?;
+        Ok(words.and_then(Pipelines::new))
     }
 
     fn allocate(
@@ -314,7 +340,7 @@ impl Compute for VulkanDevice {
             PipelineLayoutCreateInfo { set_layouts: vec![Arc::clone(&set)], ..PipelineLayoutCreateInfo::default() };
         let layout = PipelineLayout::new(Arc::clone(&self.device), create)?;
         let create = ComputePipelineCreateInfo::stage_layout(PipelineShaderStageCreateInfo::new(entry), layout);
-        Ok(Kernel { pipeline: ComputePipeline::new(Arc::clone(&self.device), None, create)?, set })
+        Ok(Kernel { pipeline: ComputePipeline::new(Arc::clone(&self.device), self.pipelines.clone(), create)?, set })
     }
 
     fn run(&self, kernel: &Kernel, buffers: &[&Words], groups: [u32; 3]) -> Result<(), DeviceError> {

@@ -2,12 +2,12 @@ use std::sync::OnceLock;
 
 use poai_numerics::{Axis, Pooling, Range, Reduction, Source, Step, Unary, Window, float_environment};
 
+use super::Shaders;
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{
-    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Terms, Tiling,
+    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Terms,
 };
 use crate::proof::Verdict;
-use crate::spirv::Shader;
 
 /// Why a device does not compute graphs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,22 +46,26 @@ impl<D: Compute> Accelerator<D> {
     /// # Errors
     /// [`AcceleratorError::Unproven`] for the verdict on a device that serves nothing; a failing device.
     pub fn new(device: D, verdict: &Verdict, least: u64) -> Result<Self, AcceleratorError> {
-        let step = verdict.step.ok_or(AcceleratorError::Unproven)?;
-        let controls = step.controls(device.description().features);
-        let tiling = Tiling::of(device.description().kind);
-        let kernel =
-            |source: String| device.kernel(&Shader::new(&source, controls).expect("our own shaders are valid"));
+        let shaders = Shaders::new(device.description(), verdict)?;
+        Self::of(device, &shaders, least)
+    }
+
+    /// As [`Accelerator::new`], of shaders that were made for this device.
+    ///
+    /// # Errors
+    /// A failing device.
+    pub fn of(device: D, shaders: &Shaders, least: u64) -> Result<Self, AcceleratorError> {
         let accelerator = Self {
-            product: kernel(kernels::matmul(step, tiling))?,
-            convolution: kernel(kernels::convolution(step, tiling))?,
-            program: kernel(kernels::program(step))?,
-            rows: kernel(kernels::rows(step))?,
-            reduce: kernel(kernels::reduce(step))?,
-            pools: kernel(kernels::pools())?,
-            rounded: kernel(kernels::rounded())?,
-            blocks: kernel(kernels::blocks(step))?,
-            integers: kernel(kernels::integers())?,
-            quantised: kernel(kernels::quantised())?,
+            product: device.kernel(&shaders.product)?,
+            convolution: device.kernel(&shaders.convolution)?,
+            program: device.kernel(&shaders.program)?,
+            rows: device.kernel(&shaders.rows)?,
+            reduce: device.kernel(&shaders.reduce)?,
+            pools: device.kernel(&shaders.pools)?,
+            rounded: device.kernel(&shaders.rounded)?,
+            blocks: device.kernel(&shaders.blocks)?,
+            integers: device.kernel(&shaders.integers)?,
+            quantised: device.kernel(&shaders.quantised)?,
             device,
             least,
             failure: OnceLock::new(),
@@ -89,6 +93,11 @@ impl<D: Compute> Accelerator<D> {
         let sums = self.multiply_integers(&Integers::ONE.words(1, false, &[0], None), [&one, &two], 1, [1; 3])?;
         self.quantise(Quantised::Sums(&[1.0]), &sums, 1, (0, Range::Unsigned))?;
         Ok(())
+    }
+
+    /// The device.
+    pub fn device(&self) -> &D {
+        &self.device
     }
 
     /// The device's name.

@@ -1,10 +1,11 @@
 use std::path::Path;
-use std::{fs, io, process};
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Speed, Verdict};
 use crate::device::{Description, DeviceError};
+use crate::whole_file;
 
 /// Raised whenever the proof or its kernels change, so that devices are proven again.
 pub const VERSION: u32 = 14;
@@ -51,11 +52,7 @@ pub fn cached(
     }
     let (verdict, speed) = prove()?;
     let record = Record { version: VERSION, device: device.clone(), verdict, speed };
-    fs::create_dir_all(folder)?;
-    // Renamed when it is whole: another process may be reading.
-    let unfinished = folder.join(format!("{}.{}", device.uuid, process::id()));
-    fs::write(&unfinished, serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;
-    fs::rename(&unfinished, &path)?;
+    whole_file::write(&path, &serde_json::to_vec_pretty(&record).expect("a record is plain data"))?;
     Ok((record.verdict, record.speed))
 }
 

@@ -11,5 +11,6 @@ mod kernels;
 mod programs;
 mod proof;
 mod reductions;
+mod remembered;
 mod rows;
 mod task;
