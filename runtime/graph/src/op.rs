@@ -76,7 +76,7 @@ pub trait Operation {
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError>;
 }
 
-/// A product with packed weights, which a group of element-wise operations may follow.
+/// A product that is made ready, which a group of element-wise operations may follow.
 pub(crate) trait Leading: Send + Sync {
     /// The shape of its result.
     ///

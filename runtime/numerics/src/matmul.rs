@@ -31,6 +31,8 @@ const LEAST_ROWS: usize = 64;
 const LEAST_PANELS: usize = 4;
 /// The fewest multiply-adds that are worth a thread's waking: a few microseconds.
 const LEAST_WORK: usize = 1 << 17;
+/// The fewest elements of a product of many that is followed by itself.
+const LEAST_FOLLOWED: usize = 1 << 12;
 /// Panels that a thread packs at a time.
 const PACKED_PANELS: usize = 4;
 
@@ -137,6 +139,9 @@ impl Processor {
         epilogue: &Epilogue<'_>,
         (length, out): (usize, &mut [f32]),
     ) {
+        // What follows a small product begins sooner with all of them at once: they are still in a cache.
+        let large = rows * columns >= LEAST_FOLLOWED;
+        let with_each = Epilogue { following: epilogue.following.filter(|_| large), ..*epilogue };
         let shared = SharedOut::new(out);
         let (panels, blocks) = (columns.div_ceil(PANEL), rows.div_ceil(ROW_BLOCK));
         self.pool().run(right.starts.len(), &|i| {
@@ -148,10 +153,13 @@ impl Processor {
             let product = Product::plain(left.at(left.starts[i]), view, rows, i);
             for block in 0..blocks {
                 let part = PartOf { product: 0, rows: share(rows, block, blocks), panels: 0..panels };
-                self.run_part(&product, &part, epilogue, &shared);
+                self.run_part(&product, &part, &with_each, &shared);
             }
             RIGHT.set(packed);
         });
+        if let Some(following) = epilogue.following.filter(|_| !large) {
+            self.follow(following, out);
+        }
     }
 
     /// The products of pairs of the same shape, one after the other in `out`.

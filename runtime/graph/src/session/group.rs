@@ -86,12 +86,11 @@ fn shaped(graph: &Graph, node: &Node) -> Option<ValueId> {
     (fits && Elementwise::steps(operation, &constants).is_some()).then_some(result)
 }
 
-/// The result of a product of floats of 32 bits with constant weights.
+/// The result of a product of floats of 32 bits.
 fn product(graph: &Graph, node: &Node) -> Option<ValueId> {
     let &[Some(result)] = &node.outputs[..] else { return None };
-    let weights = node.inputs.get(Op::PACKED).copied().flatten()?;
     let known = fact(graph, result).is_some_and(|fact| fact.dtype == DType::F32 && fact.shape.is_some());
-    (node.op.leads() && known && graph.constants.contains_key(&weights)).then_some(result)
+    (node.op.leads() && known).then_some(result)
 }
 
 fn fact(graph: &Graph, id: ValueId) -> Option<&Fact> {

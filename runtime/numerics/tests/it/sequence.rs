@@ -203,9 +203,11 @@ fn operations_follow_products_of_any_shape() {
 
 fn expect_following(sequence: &Sequence, numbers: impl Fn(&mut Stream, usize) -> Vec<f32>) {
     let mut stream = Stream(72);
-    // One row, few columns, parts by rows, parts by panels, blocks of steps; two products of one shape.
-    for [count, m, k, n] in [[1, 1, 30, 250], [1, 20, 500, 60], [1, 500, 20, 60], [1, 40, 10, 900], [2, 30, 7, 48]] {
-        let (a, b) = (stream.floats(count * m * k), stream.floats(k * n));
+    // One row, few columns, parts by rows, parts by panels, blocks of steps; products of one shape, small and large.
+    let shapes =
+        [[1, 1, 30, 250], [1, 20, 500, 60], [1, 500, 20, 60], [1, 40, 10, 900], [2, 30, 7, 48], [3, 70, 9, 65]];
+    for [count, m, k, n] in shapes {
+        let (a, b) = (stream.floats(count * m * k), stream.floats(count * k * n));
         let (row, whole) = (numbers(&mut stream, n), stream.floats(count * m * n));
         let others = [(&row, &[0, 0, 1]), (&whole, &[m * n, n, 1]), (&row, &[0; 3])];
         let others = others.map(|(data, strides)| Strided { data, strides });
@@ -213,16 +215,22 @@ fn expect_following(sequence: &Sequence, numbers: impl Fn(&mut Stream, usize) ->
         let epilogue = Epilogue { bias: Some(&row), following: Some(&following), ..Epilogue::default() };
         let starts: Vec<usize> = (0..count).map(|i| i * m * k).collect();
         let left = Matrices { data: &a, starts: &starts, row_stride: k, column_stride: 1 };
-        let right = Matrices { data: &b, starts: &vec![0; count], row_stride: n, column_stride: 1 };
-        let expected = oracle::matmul([m, k, n], left, right, &epilogue);
         let packed = Packed::new(k, n, Matrices::one(&b, n)).unwrap();
-        for processor in &processors() {
-            let mut out = vec![f32::NAN; expected.len()];
-            processor.matmul([m, k, n], left, right, &epilogue, &mut out).unwrap();
-            assert_bits(&out, &expected, format!("{m} × {k} × {n} by {}", processor.kernels()));
-            out.fill(f32::NAN);
-            processor.matmul_packed(m, left, &packed, &epilogue, &mut out).unwrap();
-            assert_bits(&out, &expected, format!("{m} × {k} × {n}, packed, by {}", processor.kernels()));
+        // One right operand for all, and one for each.
+        for apart in [0, k * n] {
+            let starts: Vec<usize> = (0..count).map(|i| i * apart).collect();
+            let right = Matrices { data: &b, starts: &starts, row_stride: n, column_stride: 1 };
+            let expected = oracle::matmul([m, k, n], left, right, &epilogue);
+            for processor in &processors() {
+                let mut out = vec![f32::NAN; expected.len()];
+                processor.matmul([m, k, n], left, right, &epilogue, &mut out).unwrap();
+                assert_bits(&out, &expected, format!("{m} × {k} × {n} by {}", processor.kernels()));
+                if apart == 0 {
+                    out.fill(f32::NAN);
+                    processor.matmul_packed(m, left, &packed, &epilogue, &mut out).unwrap();
+                    assert_bits(&out, &expected, format!("{m} × {k} × {n}, packed, by {}", processor.kernels()));
+                }
+            }
         }
     }
 }

@@ -98,12 +98,15 @@ impl MatMul {
         Ok(())
     }
 
-    /// With its right operand packed, if that is constant.
+    /// With its right operand packed, if that is constant; none if it is, and cannot be packed.
     pub(crate) fn leading(
         &self,
         cpu: &Cpu,
         constants: &[Option<&Tensor>],
     ) -> Result<Option<Box<dyn Leading>>, OpError> {
+        if given(constants, 1).is_none() {
+            return Ok(Some(Box::new(PlainMatMul { cpu: cpu.clone(), op: self.clone() })));
+        }
         Ok(self.prepared(cpu, constants)?.map(|packed| Box::new(packed) as _))
     }
 
@@ -409,5 +412,22 @@ impl Leading for PackedMatMul {
 
     fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError> {
         self.op.compute(&self.cpu, inputs, &Right::Packed(&self.right, &self.shape), following)
+    }
+}
+
+/// A product of two operands that are computed.
+struct PlainMatMul {
+    cpu: Cpu,
+    op: MatMul,
+}
+
+impl Leading for PlainMatMul {
+    fn shape(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<usize>, OpError> {
+        let (left, right) = (needed(inputs, 0, "A")?, needed(inputs, 1, "B")?);
+        Ok(Sizes::of(left.shape(), right.shape(), self.op.transposed)?.result())
+    }
+
+    fn lead(&self, inputs: &[Option<&Tensor>], following: Option<&Following<'_>>) -> Result<Tensor, OpError> {
+        self.op.compute(&self.cpu, inputs, &Right::Plain(needed(inputs, 1, "B")?), following)
     }
 }

@@ -223,7 +223,7 @@ fn one_node_follows_a_product() {
     }
 }
 
-/// Of two products the last is followed; one that others read, or whose weights are not constant, is not.
+/// Of two products the last is followed; one that others read is not; one of computed operands is.
 #[test]
 fn which_product_is_followed() {
     let mut builder = Builder::new();
@@ -243,7 +243,7 @@ fn which_product_is_followed() {
     let scaled = builder.node("scaled", MUL, &[square, z]).unwrap();
     let gated = builder.node("gated", MUL, &[product, z]).unwrap();
     let graph = builder.finish(&[("result", scaled), ("gated", gated)]);
-    assert_eq!(groups(&graph), []);
+    assert_eq!(groups(&graph), [Places { product: Some(2), nodes: vec![3] }]);
     assert_same(&graph);
 }
 
