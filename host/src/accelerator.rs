@@ -16,7 +16,7 @@ use crate::cli::device_proof::{Ask, Reply, ask};
 use crate::errors::{Failure, Kind};
 
 /// The name of no device: the processor computes alone.
-const CPU: &str = "cpu";
+pub(crate) const CPU: &str = "cpu";
 /// The name of whichever is found.
 const AUTO: &str = "auto";
 /// What helps whoever named a device that does not serve.
@@ -81,16 +81,24 @@ impl<D: Compute> poai_sandbox::Accelerator for Opened<D> {
         self.tasks.clone().map(|tasks| tasks as _)
     }
 
+    fn runs(&self) -> u64 {
+        self.accelerator.runs()
+    }
+
     fn makes_code(&self) -> bool {
         self.makes_code
     }
 }
 
 /// Finds the device that an operator wants, and has it proven; none if the processor is to compute alone. A device that
-/// is named and does not serve is a failure: nothing takes its place. Verdicts are kept in `verdicts`.
+/// is named, or numbered in the order of `poai devices` (`vulkan:0`, or `vulkan`), and does not serve is a failure: nothing
+/// takes its place. Verdicts are kept in `verdicts`.
 pub(crate) async fn choose(wanted: &str, least: u64, verdicts: &Path) -> Result<Option<Chosen>, Failure> {
     if wanted == CPU {
         return Ok(None);
+    }
+    if let Some(number) = number(wanted) {
+        return numbered(number, least, verdicts).await.map(Some);
     }
     let devices = match devices().await? {
         Ok(devices) => devices,
@@ -120,8 +128,16 @@ pub(crate) async fn choose(wanted: &str, least: u64, verdicts: &Path) -> Result<
     Ok(None)
 }
 
-/// The device of this number, from 0 in the order of `poai devices`, once it is proven. One that does not serve is a failure.
-pub(crate) async fn numbered(number: usize, least: u64, verdicts: &Path) -> Result<Chosen, Failure> {
+/// The number in `vulkan:N`; `vulkan` is the first.
+fn number(wanted: &str) -> Option<usize> {
+    match wanted.strip_prefix("vulkan")? {
+        "" => Some(0),
+        number => number.strip_prefix(':')?.parse().ok(),
+    }
+}
+
+/// The device of a number, once it is proven. One that does not serve is a failure.
+async fn numbered(number: usize, least: u64, verdicts: &Path) -> Result<Chosen, Failure> {
     let devices = devices().await?;
     let count = devices.as_ref().map_or(0, Vec::len);
     let Some(device) = devices.as_ref().ok().and_then(|devices| devices.get(number)) else {
@@ -202,6 +218,15 @@ mod tests {
         pub(crate) fn sample() -> Self {
             let verdict = Verdict { step: Some(Step::Fma), failures: Vec::new(), undecorated: Vec::new() };
             Self { device: device("a device", "00"), verdict, least: 7, kept: Some("/a/folder".into()) }
+        }
+    }
+
+    #[test]
+    fn a_device_may_be_called_by_its_number() {
+        for (wanted, expected) in
+            [("vulkan", Some(0)), ("vulkan:0", Some(0)), ("vulkan:12", Some(12)), ("vulkan:x", None), ("vulkans", None)]
+        {
+            assert_eq!(number(wanted), expected, "{wanted}");
         }
     }
 

@@ -140,7 +140,7 @@ fn storage(error: &StoreError) -> Fault {
 mod tests {
     use poai_objects::codec::{DAG_CBOR, cid_of};
     use poai_objects::{Fuel, Outcome};
-    use poai_sandbox::Level;
+    use poai_sandbox::{Accelerated, Level};
     use poai_store::StoreLimits;
 
     use super::*;
@@ -152,6 +152,7 @@ mod tests {
             outputs: outputs.iter().map(|name| name.parse().unwrap()).collect(),
             trace: TraceRoot::default(),
             first_difference: None,
+            accelerated: Accelerated::default(),
             guest_us: 1,
         }
     }

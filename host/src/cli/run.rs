@@ -7,6 +7,7 @@ use poai_objects::{InputName, World};
 use super::guest;
 use super::invocation::{Invocation, absolute, interrupts};
 use super::run_input::{self, duration, is_path, multiaddr, pair, place};
+use crate::config::Config;
 use crate::control::{Answer, Endpoint, Place, Request, RunRequest, Source, Target, connect};
 use crate::errors::{Exit, Failure, Kind};
 use crate::home::Home;
@@ -45,6 +46,10 @@ pub(super) struct Args {
     /// Write the outputs into a folder
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// What computes models and kernels beside the processor: cpu, auto, or a device that `poai devices` shows, by name or
+    /// UUID, or vulkan:N, counted from 0
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
     /// Where to run: `local`, `network`, or a host's peer id
     #[arg(long, value_name = "PLACE", default_value = "local", value_parser = place)]
     on: Place,
@@ -68,7 +73,15 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
     let target = target_of(&args.target)?;
     let home = invocation.home()?;
-    let config = invocation.config(&home)?;
+    let mut layers = invocation.layers(&home)?;
+    if let Some(device) = &args.device {
+        if args.on != Place::Local {
+            return Err(Failure::new(Kind::Usage, "--device names a device of this machine, and the run is another's"));
+        }
+        layers.add_flag("--device", "numerics.device", device.as_str())?;
+    }
+    let config = Config::from_layers(&layers)?;
+    invocation.start_log(&config)?;
     let cancel = interrupts()?;
     let mut endpoint = connect(&home, &config).await?;
     let done = ask(args, target, &home, &mut endpoint, &cancel, invocation).await;
@@ -86,6 +99,10 @@ async fn ask(
 ) -> Result<Exit, Failure> {
     if args.detach && !endpoint.is_daemon() {
         return Err(Failure::new(Kind::NoDaemon, "a detached run needs a daemon in this home, and there is none"));
+    }
+    if args.device.is_some() && endpoint.is_daemon() {
+        let message = "this home's daemon runs it, and computes with what it was started with, not with --device";
+        return Err(Failure::new(Kind::Usage, message).hint("`poai stop`, or start it by `poai host --device`"));
     }
     let scratch =
         tempfile::tempdir_in(home.scratch()).map_err(|error| Failure::file("write in", &home.scratch(), &error))?;

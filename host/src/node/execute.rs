@@ -143,11 +143,15 @@ impl Drop for Killer {
     }
 }
 
-/// The accelerator is named where the run computed models.
+/// The accelerator is named if it did anything for the run.
 fn telemetry(ran: &Ran, started_ms: u64, accelerator: Option<&Chosen>) -> Telemetry {
     let processor = machine::processor();
-    let device = match accelerator.filter(|_| ran.finished.trace.count > 0) {
-        Some(chosen) => format!("{}; {processor}", machine::plain(chosen.name())),
+    let did = ran.finished.accelerated;
+    let device = match accelerator.filter(|_| did.is_any()) {
+        Some(chosen) => {
+            tracing::info!(device = chosen.name(), models = did.models, kernels = did.kernels, "computed for a run");
+            format!("{}; {processor}", machine::plain(chosen.name()))
+        }
         None => processor,
     };
     Telemetry { started_ms, wall_us: ran.finished.guest_us, prepare_us: ran.prepare_us, device }

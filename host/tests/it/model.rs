@@ -250,8 +250,8 @@ fn wrong_inputs_and_flags_are_named() {
         (vec!["--input", &bench.x, "--memory-bytes", "8"], (1, "bad-input", "bytes")),
         (vec!["--input", &bench.x, "--device", "vulkan"], (1, "not-found", "no Vulkan device 0")),
         (vec!["--input", &bench.x, "--device", "vulkan:1"], (1, "not-found", "no Vulkan device 1")),
-        (vec!["--device", "tpu"], (2, "usage", "tpu")),
-        (vec!["--device", "vulkan:x"], (2, "usage", "vulkan:x")),
+        (vec!["--device", "tpu"], (1, "config", "no device \"tpu\"")),
+        (vec!["--device", "vulkan:x"], (1, "config", "no device \"vulkan:x\"")),
         (vec!["--kernels", "mmx"], (2, "usage", "mmx")),
         (vec!["--input", &bench.x, "--threads", "0"], (1, "bad-input", "0")),
         (vec!["--threads", "many"], (2, "usage", "many")),
@@ -275,7 +275,8 @@ fn files_that_are_no_models_are_refused() {
         (bench.home.scratch().to_owned(), (1, "bad-input", "no ordinary file")),
         (file("beside.onnx", BESIDE), (1, "bad-input", "weights.bin")),
     ] {
-        bench.expect(&model, &["--input", &bench.x], expected);
+        // Which is said before a device is looked for.
+        bench.expect(&model, &["--input", &bench.x, "--device", "vulkan"], expected);
     }
     let name = bench.home.scratch().join("truncated.onnx");
     for length in (0..SCORES.len()).step_by(7) {

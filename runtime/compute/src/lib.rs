@@ -22,7 +22,7 @@ mod shape; // types, and where their parts lie
 mod source; // what is refused before a source is read
 mod vocabulary; // WGSL's functions
 
-pub use device::{Device, DeviceFault, NotReady, Ready};
+pub use device::{Device, DeviceFault, NotReady, Ready, Resident};
 pub use error::{DispatchError, KernelError};
 pub use execute::{Binding, Offer};
 pub use kernel::{Access, Kernel};

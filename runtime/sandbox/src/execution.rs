@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use poai_objects::{Fuel, Outcome, OutputName, Run, TraceRoot, Trap};
+use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
@@ -23,6 +24,24 @@ use crate::{Content, Fault, Loaded, Sink};
 /// Bytes that one host call may lift from the guest: what this host must hold for it. More is an error of the
 /// component model, the same everywhere.
 const LIFTED_BYTES: usize = 128 << 20;
+
+/// What the device beside the processor did for a run: telemetry, never part of a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accelerated {
+    /// How often it computed a part of a model.
+    pub models: u64,
+    /// Dispatches of the task's own kernels.
+    pub kernels: u64,
+}
+
+impl Accelerated {
+    /// Whether it did anything.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.models > 0 || self.kernels > 0
+    }
+}
 
 /// How a run ended: what a claim says, before the outputs have their CIDs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +59,8 @@ pub struct Finished {
     pub first_difference: Option<u64>,
     /// Wall time inside the guest, microseconds: telemetry, never part of a claim.
     pub guest_us: u64,
+    /// What the device beside the processor did.
+    pub accelerated: Accelerated,
 }
 
 /// Executes one run on a [`Stage`] of its own.
@@ -53,6 +74,7 @@ pub fn execute(loaded: &Loaded, run: &Run, content: &dyn Content, sink: &mut dyn
 /// A whole life, on the guest's thread.
 fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<Finished, Fault> {
     float_control::reset();
+    let runs_before = models.accelerator_runs();
     let begin = Instant::now();
     let mut store = Store::new(loaded.instance.engine(), Guest::new(run, loaded, host, Arc::clone(models)));
     store.limiter(|guest| &mut guest.limiter);
@@ -64,6 +86,10 @@ fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<F
     let ending = close(ending, store.data_mut())?;
     let first_difference = store.data_mut().end_recomputing()?;
     let trace = store.data_mut().end_trace();
+    let accelerated = Accelerated {
+        models: models.accelerator_runs().saturating_sub(runs_before),
+        kernels: store.data().dispatches_on_device,
+    };
     let guest_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Finished {
         outcome: ending.outcome,
@@ -72,6 +98,7 @@ fn live(loaded: &Loaded, run: Run, host: Host, models: &Arc<Models>) -> Result<F
         trace,
         first_difference,
         guest_us,
+        accelerated,
     })
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Guest {
     words: Words,
     /// Kernels that a device has compiled, or was to.
     kernels_on_devices: u32,
+    /// Dispatches that a device did.
+    pub(crate) dispatches_on_device: u64,
 }
 
 /// The output that a plain program's standard output is.
@@ -87,6 +89,7 @@ impl Guest {
             random: Random::new(run.seed),
             words: Words::default(),
             kernels_on_devices: 0,
+            dispatches_on_device: 0,
             host,
             run,
         }

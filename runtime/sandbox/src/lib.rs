@@ -31,7 +31,7 @@ pub use assembly::assemble;
 pub use code_cache::{CodeCacheLimits, LocalKey};
 pub use content::{BlockFile, Chunk, Content, FileLayout, FolderEntry, Node};
 pub use engine::{Artefact, Engine, EngineConfig, LoadError, OptLevel};
-pub use execution::{Finished, Stage, execute};
+pub use execution::{Accelerated, Finished, Stage, execute};
 pub use fault::{CompileLimit, Fault};
 pub use layers::{Layer, LayerState, Layers};
 pub use link::Loaded;

@@ -42,6 +42,11 @@ pub trait Accelerator: Send + Sync {
         None
     }
 
+    /// How often it has computed a part of a model since it was opened.
+    fn runs(&self) -> u64 {
+        0
+    }
+
     /// Whether it makes code for this process's processor when it compiles a task's kernel: software does.
     fn makes_code(&self) -> bool {
         false
@@ -137,6 +142,11 @@ impl Models {
     /// What runs tasks' kernels besides the processor.
     pub(crate) fn device_for_kernels(&self) -> Option<Arc<dyn poai_compute::Device>> {
         self.accelerator.as_ref()?.for_kernels()
+    }
+
+    /// How often the accelerator has computed a part of a model.
+    pub(crate) fn accelerator_runs(&self) -> u64 {
+        self.accelerator.as_ref().map_or(0, |accelerator| accelerator.runs())
     }
 
     /// Threads that compute.

@@ -5,9 +5,11 @@
 //! is limited, so that every shader ends; an invocation that would spend more leaves the whole dispatch to the processor.
 
 mod dispatch; // jobs
+mod memory; // what stays on the device
 pub(crate) mod shader; // the whole WGSL
 
 pub(crate) use dispatch::Dispatch;
+pub(crate) use memory::Memory;
 use std::sync::Arc;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +27,14 @@ use crate::spirv::Shader;
 /// How long a driver may take over a kernel.
 const COMPILE_TIME: Duration = Duration::from_secs(60);
 
+/// The part of a device's memory that buffers may have between dispatches.
+const KEPT_PART: u64 = 4;
+
 /// A device that has passed its proof, for kernels.
 pub struct Tasks<D: Compute> {
     device: Arc<D>,
     step: Step,
+    memory: Arc<Memory>,
     /// The driver has not come back from compiling: nothing more is asked of it.
     is_given_up: AtomicBool,
 }
@@ -37,7 +43,9 @@ impl<D: Compute> Tasks<D> {
     /// The device for kernels; none if its verdict is that it serves nothing.
     #[must_use]
     pub fn new(device: Arc<D>, verdict: &Verdict) -> Option<Self> {
-        Some(Self { device, step: verdict.step?, is_given_up: AtomicBool::new(false) })
+        let bytes = device.description().memory_bytes / KEPT_PART;
+        let memory = Arc::new(Memory::new(usize::try_from(bytes / 4).unwrap_or(usize::MAX)));
+        Some(Self { device, step: verdict.step?, memory, is_given_up: AtomicBool::new(false) })
     }
 
     /// Compiles on a thread of its own, which is left alone if it takes too long.
@@ -80,7 +88,10 @@ impl<D: Compute> poai_compute::Device for Tasks<D> {
             return Err(stays(format!("it needs {} buffers, and the device has {limit}", shader.bindings())));
         }
         match self.compile(shader) {
-            Ok(kernel) => Ok(Box::new(dispatch::Compiled::new(Arc::clone(&self.device), kernel))),
+            Ok(kernel) => {
+                let (device, memory) = (Arc::clone(&self.device), Arc::clone(&self.memory));
+                Ok(Box::new(dispatch::Compiled { device, kernel, memory }))
+            }
             Err(DeviceError::Refused(reason)) => Err(stays(format!("the driver refuses its shader: {reason}"))),
             Err(error) => Err(NotReady::Fault(error.into())),
         }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::super::invocation::Invocation;
 use super::super::run_input::pair;
 use super::words;
-use crate::accelerator::numbered;
+use crate::accelerator::{CPU, choose};
 use crate::errors::{Exit, Failure, Kind};
 use crate::model_file::{ModelFile, whole};
 use crate::{npy, tensor_folder};
@@ -37,9 +37,10 @@ pub(super) struct Args {
     /// The folder for the outputs: NAME.npy for each
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Where it is computed: on the processor, or on a device beside it, counted from 0 as `poai devices` lists them
-    #[arg(long, value_name = "cpu|vulkan[:N]", default_value = "cpu", value_parser = device)]
-    device: Place,
+    /// What computes it beside the processor: cpu, auto, or a device that `poai devices` shows, by name or UUID, or
+    /// vulkan:N, counted from 0
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
     /// Which code computes; all give the same bits
     #[arg(long, value_name = "auto|scalar|avx2|avx512|amx|neon", default_value = "auto", value_parser = kernels)]
     kernels: Kernels,
@@ -54,33 +55,16 @@ pub(super) struct Args {
     memory_bytes: u64,
 }
 
-/// Where a model is computed.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Cpu,
-    /// The device of this number, with the processor beside it.
-    Vulkan(u16),
-}
-
-fn device(text: &str) -> Result<Place, String> {
-    let number = text.strip_prefix("vulkan:").map(str::parse);
-    match (text, number) {
-        ("cpu", _) => Ok(Place::Cpu),
-        ("vulkan", _) => Ok(Place::Vulkan(0)),
-        (_, Some(Ok(number))) => Ok(Place::Vulkan(number)),
-        _ => Err(format!("{text:?} is neither `cpu`, `vulkan` nor `vulkan:N`")),
-    }
-}
-
 fn kernels(text: &str) -> Result<Kernels, String> {
     text.parse().map_err(|error: NumericsError| error.to_string())
 }
 
 pub(super) async fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<Exit, Failure> {
+    let file = ModelFile::read(&args.file)?;
+    let graph = file.graph()?;
     let device = opened(args, invocation).await?;
     let name = device.name();
-    let file = ModelFile::read(&args.file)?;
-    let session = Session::new(file.graph()?, device).map_err(|error| file.refused(&error))?;
+    let session = Session::new(graph, device).map_err(|error| file.refused(&error))?;
     let inputs: Vec<_> = inputs(&args.inputs)?.into_iter().collect();
     let mut budget = Budget { fuel: args.fuel, memory_bytes: args.memory_bytes };
     let tensors = session.run(&inputs, &mut budget).map_err(|error| stopped(&error, session.graph(), args))?;
@@ -97,10 +81,12 @@ pub(super) async fn run(args: &Args, invocation: &mut Invocation<'_>) -> Result<
 async fn opened(args: &Args, invocation: &Invocation<'_>) -> Result<Arc<dyn Device>, Failure> {
     let threads = args.threads.unwrap_or_else(cores);
     let cpu = Cpu::new(args.kernels, threads).map_err(|error| Failure::new(Kind::BadInput, error.to_string()))?;
-    let Place::Vulkan(number) = args.device else { return Ok(Arc::new(cpu)) };
+    if args.device == CPU {
+        return Ok(Arc::new(cpu));
+    }
     let home = invocation.home()?;
     let least = invocation.config(&home)?.numerics.device_from;
-    let chosen = numbered(number.into(), least, &home.devices()).await?;
+    let Some(chosen) = choose(&args.device, least, &home.devices()).await? else { return Ok(Arc::new(cpu)) };
     let device = chosen.open().map_err(|reason| Failure::new(Kind::HostFault, reason))?;
     Ok(device.over(cpu))
 }

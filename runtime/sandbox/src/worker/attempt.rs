@@ -87,8 +87,8 @@ pub(super) fn attend(
                     sink.word(clean(word));
                 }
             }
-            FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us } => {
-                return check(Finished { outcome, fuel, outputs, trace, first_difference, guest_us }, run);
+            FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us, accelerated } => {
+                return check(Finished { outcome, fuel, outputs, trace, first_difference, guest_us, accelerated }, run);
             }
             FromWorker::Faulted(fault) => return Err(fault.one_line().into()),
             _ => return Err(Stop::Worker("sent what no run sends")),

@@ -21,10 +21,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::layers::Layers;
-use crate::{Call, Fault, Node, Word};
+use crate::{Accelerated, Call, Fault, Node, Word};
 
 /// Raised with every change of this file that the other side would notice.
-pub(crate) const PROTOCOL_VERSION: u32 = 3;
+pub(crate) const PROTOCOL_VERSION: u32 = 4;
 /// Bytes of one message. A file of 100 GB in chunks of 1 MiB has a layout of about 6 MB.
 pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 /// What a decoder accepts: every CID that a message has room for.
@@ -111,6 +111,7 @@ pub(crate) enum FromWorker {
         trace: TraceRoot,
         first_difference: Option<u64>,
         guest_us: u64,
+        accelerated: Accelerated,
     },
     /// The order came to nothing, by no fault of the guest.
     Faulted(Fault),

@@ -157,8 +157,8 @@ fn serve_runs(line: &Line, loaded: &Loaded, mut stage: Stage) -> Result<(), Serv
         let finished =
             stage.execute(loaded, &run, &content, &mut sink).and_then(|finished| sink.flush().map(|()| finished));
         line.say(&match finished {
-            Ok(Finished { outcome, fuel, outputs, trace, first_difference, guest_us }) => {
-                FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us }
+            Ok(Finished { outcome, fuel, outputs, trace, first_difference, guest_us, accelerated }) => {
+                FromWorker::Done { outcome, fuel, outputs, trace, first_difference, guest_us, accelerated }
             }
             Err(fault) => FromWorker::Faulted(fault),
         })?;

@@ -1,4 +1,5 @@
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use poai_numerics::{Axis, Pooling, Range, Reduction, Source, Step, Unary, Window, float_environment};
 
@@ -34,6 +35,8 @@ pub struct Accelerator<D: Compute> {
     integers: D::Kernel,
     quantised: D::Kernel,
     pub(super) least: u64,
+    /// How often kernels ran.
+    runs: AtomicU64,
     /// Why a result could not be brought.
     pub(super) failure: OnceLock<DeviceError>,
 }
@@ -68,6 +71,7 @@ impl<D: Compute> Accelerator<D> {
             quantised: device.kernel(&shaders.quantised)?,
             device,
             least,
+            runs: AtomicU64::new(0),
             failure: OnceLock::new(),
         };
         accelerator.warm()?;
@@ -105,6 +109,11 @@ impl<D: Compute> Accelerator<D> {
         &self.device.description().name
     }
 
+    /// How often it has computed a part of a model since it was opened; a few times more, as each kernel is tried.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
     /// Whether an operand of so many numbers fits into a buffer, also where several share one.
     pub(super) fn holds(&self, numbers: usize) -> bool {
         numbers <= self.device.largest_buffer() / 4
@@ -130,6 +139,7 @@ impl<D: Compute> Accelerator<D> {
     /// Runs a kernel.
     fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3]) -> Result<(), DeviceError> {
         let done = self.device.run(kernel, buffers, groups);
+        self.runs.fetch_add(1, Ordering::Relaxed);
         // A driver may have changed how this thread calculates.
         float_environment::reset();
         done

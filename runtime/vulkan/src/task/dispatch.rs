@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use poai_compute::{Binding, DeviceFault, DispatchError, Job, Kernel, Offer, Ready};
+use poai_compute::{Binding, DeviceFault, DispatchError, Job, Kernel, Offer, Ready, Resident};
 use poai_numerics::float_environment;
 
+use super::Memory;
 use crate::device::{Compute, DeviceError, Kind};
 
 /// How a device's dispatches are parted. The first job finds out what an invocation costs; no job may spend more than a
@@ -26,14 +27,9 @@ const JOB_INVOCATIONS: u64 = 1 << 20;
 
 /// A kernel on a device.
 pub(super) struct Compiled<D: Compute> {
-    device: Arc<D>,
-    kernel: D::Kernel,
-}
-
-impl<D: Compute> Compiled<D> {
-    pub(super) fn new(device: Arc<D>, kernel: D::Kernel) -> Self {
-        Self { device, kernel }
-    }
+    pub(super) device: Arc<D>,
+    pub(super) kernel: D::Kernel,
+    pub(super) memory: Arc<Memory>,
 }
 
 impl<D: Compute> Ready for Compiled<D> {
@@ -41,11 +37,12 @@ impl<D: Compute> Ready for Compiled<D> {
         &self,
         kernel: &Kernel,
         bindings: &mut [Binding<'_>],
+        residents: &[Resident],
         workgroups: [u32; 3],
         budget: &mut u64,
     ) -> Result<Option<Result<(), DispatchError>>, DeviceFault> {
-        let dispatched =
-            Dispatch { device: &*self.device, compiled: &self.kernel }.run(kernel, bindings, workgroups, budget);
+        let dispatch = Dispatch { device: &*self.device, compiled: &self.kernel, memory: &self.memory };
+        let dispatched = dispatch.run(kernel, bindings, residents, workgroups, budget);
         // A driver may have changed how this thread calculates.
         float_environment::reset();
         Ok(dispatched?)
@@ -56,6 +53,7 @@ impl<D: Compute> Ready for Compiled<D> {
 pub(crate) struct Dispatch<'d, D: Compute> {
     pub(crate) device: &'d D,
     pub(crate) compiled: &'d D::Kernel,
+    pub(crate) memory: &'d Memory,
 }
 
 /// What the jobs have come to.
@@ -67,11 +65,29 @@ enum Outcome {
 }
 
 impl<D: Compute> Dispatch<'_, D> {
-    /// Runs it as [`Ready::dispatch`] says.
+    /// Runs it as [`Ready::dispatch`] says. If the device has no memory for it, nothing is kept of other buffers.
     pub(crate) fn run(
         &self,
         kernel: &Kernel,
         bindings: &mut [Binding<'_>],
+        residents: &[Resident],
+        workgroups: [u32; 3],
+        budget: &mut u64,
+    ) -> Result<Option<Result<(), DispatchError>>, DeviceError> {
+        match self.attempt(kernel, bindings, residents, workgroups, budget) {
+            Err(DeviceError::OutOfMemory) if self.memory.forget() => {
+                self.attempt(kernel, bindings, residents, workgroups, budget)
+            }
+            done => done,
+        }
+    }
+
+    /// Runs it with what the device has of the buffers, and what it has not. An error leaves everything as it was.
+    fn attempt(
+        &self,
+        kernel: &Kernel,
+        bindings: &mut [Binding<'_>],
+        residents: &[Resident],
         workgroups: [u32; 3],
         budget: &mut u64,
     ) -> Result<Option<Result<(), DispatchError>>, DeviceError> {
@@ -80,10 +96,13 @@ impl<D: Compute> Dispatch<'_, D> {
             return Ok(Some(Err(error)));
         }
         if offers.iter().any(|offer| offer.words > self.device.largest_buffer()) {
+            forget_written(&offers, residents);
             return Ok(None);
         }
-        let filled = bindings.iter().map(|binding| self.device.filled(binding.words()));
-        let buffers = filled.collect::<Result<Vec<_>, _>>()?;
+        let there = bindings.iter().zip(residents).map(|(binding, resident)| self.there(binding, resident));
+        let buffers = there.collect::<Result<Vec<_>, _>>()?;
+        // Until it is done, nobody knows what they hold.
+        forget_written(&offers, residents);
         let mut left = *budget;
         match self.run_jobs(kernel, &offers, &buffers, workgroups, &mut left)? {
             Outcome::Done => {}
@@ -93,13 +112,25 @@ impl<D: Compute> Dispatch<'_, D> {
             }
             Outcome::TooLong => return Ok(None),
         }
-        for (binding, buffer) in bindings.iter_mut().zip(&buffers) {
-            if let Binding::ReadWrite { words, .. } = binding {
-                words.copy_from_slice(&self.device.read(buffer)?);
+        let read = buffers.iter().zip(&offers).map(|(buffer, offer)| offer.stride.map(|_| self.device.read(buffer)));
+        let read = read.map(Option::transpose).collect::<Result<Vec<_>, _>>()?;
+        for (binding, read) in bindings.iter_mut().zip(read) {
+            if let (Binding::ReadWrite { words, .. }, Some(read)) = (binding, read) {
+                words.copy_from_slice(&read);
             }
         }
+        residents.iter().zip(buffers).for_each(|(resident, buffer)| resident.keep(buffer));
+        self.memory.note(residents.iter().cloned().zip(offers.iter().map(|offer| offer.words)));
         *budget = left;
         Ok(Some(Ok(())))
+    }
+
+    /// A buffer on the device: the one that is kept there, or a new one.
+    fn there(&self, binding: &Binding<'_>, resident: &Resident) -> Result<Arc<D::Buffer>, DeviceError> {
+        match resident.get() {
+            Some(buffer) => Ok(buffer),
+            None => self.device.filled(binding.words()).map(Arc::new),
+        }
     }
 
     /// Runs one job after the other. What is left of the budget is only true of what ends well.
@@ -107,7 +138,7 @@ impl<D: Compute> Dispatch<'_, D> {
         &self,
         kernel: &Kernel,
         offers: &[Offer],
-        buffers: &[D::Buffer],
+        buffers: &[Arc<D::Buffer>],
         workgroups: [u32; 3],
         budget: &mut u64,
     ) -> Result<Outcome, DeviceError> {
@@ -138,11 +169,18 @@ impl<D: Compute> Dispatch<'_, D> {
     }
 
     /// What a job has spent, and the most that an invocation has.
-    fn run_job(&self, job: &Job<'_>, buffers: &[D::Buffer]) -> Result<(u64, u32), DeviceError> {
+    fn run_job(&self, job: &Job<'_>, buffers: &[Arc<D::Buffer>]) -> Result<(u64, u32), DeviceError> {
         let told = self.device.filled(&job.words())?;
         let account = self.device.buffer(job.account_words())?;
-        let all: Vec<_> = buffers.iter().chain([&told, &account]).collect();
+        let all: Vec<_> = buffers.iter().map(|buffer| &**buffer).chain([&told, &account]).collect();
         self.device.run(self.compiled, &all, [job.count(), 1, 1])?;
         Ok(Job::spent(&self.device.read(&account)?))
+    }
+}
+
+/// Nothing is kept of what is bound for writing.
+fn forget_written(offers: &[Offer], residents: &[Resident]) {
+    for (_, resident) in offers.iter().zip(residents).filter(|(offer, _)| offer.stride.is_some()) {
+        resident.forget();
     }
 }

@@ -4,12 +4,13 @@ mod atomics; // words that all invocations change
 mod hostile; // kernels that mean harm
 mod memory; // slices, layouts, workgroup memory
 mod operations; // each on the edges of numbers
+mod residents; // buffers that stay on the device
 #[path = "../../../compute/src/tests/statements.rs"]
 mod statements;
 
 use std::sync::Arc;
 
-use poai_compute::{Binding, Device, DispatchError, Kernel, NotReady, Ready};
+use poai_compute::{Binding, Device, DispatchError, Kernel, NotReady, Ready, Resident};
 use poai_vulkan::device::VulkanDevice;
 use poai_vulkan::kernels::Step;
 use poai_vulkan::proof::Verdict;
@@ -53,7 +54,8 @@ struct Ended {
 fn same(name: &str, kernel: &Kernel, ready: &dyn Ready, buffers: &Buffers, workgroups: [u32; 3], budget: u64) -> Ended {
     let (mut by_device, mut by_executor) = (buffers.clone(), buffers.clone());
     let (mut left, mut expected_left) = (budget, budget);
-    let done = ready.dispatch(kernel, &mut bound(&mut by_device), workgroups, &mut left);
+    let residents = vec![Resident::default(); buffers.len()];
+    let done = ready.dispatch(kernel, &mut bound(&mut by_device), &residents, workgroups, &mut left);
     let done = done.unwrap_or_else(|fault| panic!("{name}: {fault}"));
     let expected = kernel.dispatch(&mut bound(&mut by_executor), workgroups, &mut expected_left);
     assert_eq!(done, Some(expected), "{name}");

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
-use poai_compute::Limits;
+use poai_compute::{Limits, Resident};
 use poai_objects::codec::{RAW, cid_of};
 use wasmtime::component::Resource;
 
@@ -23,6 +23,8 @@ pub struct ComputeBuffer {
     words: Arc<Vec<u32>>,
     /// The CID (raw, sha2-256) of its bytes, once the trace has needed it.
     digest: Option<Cid>,
+    /// What a device keeps of it.
+    resident: Resident,
     _reserved: Reserved,
 }
 
@@ -39,7 +41,7 @@ impl ComputeBuffer {
     fn zeros(memory: &Arc<Memory>, bytes: u64) -> Option<Self> {
         let reserved = Reserved::of(memory, bytes.saturating_add(BUFFER_BYTES))?;
         let words = vec![0; usize::try_from(bytes / WORD_BYTES).ok()?];
-        Some(Self { words: Arc::new(words), digest: None, _reserved: reserved })
+        Some(Self { words: Arc::new(words), digest: None, resident: Resident::default(), _reserved: reserved })
     }
 
     fn bytes(&self) -> &[u8] {
@@ -70,7 +72,13 @@ impl ComputeBuffer {
         Bytes::from_owner(WordBytes(self.shared()))
     }
 
-    /// Takes its words out, to be written; they come back by [`Self::put_back`].
+    /// What a device keeps of it.
+    pub(super) fn resident(&self) -> Resident {
+        self.resident.clone()
+    }
+
+    /// Takes its words out, to be written; they come back by [`Self::put_back`]. Whoever writes them forgets what devices
+    /// keep of the buffer.
     pub(super) fn take(&mut self) -> Vec<u32> {
         self.digest = None;
         Arc::unwrap_or_clone(std::mem::take(&mut self.words))
@@ -91,6 +99,12 @@ impl ComputeBuffer {
         let outside = || format!("{length} bytes at {offset} are not inside of {size}");
         let end = end.ok_or_else(|| Failure::refused(Error::OutOfBounds, outside()))?;
         Ok(offset as usize..end)
+    }
+}
+
+impl Drop for ComputeBuffer {
+    fn drop(&mut self) {
+        self.resident.forget();
     }
 }
 
@@ -115,6 +129,7 @@ impl Guest {
         let buffer = self.handles.get_mut(buffer)?;
         let range = buffer.range(offset, bytes.len() as u64)?;
         buffer.digest = None;
+        buffer.resident.forget();
         // Whoever is handed the bytes of an effect may still have them: then these are others.
         let words = Arc::make_mut(&mut buffer.words).as_mut_slice();
         bytemuck::cast_slice_mut::<u32, u8>(words)[range].copy_from_slice(bytes);

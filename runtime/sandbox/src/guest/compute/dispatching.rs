@@ -101,9 +101,10 @@ impl Guest {
         bindings: &[Binding],
         workgroups: [u32; 3],
     ) -> Result<Dispatched, Stop> {
-        let mut held = Vec::with_capacity(bindings.len());
+        let (mut held, mut residents) = (Vec::with_capacity(bindings.len()), Vec::with_capacity(bindings.len()));
         for binding in bindings {
             let buffer = self.handles.get_mut(&binding.buffer)?;
+            residents.push(buffer.resident());
             held.push(match words_of(binding.access) {
                 None => Held::Read(buffer.shared()),
                 Some(stride) => Held::ReadWrite { words: buffer.take(), stride },
@@ -112,13 +113,14 @@ impl Guest {
         let before = self.meter.left().unsigned_abs();
         let mut budget = before;
         let mut bound: Vec<_> = held.iter_mut().map(Held::bound).collect();
-        let done = kernel.dispatch(self.nn.threads(), &mut bound, workgroups, &mut budget);
+        let (done, on_device) = kernel.dispatch(self.nn.threads(), &mut bound, &residents, workgroups, &mut budget)?;
+        self.dispatches_on_device += u64::from(on_device);
         for (binding, held) in bindings.iter().zip(held) {
             if let Held::ReadWrite { words, .. } = held {
                 self.handles.get_mut(&binding.buffer)?.put_back(words);
             }
         }
-        Ok((before - budget, done?))
+        Ok((before - budget, done))
     }
 
     fn hand_out(&mut self, bindings: &[Binding]) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
-use poai_compute::{Binding, DispatchError, Kernel, NotReady, Ready};
+use poai_compute::{Binding, DispatchError, Kernel, NotReady, Ready, Resident};
 
 use super::super::Guest;
 use super::super::stop::Stop;
@@ -23,20 +23,32 @@ impl Prepared {
         Self { kernel, ready: OnceLock::new() }
     }
 
-    /// Runs it where it is ready, else on so many threads of the processor: the bits and the fuel are the same.
+    /// Runs it where it is ready, else on so many threads of the processor: the bits and the fuel are the same. Tells how it
+    /// ended, and whether a device did it.
     pub(super) fn dispatch(
         &self,
         threads: NonZeroUsize,
         bindings: &mut [Binding<'_>],
+        residents: &[Resident],
         workgroups: [u32; 3],
         budget: &mut u64,
-    ) -> Result<Result<(), DispatchError>, Stop> {
+    ) -> Result<(Result<(), DispatchError>, bool), Stop> {
         let ready = self.ready.get().and_then(|ready| ready.as_ref());
         let done = match ready {
-            Some(ready) => ready.dispatch(&self.kernel, bindings, workgroups, budget).map_err(|fault| lost(fault.0))?,
+            Some(ready) => {
+                ready.dispatch(&self.kernel, bindings, residents, workgroups, budget).map_err(|fault| lost(fault.0))?
+            }
             None => None,
         };
-        Ok(done.unwrap_or_else(|| self.kernel.dispatch_on(threads, bindings, workgroups, budget)))
+        Ok(match done {
+            Some(done) => (done, true),
+            None => {
+                let written = |binding: &Binding<'_>| binding.offer().stride.is_some();
+                let residents = bindings.iter().zip(residents).filter(|(binding, _)| written(binding));
+                residents.for_each(|(_, resident)| resident.forget());
+                (self.kernel.dispatch_on(threads, bindings, workgroups, budget), false)
+            }
+        })
     }
 }
 

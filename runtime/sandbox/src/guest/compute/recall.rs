@@ -51,6 +51,7 @@ impl Guest {
         for (binding, words) in written.iter().zip(words) {
             let buffer = self.handles.get_mut(&binding.buffer)?;
             buffer.take();
+            buffer.resident().forget();
             buffer.put_back(words);
         }
         Ok(())

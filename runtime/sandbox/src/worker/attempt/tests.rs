@@ -11,7 +11,7 @@ use poai_objects::{EngineName, Fuel, InputName, Model, Object, TraceRoot, Trap, 
 
 use super::super::protocol::{encode, tests::seeds_from_worker};
 use super::*;
-use crate::{Chunk, FileLayout, FolderEntry, Level};
+use crate::{Accelerated, Chunk, FileLayout, FolderEntry, Level};
 
 /// A file, and a folder that holds another file; a model that is a folder, with its weights in it.
 struct Store {
@@ -138,6 +138,7 @@ fn done(fuel: u64, outputs: &[&str]) -> FromWorker {
         outputs,
         trace: TraceRoot::default(),
         first_difference: None,
+        accelerated: Accelerated::default(),
         guest_us: 1,
     }
 }
@@ -191,6 +192,7 @@ fn a_lying_worker_gets_nothing() {
         outputs: vec!["a".parse().unwrap()],
         trace: TraceRoot::default(),
         first_difference: None,
+        accelerated: Accelerated::default(),
         guest_us: 1,
     };
     for (messages, expected) in [

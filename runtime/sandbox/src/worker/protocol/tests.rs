@@ -58,6 +58,7 @@ fn from_worker() -> Vec<(&'static str, FromWorker)> {
         outputs,
         trace: TraceRoot::default(),
         first_difference: None,
+        accelerated: Accelerated::default(),
         guest_us: 7,
     };
     vec![

@@ -16,7 +16,7 @@ use poai_objects::{EngineName, Fuel, InputName, Object, Outcome, Program, Run, T
 use super::super::attempt::attend;
 use super::*;
 use crate::sealed::SealedFile;
-use crate::{Chunk, FileLayout, Level};
+use crate::{Accelerated, Chunk, FileLayout, Level};
 
 const BLOCKS: usize = 200;
 
@@ -95,6 +95,7 @@ fn with_worker(store: &Store, worker: impl FnOnce(&RemoteContent<'_>, &mut Remot
                 outputs: Vec::new(),
                 trace: TraceRoot::default(),
                 first_difference: None,
+                accelerated: Accelerated::default(),
                 guest_us: 1,
             };
             line.say(&done).unwrap();

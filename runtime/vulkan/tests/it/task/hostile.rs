@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use poai_compute::DispatchError;
+use poai_compute::{DispatchError, Resident};
 
 use super::{BUDGET, bound, kernel, ready, same, tasks};
 use crate::drivers;
@@ -112,7 +112,9 @@ fn kernels_that_mean_harm_end() {
         // An invocation that is too long for a device is the processor's, with all that it has.
         let long = kernel(&workgroup("", 256, "for (var n = 0u; n < 10000000u; n++) { out[i] += n; }"), "main");
         let (mut buffers, mut left) = (vec![(vec![3; 256], Some(1))], u64::MAX);
-        let done = ready(&tasks, "long", &long).dispatch(&long, &mut bound(&mut buffers), [1; 3], &mut left);
+        let residents = [Resident::default()];
+        let ready = ready(&tasks, "long", &long);
+        let done = ready.dispatch(&long, &mut bound(&mut buffers), &residents, [1; 3], &mut left);
         assert_eq!((done, left, buffers[0].0[0]), (Ok(None), u64::MAX, 3));
     });
 }

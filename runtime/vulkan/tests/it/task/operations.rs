@@ -1,3 +1,4 @@
+use poai_compute::Resident;
 use poai_vulkan::device::VulkanDevice;
 use poai_vulkan::task::Tasks;
 
@@ -132,7 +133,9 @@ fn check(tasks: &Tasks<VulkanDevice>, list: &[&str], pairs: &[u32]) {
     let buffers = vec![(pairs.to_vec(), None), (vec![0; groups as usize * 64 * 8], Some(8))];
     let (mut by_device, mut by_executor) = (buffers.clone(), buffers);
     let (mut left, mut expected_left) = (BUDGET, BUDGET);
-    ready.dispatch(&kernel, &mut bound(&mut by_device), [groups, 1, 1], &mut left).unwrap().unwrap().unwrap();
+    let residents = [Resident::default(), Resident::default()];
+    let done = ready.dispatch(&kernel, &mut bound(&mut by_device), &residents, [groups, 1, 1], &mut left);
+    assert_eq!(done, Ok(Some(Ok(()))), "{list:?}");
     kernel.dispatch(&mut bound(&mut by_executor), [groups, 1, 1], &mut expected_left).unwrap();
     assert_eq!(left, expected_left, "{list:?}");
     for (place, (found, expected)) in by_device[1].0.iter().zip(&by_executor[1].0).enumerate() {
