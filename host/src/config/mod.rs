@@ -46,6 +46,7 @@ pub(crate) struct HostConfig {
     pub(crate) optimise: bool,
     pub(crate) accept: Vec<String>,
     pub(crate) price: u64,
+    pub(crate) device_price: u64,
 }
 
 /// How peers are met.

@@ -7,6 +7,7 @@ use poai_objects::{EngineName, Fuel, Offer, Price, Signed};
 use super::Node;
 use super::network::Network;
 use crate::clock;
+use crate::config::HostConfig;
 use crate::errors::Failure;
 
 /// How long an offer holds, seconds.
@@ -44,12 +45,13 @@ impl Node {
         let addresses = network.net.addresses().await?;
         let limits = self.scheduler.limits();
         let (running, waiting) = self.scheduler.load();
+        let device = self.computing();
         let offer = Offer {
             engine: EngineName::CURRENT,
             addresses: addresses.iter().take(Offer::MAX_ADDRESSES).map(ToString::to_string).collect(),
-            devices: self.computing().map(|chosen| chosen.name().to_owned()).into_iter().collect(),
+            devices: device.map(|chosen| chosen.name().to_owned()).into_iter().collect(),
             fuel_per_s: self.speed.fuel_per_s(),
-            price: Price(self.config.host.price),
+            price: price(&self.config.host, device.is_some()),
             free_slots: u32::try_from(limits.slots.saturating_sub(running + waiting)).unwrap_or(u32::MAX),
             memory_bytes: limits.run_memory_bytes,
             open: self.policy.is_open(),
@@ -59,6 +61,12 @@ impl Node {
         network.net.publish_offer(Signed::sign(offer, &self.keys.host)?).await?;
         Ok(())
     }
+}
+
+/// What a host asks: more where a device computes, however much of a run that turns out to be.
+fn price(config: &HostConfig, has_device: bool) -> Price {
+    let besides = if has_device { config.device_price } else { 0 };
+    Price(config.price.saturating_add(besides))
 }
 
 #[cfg(test)]

@@ -311,6 +311,9 @@ fn status_words(status: &StatusAnswer) -> String {
             offer.free_slots,
             count(offer.fuel_per_s)
         );
+        if offer.price > 0 {
+            let _ = write!(text, ", asks {} per 10^9 fuel", count(offer.price));
+        }
         for device in &offer.devices {
             let _ = write!(text, ", models by {device}");
         }

@@ -1,4 +1,6 @@
+use std::fs;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -7,8 +9,26 @@ use crate::command::{Home, PATIENCE, finish_within, wait_until};
 use crate::model::{floats, npy};
 use crate::programs::{build, task, tasks};
 
-/// A home whose commands find the two software drivers that the Vulkan crate's script brings.
+/// A home whose commands find the two software drivers, with the verdicts that this process has them proven by once.
 pub(crate) fn with_drivers() -> Home {
+    static PROVEN: OnceLock<Home> = OnceLock::new();
+    let proven = PROVEN.get_or_init(|| {
+        let home = with_unproven_drivers();
+        answered(&home);
+        home
+    });
+    let home = with_unproven_drivers();
+    let devices = home.path().join("devices");
+    fs::create_dir_all(&devices).unwrap();
+    for verdict in fs::read_dir(proven.path().join("devices")).unwrap() {
+        let verdict = verdict.unwrap();
+        fs::copy(verdict.path(), devices.join(verdict.file_name())).unwrap();
+    }
+    home
+}
+
+/// A home whose commands find the two software drivers that the Vulkan crate's script brings, and prove them.
+fn with_unproven_drivers() -> Home {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/vulkan/scripts/drivers.sh");
     let output = Command::new(script).arg(concat!(env!("CARGO_TARGET_TMPDIR"), "/../vulkan-drivers")).output().unwrap();
     assert!(output.status.success(), "no drivers: {}", String::from_utf8_lossy(&output.stderr));
@@ -52,7 +72,7 @@ fn a_machine_without_a_driver_has_no_device_and_that_is_no_error() {
 
 #[test]
 fn devices_are_shown_with_their_proof() {
-    let home = with_drivers();
+    let home = with_unproven_drivers();
     let first = answered(&home);
     let devices = first["devices"].as_array().unwrap();
     let names: Vec<&str> = devices.iter().map(|device| device["name"].as_str().unwrap()).collect();
@@ -67,7 +87,7 @@ fn devices_are_shown_with_their_proof() {
     // Verdicts are kept, and so are the speeds beside them, which no second proof would measure alike.
     let (_, second) = home.json(["devices"]);
     assert_eq!(second, first);
-    assert_eq!(std::fs::read_dir(home.path().join("devices")).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(home.path().join("devices")).unwrap().count(), 2);
 
     let words = String::from_utf8(home.run(["devices"]).stdout).unwrap();
     assert!(words.contains("passed; fused step: emulated"), "{words}");
@@ -89,8 +109,31 @@ fn a_device_that_is_named_and_not_there_is_no_host() {
 }
 
 #[test]
-fn a_hosts_offer_names_its_device() {
+fn a_run_names_a_device_of_this_machine() {
+    let home = Home::new().with("VK_DRIVER_FILES", "/of/no/driver.json");
+    build(&home, "hello");
+    let path = task("hello");
+    let run = |more: &[&str]| {
+        let (exit, answer) = home.json([&["run", path.to_str().unwrap(), "--no-cache"], more].concat());
+        (exit, answer["error"]["kind"].clone(), answer["error"].to_string())
+    };
+    let (_, kind, words) = run(&["--device", "geforce"]);
+    assert_eq!(kind, "config", "{words}");
+    assert!(["no device", "geforce", "poai devices"].iter().all(|part| words.contains(part)), "{words}");
+    let (_, kind, words) = run(&["--device", "vulkan:3"]);
+    assert!(kind == "not-found" && words.contains("no Vulkan device 3"), "{words}");
+    let (exit, _, words) = run(&["--device", "auto", "--on", "network"]);
+    assert!(exit == 2 && words.contains("the run is another's"), "{words}");
+    assert_eq!(run(&["--device", "auto"]).0, 0, "what finds no GPU leaves the processor alone");
+    let _daemon = home.daemon::<&str>([]);
+    let (exit, _, words) = run(&["--device", "cpu"]);
+    assert!(exit == 2 && words.contains("this home's daemon") && words.contains("poai host --device"), "{words}");
+}
+
+#[test]
+fn a_hosts_offer_names_its_device_and_asks_for_it() {
     let (one, other) = (with_drivers(), Home::new());
+    let one = one.with("POAI_HOST_PRICE", "5").with("POAI_HOST_DEVICE_PRICE", "37");
     let host = one.daemon(["--accept", "any", "--device", "SwiftShader"]);
     let _other = other.daemon(["--peer", &host.address()]);
     let offers = || other.json(["status"]).1["offers"].as_array().unwrap().clone();
@@ -98,13 +141,14 @@ fn a_hosts_offer_names_its_device() {
     for offer in offers().iter().filter(|offer| offer["peer"] == host.peer()) {
         let devices = offer["devices"].as_array().unwrap();
         assert!(devices.len() == 1 && devices[0].as_str().unwrap().contains("SwiftShader"), "{offer}");
+        assert_eq!(offer["price"], 42, "{offer}");
     }
 }
 
 /// What `tasks/claims.json` pins of a task, however it is computed. Pip brings the models.
 #[test]
 fn models_come_to_their_pinned_claims_on_every_device() {
-    let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
+    let pins: Value = serde_json::from_slice(&fs::read(task("claims.json")).unwrap()).unwrap();
     let input = |name: &str, file: &str| vec!["--input".to_owned(), format!("{name}={}", task(file).display())];
     let cases = [
         ("filetype", input("file", "ocr/data/page.png")),
@@ -136,7 +180,7 @@ fn ocrs_models_have_the_same_bits_on_every_device() {
     build(&home, "ocr");
     let pixels: Vec<f32> = (0..3 * 64 * 64).map(|at| ((at * at) % 251) as f32 / 125.0 - 1.0).collect();
     let image = home.file("image.npy", &npy("<f4", "(1, 3, 64, 64)", &floats(&pixels)));
-    let models = std::fs::read_dir(task("ocr/target/models")).unwrap().map(|entry| entry.unwrap().path());
+    let models = fs::read_dir(task("ocr/target/models")).unwrap().map(|entry| entry.unwrap().path());
     for model in models.collect::<Vec<_>>() {
         let computed = |device: &str| {
             let (out, input) = (home.scratch().join("out"), format!("x={}", image.display()));
@@ -160,15 +204,15 @@ fn ocrs_models_have_the_same_bits_on_every_device() {
 /// device serves on.
 #[test]
 fn tasks_own_kernels_come_to_their_pinned_claims_on_every_device() {
-    let pins: Value = serde_json::from_slice(&std::fs::read(task("claims.json")).unwrap()).unwrap();
+    let pins: Value = serde_json::from_slice(&fs::read(task("claims.json")).unwrap()).unwrap();
     let mut out_of_fuel = Vec::new();
     for device in ["cpu", "SwiftShader", "llvmpipe"] {
-        let home = with_drivers().with("POAI_NUMERICS_DEVICE", device);
+        let home = with_drivers();
         let run = |name: &str, arguments: &[&str]| {
             build(&home, name);
             let mut command =
                 home.command(["--json", "run", task(name).to_str().unwrap(), "--no-cache", "--seed", "1"]);
-            command.args(arguments);
+            command.args(["--device", device]).args(arguments);
             finish_within(2 * PATIENCE, command, home.scratch(), || {})
         };
         // Before the last dispatch ends.
