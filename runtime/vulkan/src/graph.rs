@@ -9,6 +9,7 @@ mod accelerator; // an open device and its kernels
 mod blocks; // products with weights in blocks
 mod convolution; // Conv
 mod integers; // products of bytes, quantisation
+mod movement; // Gather and Concat
 mod node; // what device and processor share of a node
 mod product; // MatMul and Gemm
 mod reduce; // axes and windows that become one number
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use poai_graph::op::elementwise::Elementwise;
 use poai_graph::op::image::Image;
+use poai_graph::op::movement::Movement;
 use poai_graph::op::product::{BitsMatMul, Product};
 use poai_graph::op::quantisation::Quantisation;
 use poai_graph::op::reduction::Reduction;
@@ -104,6 +106,9 @@ impl<D: Compute> Device for Vulkan<D> {
             Op::Image(Image::GlobalPool(op)) => self.staying(op, node, constants),
             Op::Image(Image::Pool(op)) => self.staying(op, node, constants),
             Op::Reduction(Reduction::Reduce(op)) => self.staying(op, node, constants),
+            Op::Movement(Movement::Gather(op)) => self.staying(op, node, constants),
+            Op::Movement(Movement::Concat(op)) => self.staying(op, node, constants),
+            Op::Reduction(Reduction::SkipLayerNormalization(op)) => self.staying(op, node, constants),
             Op::Reduction(Reduction::Softmax(op)) => self.staying(op, node, constants),
             Op::Reduction(Reduction::LayerNormalization(op)) => self.staying(op, node, constants),
             _ => None,

@@ -13,7 +13,7 @@ pub use blocks::Blocks;
 pub use integers::{Integers, Quantised, Scales};
 pub use pools::Pools;
 pub use product::{Patches, Terms};
-pub use program::{Place, Program, Read};
+pub use program::{Place, Program, Read, Target};
 pub use reduce::Reduced;
 pub use rows::{Row, Rows};
 

@@ -6,7 +6,7 @@ use poai_numerics::{Axis, Pooling, Range, Reduction, Source, Step, Unary, Window
 use super::Shaders;
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{
-    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Terms,
+    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Target, Terms,
 };
 use crate::proof::Verdict;
 
@@ -224,6 +224,19 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<D::Buffer, DeviceError> {
         let program = program.words(count, reads);
         self.compute(&self.program, &[left, right], &program, count as usize, kernels::groups(count.div_ceil(64)))
+    }
+
+    /// Moves `count` elements of a buffer to places of another.
+    pub(super) fn place(
+        &self,
+        from: &D::Buffer,
+        count: u32,
+        to: &D::Buffer,
+        target: Target,
+    ) -> Result<(), DeviceError> {
+        let terms = Program::copy().words_to(count, &[Read::whole(Place::Left, count)], target);
+        let terms = self.device.shown(&terms)?;
+        self.run(&self.program, &[from, from, &terms, to], kernels::groups(count.div_ceil(64)))
     }
 
     /// Reduces elements to one number each.

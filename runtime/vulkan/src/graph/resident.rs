@@ -57,7 +57,7 @@ impl<D: Compute> Distant for Resident<D> {
         }
         // A step backwards is one modulo 2³².
         let axes = merged(axes.iter().rev().map(|&(size, step)| [word(size), step as u32]));
-        let read = Read { place: Place::Left, numbers: Vec::new(), start: start as u32, axes };
+        let read = Read { place: Place::Left, numbers: Vec::new(), start: start as u32, axes, table: None };
         match self.accelerator.operate(&Program::copy(), word(elements), &[read], [&self.buffer; 2]) {
             Ok(buffer) => Some(Self::of(&self.accelerator, self.dtype, shape, buffer)),
             Err(error) => {

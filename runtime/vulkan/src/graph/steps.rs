@@ -11,7 +11,7 @@ use crate::device::Compute;
 use crate::kernels::{Place, Program, Read};
 
 /// Numbers of an operand that are written into a program instead of a buffer of their own.
-const FEW: usize = 4096;
+pub(super) const FEW: usize = 4096;
 
 /// A group of nodes, or one, as a program.
 pub(super) struct Steps<D: Compute> {
@@ -62,6 +62,7 @@ impl<D: Compute> Steps<D> {
                     numbers: if place.is_none() { numbers() } else { Vec::new() },
                     start: 0,
                     axes: axes(operand.shape(), &shape),
+                    table: None,
                 }
             })
             .collect();
@@ -93,7 +94,7 @@ impl<D: Compute> Kernel for Steps<D> {
 }
 
 /// Sizes and steps from the innermost axis outwards: the step is 0 where an operand repeats.
-fn axes(own: &[usize], shape: &[usize]) -> Vec<[u32; 2]> {
+pub(super) fn axes(own: &[usize], shape: &[usize]) -> Vec<[u32; 2]> {
     let mut step = 1;
     let own = own.iter().rev().copied().chain(std::iter::repeat(1));
     merged(shape.iter().rev().zip(own).map(|(&size, own)| {

@@ -9,9 +9,11 @@ use poai_numerics::formula::{Formula, Line, Primitive};
 use poai_numerics::{Binary, Source, Step, Unary};
 
 /// Words before the lines.
-const HEADER: usize = 4;
+const HEADER: usize = 5;
 /// Numbers that a program keeps at once.
 const REGISTERS: usize = 64;
+/// What makes an axis's length that of a table.
+const TABLE: u32 = 1 << 31;
 /// What names a constant, beside its place.
 const CONSTANT: u32 = 1 << 31;
 /// Parameters of operations that devices take: with others, what an operation computes on its way may be subnormal.
@@ -39,13 +41,26 @@ pub struct Read {
     pub start: u32,
     /// Sizes and steps of the result's axes, from the innermost outwards; steps are modulo 2³².
     pub axes: Vec<[u32; 2]>,
+    /// An axis that has no step, and what each of its places adds instead.
+    pub table: Option<(usize, Vec<u32>)>,
+}
+
+/// Where results go: rows of so many, the way from one row to the next, and where the first begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Results of a row.
+    pub row: u32,
+    /// From row to row.
+    pub pitch: u32,
+    /// The first row's place.
+    pub begin: u32,
 }
 
 impl Read {
     /// All of a buffer's elements in order.
     #[must_use]
     pub fn whole(place: Place, elements: u32) -> Self {
-        Self { place, numbers: Vec::new(), start: 0, axes: vec![[elements, 1]] }
+        Self { place, numbers: Vec::new(), start: 0, axes: vec![[elements, 1]], table: None }
     }
 }
 
@@ -119,13 +134,22 @@ impl Program {
         Self { lines: vec![(Doing::Converted, vec![Given::Operand(0)])], registers: vec![0] }
     }
 
-    /// The third binding's words, for results of so many elements.
+    /// The third binding's words, for so many results, one behind the other.
     ///
     /// # Panics
     /// If there are fewer operands than the steps read.
     #[must_use]
     pub fn words(&self, elements: u32, operands: &[Read]) -> Vec<u32> {
-        let mut words = vec![word(self.lines.len()), elements, 0, 0];
+        self.words_to(elements, operands, Target { row: elements.max(1), pitch: 0, begin: 0 })
+    }
+
+    /// The same, for results that go elsewhere. A row has at least one.
+    ///
+    /// # Panics
+    /// If there are fewer operands than the steps read.
+    #[must_use]
+    pub fn words_to(&self, elements: u32, operands: &[Read], target: Target) -> Vec<u32> {
+        let mut words = vec![word(self.lines.len()), elements, target.row, target.pitch, target.begin];
         words.resize(HEADER + 4 * self.lines.len(), 0);
         let places: Vec<u32> = operands.iter().map(|operand| described(&mut words, operand)).collect();
         let mut constants = BTreeMap::new();
@@ -160,6 +184,13 @@ fn described(words: &mut Vec<u32>, operand: &Read) -> u32 {
     words.extend([operand.place as u32, start, word(operand.axes.len())]);
     words.extend(operand.axes.as_flattened());
     words.extend(&operand.numbers);
+    if let Some((axis, table)) = &operand.table {
+        let at = word(words.len());
+        let axis = place + 3 + 2 * axis;
+        words[axis] |= TABLE;
+        words[axis + 1] = at;
+        words.extend(table);
+    }
     word(place)
 }
 

@@ -6,7 +6,7 @@
 @group(0) @binding(2) var<storage, read> program: array<u32>;
 @group(0) @binding(3) var<storage, read_write> result: array<u32>;
 
-const LINES = 4u;
+const LINES = 5u;
 const REGISTERS = 63u;
 
 // The operand that is described at a place, at an index: from the innermost axis outwards.
@@ -14,8 +14,12 @@ fn operand_at(place: u32, index: u32) -> u32 {
     var at = program[place + 1u];
     var rest = index;
     for (var axis = 0u; axis < program[place + 2u]; axis++) {
-        let length = program[place + 3u + 2u * axis];
-        at += rest % length * program[place + 4u + 2u * axis];
+        let word = program[place + 3u + 2u * axis];
+        let step = program[place + 4u + 2u * axis];
+        // A length from 2^31 on: not a step along the axis, but a table of what each of its places adds.
+        let length = word & 0x7fffffffu;
+        let index = rest % length;
+        at += select(index * step, program[step + index], word != length);
         rest /= length;
     }
     switch program[place] {
@@ -82,5 +86,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         }
         registers[(word >> 8u) & REGISTERS] = found;
     }
-    result[index] = found;
+    // Rows of so many results, and the way from one to the next.
+    result[program[4] + index / program[2] * program[3] + index % program[2]] = found;
 }

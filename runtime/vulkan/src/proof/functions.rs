@@ -10,7 +10,7 @@ use super::check::{Check, Run};
 use super::numbers::{Numbers, bits, edges};
 use super::products::UNFUSED;
 use crate::kernels::functions::{Function, source_with};
-use crate::kernels::{Place, Program, Read, Row, Rows, Step, program_with, rows_with};
+use crate::kernels::{Place, Program, Read, Row, Rows, Step, Target, program_with, rows_with};
 
 /// Rows of operands of each operation that are made of random numbers.
 const ROWS: usize = 384;
@@ -22,7 +22,7 @@ pub(super) fn checks(step: Step) -> Vec<Check> {
 /// Every operation as a program of its own.
 fn programs(step: Step) -> Check {
     let unary = UNARY.iter().copied().map(of_one);
-    let runs = unary.chain(BINARY.iter().copied().map(of_two)).chain([copied(), converted()]).collect();
+    let runs = unary.chain(BINARY.iter().copied().map(of_two)).chain([copied(), gathered(), converted()]).collect();
     Check { name: "programs", source: program_with(step.source()), planted: Some(program_with(UNFUSED)), runs }
 }
 
@@ -78,10 +78,28 @@ fn run<const N: usize>(operation: Operation, rows: &[[f32; N]], expected: Vec<f3
 fn copied() -> Run {
     let words = edges();
     let count = u32::try_from(words.len()).expect("checks are small");
-    let read = Read { place: Place::Left, numbers: Vec::new(), start: count - 1, axes: vec![[count, u32::MAX]] };
+    let read =
+        Read { place: Place::Left, numbers: Vec::new(), start: count - 1, axes: vec![[count, u32::MAX]], table: None };
     let expected = words.iter().rev().copied().collect();
     let inputs = vec![words, vec![0], Program::copy().words(count, &[read])];
     Run { inputs, before: None, expected, groups: [count.div_ceil(64), 1, 1] }
+}
+
+/// Rows of four words by a table of rows, every other one of a result that has more.
+fn gathered() -> Run {
+    let words = edges();
+    let count = u32::try_from(words.len()).expect("checks are small");
+    let table: Vec<u32> = (0..7).map(|i| i * 20 % count / 4 * 4).collect();
+    let expected = table.iter().flat_map(|&at| {
+        let row = words[at as usize..].iter().take(4).copied();
+        row.chain([0; 4])
+    });
+    let expected: Vec<u32> = [0; 2].into_iter().chain(expected).collect();
+    let read =
+        Read { place: Place::Left, numbers: Vec::new(), start: 0, axes: vec![[4, 1], [7, 0]], table: Some((1, table)) };
+    let target = Target { row: 4, pitch: 8, begin: 2 };
+    let inputs = vec![words, vec![0], Program::copy().words_to(28, &[read], target)];
+    Run { inputs, before: None, expected, groups: [1, 1, 1] }
 }
 
 /// Integers of all sizes that become floats.

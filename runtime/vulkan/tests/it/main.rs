@@ -8,6 +8,7 @@ mod functions;
 mod graph;
 mod integers;
 mod kernels;
+mod movement;
 mod programs;
 mod proof;
 mod reductions;

@@ -84,9 +84,15 @@ fn operands_repeat_as_their_axes_say() {
         let gelu = Operation::Unary(Unary::Gelu, Source::Step(0));
         let less = Operation::Binary(Binary::Sub, [Source::Step(1), Source::Operand(2)]);
         let reads = [
-            Read { place: Place::Left, numbers: Vec::new(), start: 0, axes: vec![[5, 1], [4, 0], [3, 5]] },
-            Read { place: Place::Right, numbers: Vec::new(), start: 0, axes: vec![[5, 0], [4, 1], [3, 0]] },
-            Read { place: Place::Program, numbers: third.clone(), start: 0, axes: vec![[5, 1], [12, 0]] },
+            Read { place: Place::Left, numbers: Vec::new(), start: 0, axes: vec![[5, 1], [4, 0], [3, 5]], table: None },
+            Read {
+                place: Place::Right,
+                numbers: Vec::new(),
+                start: 0,
+                axes: vec![[5, 0], [4, 1], [3, 0]],
+                table: None,
+            },
+            Read { place: Place::Program, numbers: third.clone(), start: 0, axes: vec![[5, 1], [12, 0]], table: None },
         ];
         let program = Program::new(&[sum, gelu, less]).unwrap();
         let found = computed(&device, &compiled(&device), (&program, &reads), 60, [&left, &right]);

@@ -37,12 +37,27 @@ impl Gather {
         Ok(Self { axis: source.int("axis")?.unwrap_or(0) })
     }
 
+    /// Data of this shape as groups of `size` parts, the elements of each part, and which parts of a group are asked for.
+    ///
+    /// # Errors
+    /// If an index is outside.
+    pub fn parts(&self, shape: &[usize], indices: &Tensor) -> Result<(usize, usize, Vec<usize>), OpError> {
+        let along = axis(self.axis, shape.len())?;
+        let places: Result<_, _> = integers(indices)?.iter().map(|&index| place(index, shape[along])).collect();
+        Ok((shape[along], product(&shape[along + 1..])?, places?))
+    }
+
+    /// The shape of the result.
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    pub fn shape(&self, data: &[usize], indices: &[usize]) -> Result<Vec<usize>, OpError> {
+        let along = axis(self.axis, data.len())?;
+        Ok([&data[..along], indices, &data[along + 1..]].concat())
+    }
+
     fn write(&self, data: &Tensor, indices: &Tensor, result: &mut TensorMut) -> Result<(), OpError> {
-        let along = axis(self.axis, data.shape().len())?;
-        let size = data.shape()[along];
-        let places = integers(indices)?;
-        let places: Vec<usize> = places.iter().map(|&index| place(index, size)).collect::<Result<_, _>>()?;
-        let part = product(&data.shape()[along + 1..])?;
+        let (size, part, places) = self.parts(data.shape(), indices)?;
         with_width!(data.dtype(), T => {
             let (from, to) = (bytemuck::cast_slice::<_, T>(data.bytes()), bytemuck::cast_slice_mut(result.bytes_mut()));
             write_parts(from, size, part, &places, to);
@@ -98,8 +113,7 @@ impl Operation for Gather {
 
     fn run(&self, cpu: &Cpu, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, OpError> {
         let (data, indices) = (needed(inputs, 0, "data")?, needed(inputs, 1, "indices")?);
-        let along = axis(self.axis, data.shape().len())?;
-        let shape = [&data.shape()[..along], indices.shape(), &data.shape()[along + 1..]].concat();
+        let shape = self.shape(data.shape(), indices.shape())?;
         let mut result = cpu.allocate(data.dtype(), &shape)?;
         self.write(data, indices, &mut result)?;
         Ok(vec![result.freeze()])

@@ -3,7 +3,7 @@
 use super::{carried, moved};
 use crate::onnx::Source;
 use crate::op::Operation;
-use crate::op::operand::{axis, product};
+use crate::op::operand::{axis, dims, product};
 use crate::tensor::Block;
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor, TensorMut};
 
@@ -46,6 +46,18 @@ impl Concat {
             }
         }
         Ok(joined)
+    }
+
+    /// How many times operands of these shapes take turns in the result, and its shape.
+    ///
+    /// # Errors
+    /// If they do not stand side by side.
+    pub fn turns(&self, shapes: &[&[usize]]) -> Result<(usize, Vec<usize>), OpError> {
+        let shapes: Vec<Vec<Dim>> = shapes.iter().map(|shape| dims(shape)).collect();
+        let joined = self.joined(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        let joined: Vec<usize> = joined.iter().filter_map(Dim::size).collect();
+        let along = axis(self.axis, joined.len())?;
+        Ok((product(&joined[..along])?, joined))
     }
 
     fn write(&self, operands: &[&Tensor], result: &mut TensorMut) -> Result<(), OpError> {
@@ -112,7 +124,7 @@ impl Operation for Concat {
         if let [only] = operands[..] {
             return Ok(vec![only.clone()]);
         }
-        let shapes: Vec<Vec<Dim>> = operands.iter().map(|operand| crate::op::operand::dims(operand.shape())).collect();
+        let shapes: Vec<Vec<Dim>> = operands.iter().map(|operand| dims(operand.shape())).collect();
         let shapes: Vec<&[Dim]> = shapes.iter().map(Vec::as_slice).collect();
         let sizes: Vec<usize> = self.joined(&shapes)?.iter().filter_map(Dim::size).collect();
         let mut result = cpu.allocate(operands[0].dtype(), &sizes)?;

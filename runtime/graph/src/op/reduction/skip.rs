@@ -37,7 +37,7 @@ impl SkipLayerNormalization {
     }
 
     /// The places of shift and bias among the operands.
-    fn places(&self) -> (Option<usize>, usize) {
+    pub fn places(&self) -> (Option<usize>, usize) {
         if self.simplified { (None, 3) } else { (Some(3), 4) }
     }
 }
