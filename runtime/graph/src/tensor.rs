@@ -49,7 +49,7 @@ enum Storage {
     Distant(Arc<dyn Distant>),
 }
 
-/// Elements that lie on a device until somebody reads them here.
+/// Elements that lie on a device, or in another order, until somebody reads them here.
 pub trait Distant: Any + Send + Sync {
     /// All of them, little-endian, on whole elements: brought here when they are first asked for. A device that fails to
     /// bring them gives zeros in their place, and its [`failure`](crate::Device::failure) from then on.
@@ -129,6 +129,11 @@ impl Tensor {
         let Storage::Distant(elements) = &self.storage else { return None };
         let any: &dyn Any = &**elements;
         any.downcast_ref()
+    }
+
+    /// Whether its elements lie elsewhere until somebody reads them.
+    pub(crate) fn is_distant(&self) -> bool {
+        matches!(self.storage, Storage::Distant(_))
     }
 
     /// Some of its elements, if they lie on a device that can choose them there: see [`Distant::walked`].

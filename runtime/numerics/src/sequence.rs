@@ -148,7 +148,11 @@ impl<'a> Operands<'a> {
     fn new(sequence: &Sequence, readers: Vec<Reader<'a>>) -> Self {
         let row = readers.iter().find_map(|reader| if let Reader::Row(row) = reader { Some(row.len()) } else { None });
         let row = row.unwrap_or(1);
-        Self { block: BLOCK / row * row, plan: sequence.plan(&readers), readers }
+        Self {
+            block: BLOCK / row * row,
+            plan: (!readers.is_empty()).then(|| sequence.plan(&readers)).flatten(),
+            readers,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod slice; // parts of axes
 pub mod space; // between pixels and channels
 pub mod split; // a tensor in parts
 pub mod triangle; // matrices by their diagonals
+pub(super) mod turned; // axes in another order that products read where they lie
 pub mod unique; // each value once
 pub mod view; // the same elements in another shape
 pub(super) mod walk; // elements read with any step along each axis

@@ -1,6 +1,7 @@
 //! Axes in another order: Transpose.
 
 use super::moved;
+use super::turned::Turned;
 use super::walk::Walk;
 use crate::onnx::Source;
 use crate::op::Operation;
@@ -58,6 +59,9 @@ impl Operation for Transpose {
         let moving: Vec<usize> = order.iter().copied().filter(|&axis| data.shape()[axis] != 1).collect();
         if moving.is_sorted() {
             return Ok(vec![data.reshaped(&shape)?]);
+        }
+        if Turned::serves(data, &order) {
+            return Ok(vec![Turned::tensor(cpu, data, order, &shape)]);
         }
         Ok(vec![Walk::over(data.shape()).permuted(&order).read(cpu, data, &shape)?])
     }

@@ -10,6 +10,7 @@ use poai_numerics::{Binary, Epilogue, Following, Matrices, Packed, Strided, Unar
 use super::scalar::{Scalar, products, with_scalar};
 use super::sizes::{Sizes, product_cost, product_fact};
 use crate::onnx::Source;
+use crate::op::movement::turned::Turned;
 use crate::op::operand::{broadcast, float_result, floats, given, needed, same_type, strides};
 use crate::op::{Leading, Operation};
 use crate::{Cost, Cpu, DType, Fact, Kernel, KernelError, OpError, Tensor};
@@ -133,12 +134,12 @@ impl MatMul {
         let added = self.added(cpu, inputs, &sizes)?;
         let epilogue = Epilogue { following, ..self.epilogue(&added) };
         let (shape, dtype) = (sizes.result(), left.dtype());
-        let left = floats(left)?;
-        float_result(cpu, dtype, &shape, |out| {
-            let sizes = sizes.folded();
-            match right {
-                Right::Packed(packed, _) => multiply_packed(cpu, &sizes, &left, packed, &epilogue, out),
-                Right::Plain(right) => multiply(cpu, &sizes, &left, &floats(right)?, &epilogue, out),
+        float_result(cpu, dtype, &shape, |out| match right {
+            Right::Packed(packed, _) => multiply_packed(cpu, &sizes.folded(), &floats(left)?, packed, &epilogue, out),
+            Right::Plain(right) => {
+                let (left, right) = (Lying::left(left, self.transposed[0])?, Lying::right(right)?);
+                let sizes = sizes.lying([left.strides, right.strides]).folded();
+                multiply(cpu, &sizes, &left.elements, &right.elements, &epilogue, out)
             }
         })
     }
@@ -300,6 +301,34 @@ fn is_row(shape: &[usize]) -> bool {
 fn broadcast_strides(own: &[usize], shape: &[usize]) -> Vec<usize> {
     let steps = own.iter().zip(strides(own)).map(|(&size, stride)| if size == 1 { 0 } else { stride });
     std::iter::repeat_n(0, shape.len() - own.len()).chain(steps).collect()
+}
+
+/// The elements of a product's operand.
+struct Lying<'a> {
+    elements: Cow<'a, [f32]>,
+    /// The step along each of its dimensions, if they do not lie row by row.
+    strides: Option<Vec<usize>>,
+}
+
+impl<'a> Lying<'a> {
+    fn left(operand: &'a Tensor, transposed: bool) -> Result<Self, OpError> {
+        // Where the depth is not contiguous, copying rows again and again would take longer than laying all out.
+        let depth = if transposed { 2 } else { 1 };
+        Self::of(operand, |strides| strides[strides.len() - depth] == 1)
+    }
+
+    fn right(operand: &'a Tensor) -> Result<Self, OpError> {
+        Self::of(operand, |_| true)
+    }
+
+    /// In row order if `serves` says that the strides do not.
+    fn of(operand: &'a Tensor, serves: impl Fn(&[usize]) -> bool) -> Result<Self, OpError> {
+        let turned = Turned::of(operand).map(|turned| (turned.source(), turned.strides()));
+        match turned.filter(|(_, strides)| serves(strides)) {
+            Some((source, strides)) => Ok(Self { elements: floats(source)?, strides: Some(strides) }),
+            None => Ok(Self { elements: floats(operand)?, strides: None }),
+        }
+    }
 }
 
 fn multiply_packed(

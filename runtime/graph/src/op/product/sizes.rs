@@ -23,6 +23,18 @@ struct Operand {
     vector: bool,
     /// Its last two dimensions are the wrong way round.
     transposed: bool,
+    /// The step along each of its dimensions, if it does not lie row by row.
+    strides: Option<Vec<usize>>,
+}
+
+impl Operand {
+    /// Steps along its last two dimensions as it lies: row by row unless told otherwise, with rows of so many.
+    fn last_strides(&self, row: usize) -> (usize, usize) {
+        match self.strides.as_deref() {
+            Some([.., outer, inner]) => (*outer, *inner),
+            _ => (row, 1),
+        }
+    }
 }
 
 /// An operand's batch, its own dimension (rows of a left operand, columns of a right one; none of a vector) and the
@@ -45,7 +57,8 @@ impl Sizes {
         if depth != right_depth {
             return Err(OpError::new(format!("shapes {left:?} and {right:?} have depths {depth} and {right_depth}")));
         }
-        let operand = |batch: &[usize], vector, transposed| Operand { batch: batch.to_vec(), vector, transposed };
+        let operand =
+            |batch: &[usize], vector, transposed| Operand { batch: batch.to_vec(), vector, transposed, strides: None };
         Ok(Self {
             batch: broadcast(left_batch, right_batch)?,
             rows: rows.unwrap_or(1),
@@ -54,6 +67,12 @@ impl Sizes {
             left: operand(left_batch, rows.is_none(), transposed[0]),
             right: operand(right_batch, columns.is_none(), transposed[1]),
         })
+    }
+
+    /// With operands of two dimensions or more that lie otherwise than row by row: the step along each dimension.
+    pub(super) fn lying(mut self, [left, right]: [Option<Vec<usize>>; 2]) -> Self {
+        (self.left.strides, self.right.strides) = (left, right);
+        self
     }
 
     /// The shape of the result.
@@ -73,8 +92,8 @@ impl Sizes {
         let one_right = self.right.batch.iter().all(|&size| size == 1);
         let rows = self.batch.iter().try_fold(self.rows, |rows, &size| rows.checked_mul(size));
         match rows {
-            Some(rows) if one_right && !self.left.transposed => {
-                let left = Operand { batch: Vec::new(), vector: false, transposed: false };
+            Some(rows) if one_right && !self.left.transposed && self.left.strides.is_none() => {
+                let left = Operand { batch: Vec::new(), vector: false, transposed: false, strides: None };
                 let right = Operand { batch: Vec::new(), ..self.right };
                 Self { batch: Vec::new(), rows, left, right, ..self }
             }
@@ -84,19 +103,24 @@ impl Sizes {
 
     /// Where the matrices of each product begin. Only for results that have elements: their number bounds the batch.
     pub(super) fn starts(&self) -> (Vec<usize>, Vec<usize>) {
-        let starts = |own: &[usize], elements: usize| {
+        let starts = |own: &Operand, elements: usize| {
             let mut starts = vec![0];
             // From the last dimension outwards, each repeats what is inside of it.
             let mut step = elements;
             for (place, &size) in self.batch.iter().enumerate().rev() {
-                let own_size = (place + own.len()).checked_sub(self.batch.len()).map_or(1, |place| own[place]);
-                let stride = if own_size == 1 { 0 } else { step };
+                let own_place = (place + own.batch.len()).checked_sub(self.batch.len());
+                let own_size = own_place.map_or(1, |place| own.batch[place]);
+                let stride = match (own_place, &own.strides) {
+                    _ if own_size == 1 => 0,
+                    (Some(place), Some(strides)) => strides[place],
+                    _ => step,
+                };
                 starts = (0..size).flat_map(|index| starts.iter().map(move |start| index * stride + start)).collect();
                 step *= own_size;
             }
             starts
         };
-        (starts(&self.left.batch, self.rows * self.depth), starts(&self.right.batch, self.depth * self.columns))
+        (starts(&self.left, self.rows * self.depth), starts(&self.right, self.depth * self.columns))
     }
 
     /// The matrices of both operands, which begin where [`Self::starts`] says.
@@ -111,12 +135,20 @@ impl Sizes {
 
     /// Steps from row to row and from column to column of a left matrix.
     pub(super) fn left_strides(&self) -> (usize, usize) {
-        if self.left.transposed { (1, self.rows) } else { (self.depth, 1) }
+        if !self.left.transposed {
+            return self.left.last_strides(self.depth);
+        }
+        let (column, row) = self.left.last_strides(self.rows);
+        (row, column)
     }
 
     /// Steps from row to row and from column to column of a right matrix.
     pub(super) fn right_strides(&self) -> (usize, usize) {
-        if self.right.transposed { (1, self.depth) } else { (self.columns, 1) }
+        if !self.right.transposed {
+            return self.right.last_strides(self.columns);
+        }
+        let (column, row) = self.right.last_strides(self.depth);
+        (row, column)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Products by hand, and against the definition.
 
 use half::f16;
-use poai_numerics::oracle;
+use poai_numerics::{Kernels, oracle};
 
 use super::*;
+use crate::op::movement::permutation::Transpose;
 use crate::op::product::Product;
 use crate::op::product::trial::{computed, noise, result, values};
 
@@ -86,6 +87,40 @@ fn what_follows_keeps_every_bit() {
         Unary::Gelu.of(Binary::Add.of(biased, residual[i]))
     });
     assert_eq!(values(&found), expected.collect::<Vec<_>>());
+}
+
+/// Read where they lie, or laid out before: in any order of axes, on either side, with batches that repeat.
+#[test]
+fn turned_operands_are_read_where_they_lie() {
+    // Of attention: heads behind the tokens; heads that share one; rows and columns the other way round.
+    type Operand = (&'static [usize], &'static [i64]);
+    let cases: [([Operand; 2], [bool; 2]); 6] = [
+        ([(&[2, 5, 3, 7], &[0, 2, 1, 3]), (&[2, 3, 7, 6], &[0, 1, 2, 3])], [false; 2]),
+        ([(&[2, 3, 5, 7], &[0, 1, 2, 3]), (&[2, 6, 3, 7], &[0, 2, 3, 1])], [false; 2]),
+        ([(&[2, 3, 5, 7], &[0, 1, 2, 3]), (&[2, 6, 3, 7], &[0, 2, 1, 3])], [false, true]),
+        ([(&[5, 2, 7], &[1, 0, 2]), (&[7, 1, 6], &[1, 0, 2])], [false; 2]),
+        ([(&[7, 3, 5], &[1, 0, 2]), (&[7, 3, 6], &[1, 0, 2])], [true, false]),
+        ([(&[2, 7, 5], &[0, 2, 1]), (&[6, 7], &[0, 1])], [false, true]),
+    ];
+    for (kernels, threads) in [(Kernels::Scalar, 1), (Kernels::Auto, 1), (Kernels::Auto, 3)] {
+        let cpu = &Cpu::new(kernels, threads).unwrap();
+        let run = |op: &dyn Operation, inputs: &[&Tensor]| {
+            op.run(cpu, &inputs.iter().copied().map(Some).collect::<Vec<_>>()).unwrap().remove(0)
+        };
+        for (operands, transposed) in cases {
+            let sources = [noise(operands[0].0, 1), noise(operands[1].0, 2)];
+            let turned = |i: usize| run(&Transpose { order: Some(operands[i].1.to_vec()) }, &[&sources[i]]);
+            let op = MatMul { transposed, ..MatMul::default() };
+            let (left, right) = (turned(0), turned(1));
+            let were = [&left, &right].map(|operand| Turned::of(operand).is_some());
+            assert!(were.contains(&true), "{operands:?}");
+            let product = run(&op, &[&left, &right]);
+            // Reading elements in order lays them out.
+            assert!(!left.bytes().is_empty() && !right.bytes().is_empty());
+            assert_eq!([&left, &right].map(|operand| Turned::of(operand).is_some()), [false; 2]);
+            assert_eq!(product, run(&op, &[&left, &right]), "{operands:?}");
+        }
+    }
 }
 
 #[test]
