@@ -57,14 +57,11 @@ fn kernels_run_and_wrong_calls_are_refused() {
             let refusal = device.run(&kernel, &buffers, groups);
             assert!(matches!(refusal, Err(DeviceError::Refused(_))), "{} of {groups:?}: {refusal:?}", buffers.len());
         }
-        // Neither driver has an instruction for the fused step, and none is given one.
-        let controls = FloatControls { fused: true, ..FloatControls::default() };
-        let refusal = device.kernel(&Shader::new(FUSED, controls).unwrap()).map(drop);
-        assert_eq!(
-            refusal,
-            Err(DeviceError::Refused("a shader that asks for what the device does not declare".to_owned()))
-        );
-        assert!(!device.description().features.fused);
+        // A driver that has no instruction for the fused step is given none.
+        let fused = Shader::new(FUSED, FloatControls { fused: true, ..FloatControls::default() }).unwrap();
+        let refusal = DeviceError::Refused("a shader that asks for what the device does not declare".to_owned());
+        let expected = if device.description().features.fused { Ok(()) } else { Err(refusal) };
+        assert_eq!(device.kernel(&fused).map(drop), expected);
         // It serves on.
         device.run(&kernel, &[&given, &found], [0, 1, 1]).unwrap();
         assert_eq!(device.read(&found).unwrap()[99], 99 * 2 * 3);
@@ -75,12 +72,15 @@ fn kernels_run_and_wrong_calls_are_refused() {
 fn a_device_says_what_it_is() {
     drivers::on_each("device::a_device_says_what_it_is", |driver, device| {
         let description = device.description();
-        let name = match driver {
-            "lavapipe" => "llvmpipe",
-            _ => "SwiftShader",
+        let known = match driver {
+            "lavapipe" => Some("llvmpipe"),
+            "swiftshader" => Some("SwiftShader"),
+            _ => None,
         };
-        assert!(description.name.contains(name), "{description:?}");
-        assert_eq!(description.kind, Kind::Processor);
+        if let Some(name) = known {
+            assert!(description.name.contains(name), "{description:?}");
+            assert_eq!(description.kind, Kind::Processor);
+        }
         assert_eq!(description.uuid.len(), 32);
         assert!(description.memory_bytes > 1 << 20, "{description:?}");
         let read_back: poai_vulkan::device::Description =

@@ -7,13 +7,13 @@ use poai_vulkan::proof::{Verdict, cached, measure, prove};
 use crate::drivers;
 
 #[test]
-fn both_drivers_pass_with_the_emulated_step() {
-    drivers::on_each("proof::both_drivers_pass_with_the_emulated_step", |driver, device| {
+fn drivers_pass_with_the_step_that_is_exact_on_them() {
+    drivers::on_each("proof::drivers_pass_with_the_step_that_is_exact_on_them", |driver, device| {
         let verdict = prove(&device).unwrap();
-        assert_eq!(verdict.step, Some(Step::Emulated), "{driver}: {:#?}", verdict.failures);
-        // GLSL's fma rounds twice on both, and the first check of a step sees it.
-        let rejected: Vec<_> = verdict.failures.iter().map(|failure| (failure.check.as_str(), failure.step)).collect();
-        assert_eq!(rejected, [("triples", Some(Step::Fma))]);
+        let step = verdict.step.unwrap_or_else(|| panic!("{driver}: {:#?}", verdict.failures));
+        let speed = measure(&device, step).unwrap();
+        println!("{driver}: {verdict:#?}, {speed:?}");
+        assert!(speed.million_steps > 0);
         // Without marks neither gives the right bits: Mesa reorders sums, SwiftShader gathers constants.
         let liberties: &[&str] = match driver {
             "lavapipe" => &[
@@ -30,10 +30,14 @@ fn both_drivers_pass_with_the_emulated_step() {
                 "reductions",
                 "blocks",
             ],
-            _ => &["literals", "functions"],
+            "swiftshader" => &["literals", "functions"],
+            // Nobody knows beforehand what another takes.
+            _ => return,
         };
         assert_eq!(verdict.undecorated, liberties, "{driver}");
-        assert!(measure(&device, Step::Emulated).unwrap().million_steps > 0);
+        // GLSL's fma rounds twice on both, and the first check of a step sees it.
+        let rejected: Vec<_> = verdict.failures.iter().map(|failure| (failure.check.as_str(), failure.step)).collect();
+        assert_eq!((step, &rejected[..]), (Step::Emulated, &[("triples", Some(Step::Fma))][..]), "{driver}");
     });
 }
 
