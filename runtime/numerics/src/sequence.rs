@@ -148,11 +148,9 @@ impl<'a> Operands<'a> {
     fn new(sequence: &Sequence, readers: Vec<Reader<'a>>) -> Self {
         let row = readers.iter().find_map(|reader| if let Reader::Row(row) = reader { Some(row.len()) } else { None });
         let row = row.unwrap_or(1);
-        Self {
-            block: BLOCK / row * row,
-            plan: (!readers.is_empty()).then(|| sequence.plan(&readers)).flatten(),
-            readers,
-        }
+        // Of a result without elements nothing is read.
+        let plan = if readers.is_empty() { None } else { sequence.plan(&readers) };
+        Self { block: BLOCK / row * row, plan, readers }
     }
 }
 

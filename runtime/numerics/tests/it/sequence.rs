@@ -204,8 +204,15 @@ fn operations_follow_products_of_any_shape() {
 fn expect_following(sequence: &Sequence, numbers: impl Fn(&mut Stream, usize) -> Vec<f32>) {
     let mut stream = Stream(72);
     // One row, few columns, parts by rows, parts by panels, blocks of steps; products of one shape, small and large.
-    let shapes =
-        [[1, 1, 30, 250], [1, 20, 500, 60], [1, 500, 20, 60], [1, 40, 10, 900], [2, 30, 7, 48], [3, 70, 9, 65]];
+    let shapes = [
+        [1, 1, 30, 250],
+        [1, 20, 500, 60],
+        [1, 500, 20, 60],
+        [1, 40, 10, 900],
+        [2, 30, 7, 48],
+        [3, 70, 9, 65],
+        [2, 0, 5, 48],
+    ];
     for [count, m, k, n] in shapes {
         let (a, b) = (stream.floats(count * m * k), stream.floats(count * k * n));
         let (row, whole) = (numbers(&mut stream, n), stream.floats(count * m * n));
