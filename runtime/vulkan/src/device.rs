@@ -1,13 +1,15 @@
 //! Devices that run compute shaders.
 //!
 //! [`Compute`] is the whole contract; [`VulkanDevice`] implements it over vulkano, which can be replaced behind it.
-//! Buffers are 32-bit words and start as zeros. Every call waits for the device, no longer than its patience; what a
-//! driver reports is a [`DeviceError`] of its own kind, never a panic.
+//! Buffers are 32-bit words and start as zeros. What is asked of a device is done in order, and whoever waits for it does
+//! no longer than its patience; what a driver reports is a [`DeviceError`] of its own kind, never a panic.
 
+mod command; // what a device is to do next
 mod description; // what a device is
 mod error; // what can go wrong with it
 mod list; // which devices there are
 mod logical; // a device as Vulkan's own calls make it
+mod memory; // buffers that serve again
 mod pipelines; // what drivers made of shaders
 mod unchecked; // what vulkano cannot check or read
 mod vulkan; // the contract over vulkano
@@ -15,8 +17,9 @@ mod vulkan; // the contract over vulkano
 pub use description::{Description, Driver, Features, Kind};
 pub use error::DeviceError;
 pub use list::{Candidate, list};
+pub use memory::Words;
 pub use pipelines::Pipelines;
-pub use vulkan::{Kernel, PATIENCE, VulkanDevice, Words};
+pub use vulkan::{Kernel, PATIENCE, VulkanDevice};
 
 use std::sync::Arc;
 
@@ -92,6 +95,21 @@ pub trait Compute: Send + Sync + 'static {
     /// [`DeviceError::Refused`] for another number of buffers than the shader binds, or too many groups;
     /// [`DeviceError::TimedOut`], after which the device serves nothing more; a lost device.
     fn run(&self, kernel: &Self::Kernel, buffers: &[&Self::Buffer], groups: [u32; 3]) -> Result<(), DeviceError>;
+
+    /// The same, but perhaps not before something is read, or enough waits: `work` is about how many fused steps it takes.
+    /// A device that fails then serves nothing more.
+    ///
+    /// # Errors
+    /// As [`Compute::run`], of what was asked for before too.
+    fn run_later(
+        &self,
+        kernel: &Self::Kernel,
+        buffers: &[&Self::Buffer],
+        groups: [u32; 3],
+        _work: u64,
+    ) -> Result<(), DeviceError> {
+        self.run(kernel, buffers, groups)
+    }
 }
 
 impl<D: Compute> Compute for Arc<D> {
@@ -144,5 +162,15 @@ impl<D: Compute> Compute for Arc<D> {
 
     fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3]) -> Result<(), DeviceError> {
         (**self).run(kernel, buffers, groups)
+    }
+
+    fn run_later(
+        &self,
+        kernel: &D::Kernel,
+        buffers: &[&D::Buffer],
+        groups: [u32; 3],
+        work: u64,
+    ) -> Result<(), DeviceError> {
+        (**self).run_later(kernel, buffers, groups, work)
     }
 }

@@ -1,15 +1,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 
 use vulkano::Version;
 use vulkano::buffer::{Buffer, BufferCreateInfo, BufferUsage, Subbuffer};
 use vulkano::command_buffer::allocator::StandardCommandBufferAllocator;
-use vulkano::command_buffer::{
-    AutoCommandBufferBuilder, CommandBufferUsage, CopyBufferInfo, PrimaryAutoCommandBuffer,
-    PrimaryCommandBufferAbstract,
-};
+use vulkano::command_buffer::{AutoCommandBufferBuilder, CommandBufferUsage, PrimaryCommandBufferAbstract};
 use vulkano::descriptor_set::allocator::StandardDescriptorSetAllocator;
 use vulkano::descriptor_set::layout::{
     DescriptorSetLayout, DescriptorSetLayoutBinding, DescriptorSetLayoutCreateInfo, DescriptorType,
@@ -20,10 +17,12 @@ use vulkano::memory::allocator::{AllocationCreateInfo, MemoryTypeFilter, Standar
 use vulkano::pipeline::cache::PipelineCache;
 use vulkano::pipeline::compute::ComputePipelineCreateInfo;
 use vulkano::pipeline::layout::PipelineLayoutCreateInfo;
-use vulkano::pipeline::{ComputePipeline, Pipeline, PipelineBindPoint, PipelineLayout, PipelineShaderStageCreateInfo};
+use vulkano::pipeline::{ComputePipeline, PipelineLayout, PipelineShaderStageCreateInfo};
 use vulkano::shader::ShaderStages;
 use vulkano::sync::GpuFuture;
 
+use super::command::{Command, Pending};
+use super::memory::{Pool, Words, lock};
 use super::{Candidate, Compute, Description, DeviceError, Pipelines, logical, unchecked};
 use crate::spirv::Shader;
 
@@ -32,8 +31,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause between two questions whether a device is done.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Buffers that are kept for use again; more are given back to the driver.
-const POOLED: usize = 64;
+/// Commands of one submission, and the work of those that wait for it.
+const COMMANDS: usize = 64;
+const WORK: u64 = 1 << 28;
+/// Words that are sent without waiting for them: more would fill the host's memory.
+const SENT: usize = 1 << 18;
 
 /// A device over vulkano. It serves one caller at a time, and nothing after it was lost or given up.
 pub struct VulkanDevice {
@@ -46,49 +48,12 @@ pub struct VulkanDevice {
     pool: Arc<Pool>,
     /// Of memory that the host writes.
     shown: Arc<Pool>,
+    /// What the device is to do next, in this order.
+    pending: Mutex<Pending>,
     patience: Duration,
     lost: AtomicBool,
     /// What the driver has made of shaders, if that is to be remembered.
     pipelines: Option<Arc<PipelineCache>>,
-}
-
-/// Words in a device's memory, which serves the next buffer when they are dropped.
-pub struct Words {
-    /// What kernels see: not a word more than was asked for.
-    memory: Subbuffer<[u32]>,
-    words: usize,
-    whole: Subbuffer<[u32]>,
-    pool: Arc<Pool>,
-}
-
-impl Drop for Words {
-    fn drop(&mut self) {
-        self.pool.put(self.whole.clone());
-    }
-}
-
-/// Memory that nobody uses.
-#[derive(Default)]
-struct Pool(Mutex<Vec<Subbuffer<[u32]>>>);
-
-impl Pool {
-    /// Memory for so many words, which is not much too large.
-    fn take(&self, words: u64) -> Option<Subbuffer<[u32]>> {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = free.iter().position(|memory| (words..=words.saturating_mul(2)).contains(&memory.len()))?;
-        Some(free.swap_remove(place))
-    }
-
-    fn put(&self, memory: Subbuffer<[u32]>) {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < POOLED {
-            free.push(memory);
-        }
-    }
-
-    fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// A shader, compiled for a device.
@@ -121,7 +86,8 @@ impl VulkanDevice {
             sets: Arc::new(StandardDescriptorSetAllocator::new(Arc::clone(&device), Default::default())),
             device,
             pool: Arc::default(),
-            shown: Arc::default(),
+            shown: Arc::new(Pool::of_the_host()),
+            pending: Mutex::default(),
             patience: PATIENCE,
             lost: AtomicBool::new(false),
             pipelines: None,
@@ -187,7 +153,8 @@ impl VulkanDevice {
         let whole = match pool.take(length_of(words)) {
             Some(memory) => memory,
             None => self.allocate(words, usage, place).or_else(|error| {
-                // What is kept may be what lacks.
+                // What is kept, or waits, may be what lacks.
+                self.submit(&mut lock(&self.pending))?;
                 self.pool.clear();
                 if error == DeviceError::OutOfMemory { self.allocate(words, usage, place) } else { Err(error) }
             })?,
@@ -196,18 +163,46 @@ impl VulkanDevice {
         Ok(Words { memory, words, whole, pool: Arc::clone(pool) })
     }
 
-    /// Records commands, submits them and waits for their end.
-    fn submit(
-        &self,
-        record: impl FnOnce(&mut AutoCommandBufferBuilder<PrimaryAutoCommandBuffer>) -> Result<(), DeviceError>,
-    ) -> Result<(), DeviceError> {
+    /// Has the device do this after what is pending, with that much work, at the latest when something is read.
+    fn enqueue(&self, command: Command, work: u64) -> Result<(), DeviceError> {
+        let mut pending = lock(&self.pending);
+        pending.commands.push(command);
+        pending.work = pending.work.saturating_add(work);
+        if pending.commands.len() < COMMANDS && pending.work < WORK { Ok(()) } else { self.submit(&mut pending) }
+    }
+
+    /// The same, and waits for its end.
+    fn finish(&self, command: Command) -> Result<(), DeviceError> {
+        let mut pending = lock(&self.pending);
+        pending.commands.push(command);
+        self.submit(&mut pending)
+    }
+
+    /// Submits what is pending and waits for its end. Where several were submitted and failed, the device has, as nobody
+    /// else would be told.
+    fn submit(&self, pending: &mut Pending) -> Result<(), DeviceError> {
+        let Pending { commands, .. } = mem::take(pending);
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let several = commands.len() > 1;
+        let done = self.done(commands);
+        match done {
+            Ok(()) => self.shown.recycle(),
+            Err(_) if several => self.lost.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        done
+    }
+
+    fn done(&self, pending: Vec<Command>) -> Result<(), DeviceError> {
         if self.lost.load(Ordering::Relaxed) {
             return Err(DeviceError::Lost);
         }
         let family = self.queue.queue_family_index();
         let usage = CommandBufferUsage::OneTimeSubmit;
         let mut commands = AutoCommandBufferBuilder::primary(Arc::clone(&self.commands) as _, family, usage)?;
-        record(&mut commands)?;
+        pending.into_iter().try_for_each(|command| command.record(&mut commands))?;
         let submitted = commands.build()?.execute(Arc::clone(&self.queue))?.then_signal_fence_and_flush()?;
 
         // `wait` with a time-out panics when it passes, and dropping a future waits for ever: so the fence is asked,
@@ -235,6 +230,24 @@ impl VulkanDevice {
     }
 }
 
+impl VulkanDevice {
+    /// A dispatch that can be recorded whatever else is.
+    fn dispatch(&self, kernel: &Kernel, buffers: &[&Words], groups: [u32; 3]) -> Result<Command, DeviceError> {
+        let most = self.device.physical_device().properties().max_compute_work_group_count;
+        if groups.iter().zip(most).any(|(&count, most)| count > most) {
+            return Err(DeviceError::Refused(format!("{groups:?} workgroups, of at most {most:?}")));
+        }
+        let bound = kernel.set.bindings().len();
+        if buffers.len() != bound {
+            return Err(DeviceError::Refused(format!("{} buffers for {bound} bindings", buffers.len())));
+        }
+        let writes =
+            (0..).zip(buffers).map(|(binding, buffer)| WriteDescriptorSet::buffer(binding, buffer.memory.clone()));
+        let set = DescriptorSet::new(Arc::clone(&self.sets) as _, Arc::clone(&kernel.set), writes, [])?;
+        Ok(Command::Dispatch { pipeline: Arc::clone(&kernel.pipeline), set, groups })
+    }
+}
+
 impl Compute for VulkanDevice {
     type Buffer = Words;
     type Kernel = Kernel;
@@ -255,10 +268,7 @@ impl Compute for VulkanDevice {
 
     fn buffer(&self, words: usize) -> Result<Words, DeviceError> {
         let buffer = self.reserve(words)?;
-        self.submit(|commands| {
-            commands.fill_buffer(buffer.memory.clone(), 0)?;
-            Ok(())
-        })?;
+        self.enqueue(Command::Fill(buffer.memory.clone()), 0)?;
         Ok(buffer)
     }
 
@@ -288,10 +298,7 @@ impl Compute for VulkanDevice {
 
     fn copied(&self, buffer: &Words) -> Result<Words, DeviceError> {
         let copy = self.reserve(buffer.words)?;
-        self.submit(|commands| {
-            commands.copy_buffer(CopyBufferInfo::buffers(buffer.memory.clone(), copy.memory.clone()))?;
-            Ok(())
-        })?;
+        self.enqueue(Command::Copy { from: buffer.memory.clone(), to: copy.memory.clone() }, 0)?;
         Ok(copy)
     }
 
@@ -305,19 +312,14 @@ impl Compute for VulkanDevice {
         let place = MemoryTypeFilter::PREFER_HOST | MemoryTypeFilter::HOST_SEQUENTIAL_WRITE;
         let staging = self.allocate(words.len(), BufferUsage::TRANSFER_SRC, place)?;
         staging.write().expect("nobody else has the staging buffer").copy_from_slice(words);
-        self.submit(|commands| {
-            commands.copy_buffer(CopyBufferInfo::buffers(staging, buffer.memory.clone()))?;
-            Ok(())
-        })
+        let copy = Command::Copy { from: staging, to: buffer.memory.clone() };
+        if words.len() > SENT { self.finish(copy) } else { self.enqueue(copy, 0) }
     }
 
     fn read(&self, buffer: &Words) -> Result<Vec<u32>, DeviceError> {
         let place = MemoryTypeFilter::PREFER_HOST | MemoryTypeFilter::HOST_RANDOM_ACCESS;
         let staging = self.allocate(buffer.words, BufferUsage::TRANSFER_DST, place)?;
-        self.submit(|commands| {
-            commands.copy_buffer(CopyBufferInfo::buffers(buffer.memory.clone(), staging.clone()))?;
-            Ok(())
-        })?;
+        self.finish(Command::Copy { from: buffer.memory.clone(), to: staging.clone() })?;
         let words = staging.read().expect("the device is done with the staging buffer");
         Ok(words[..buffer.words].to_vec())
     }
@@ -344,15 +346,11 @@ impl Compute for VulkanDevice {
     }
 
     fn run(&self, kernel: &Kernel, buffers: &[&Words], groups: [u32; 3]) -> Result<(), DeviceError> {
-        let writes =
-            (0..).zip(buffers).map(|(binding, buffer)| WriteDescriptorSet::buffer(binding, buffer.memory.clone()));
-        let set = DescriptorSet::new(Arc::clone(&self.sets) as _, Arc::clone(&kernel.set), writes, [])?;
-        self.submit(|commands| {
-            commands.bind_pipeline_compute(Arc::clone(&kernel.pipeline))?;
-            let layout = Arc::clone(kernel.pipeline.layout());
-            commands.bind_descriptor_sets(PipelineBindPoint::Compute, layout, 0, set)?;
-            unchecked::dispatch(commands, groups)
-        })
+        self.finish(self.dispatch(kernel, buffers, groups)?)
+    }
+
+    fn run_later(&self, kernel: &Kernel, buffers: &[&Words], groups: [u32; 3], work: u64) -> Result<(), DeviceError> {
+        self.enqueue(self.dispatch(kernel, buffers, groups)?, work)
     }
 }
 

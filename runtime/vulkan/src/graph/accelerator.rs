@@ -10,6 +10,9 @@ use crate::kernels::{
 };
 use crate::proof::Verdict;
 
+/// What it takes to exponentiate, normalise or round a number, in fused steps.
+const OF_A_NUMBER: u64 = 32;
+
 /// Why a device does not compute graphs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcceleratorError {
@@ -94,9 +97,11 @@ impl<D: Compute> Accelerator<D> {
         self.pool(&Pools::new(Pooling::Max, &window, [1; 2], true).expect("devices take one pixel"), &one)?;
         self.multiply_blocks(&Blocks::one(), &self.device.buffer(2)?, &one, [1, 1], None)?;
         let two = self.device.buffer(2)?;
-        let sums = self.multiply_integers(&Integers::ONE.words(1, false, &[0], None), [&one, &two], 1, [1; 3])?;
-        self.quantise(Quantised::Sums(&[1.0]), &sums, 1, (0, Range::Unsigned))?;
-        Ok(())
+        let sums = self.multiply_integers(&Integers::ONE.words(1, false, &[0], None), [&one, &two], 1, ([1; 3], 1))?;
+        let last = self.quantise(Quantised::Sums(&[1.0]), &sums, 1, (0, Range::Unsigned))?;
+        let ran = self.device.read(&last);
+        float_environment::reset();
+        ran.map(drop)
     }
 
     /// The device.
@@ -136,9 +141,9 @@ impl<D: Compute> Accelerator<D> {
         }
     }
 
-    /// Runs a kernel.
-    fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3]) -> Result<(), DeviceError> {
-        let done = self.device.run(kernel, buffers, groups);
+    /// Has the device run a kernel, which takes about so many fused steps.
+    fn run(&self, kernel: &D::Kernel, buffers: &[&D::Buffer], groups: [u32; 3], work: u64) -> Result<(), DeviceError> {
+        let done = self.device.run_later(kernel, buffers, groups, work);
         self.runs.fetch_add(1, Ordering::Relaxed);
         // A driver may have changed how this thread calculates.
         float_environment::reset();
@@ -152,12 +157,12 @@ impl<D: Compute> Accelerator<D> {
         operands: &[&D::Buffer],
         terms: &[u32],
         words: usize,
-        groups: [u32; 3],
+        (groups, work): ([u32; 3], u64),
     ) -> Result<D::Buffer, DeviceError> {
         let terms = self.device.shown(terms)?;
         let result = self.device.unwritten(words)?;
         let buffers: Vec<_> = operands.iter().copied().chain([&terms, &result]).collect();
-        self.run(kernel, &buffers, groups)?;
+        self.run(kernel, &buffers, groups, work)?;
         Ok(result)
     }
 
@@ -171,8 +176,8 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<(), DeviceError> {
         let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
         let kernel = if terms.patches.is_some() { &self.convolution } else { &self.product };
-        let terms = self.device.shown(&terms.words())?;
-        self.run(kernel, &[left, right, &terms, result], groups)
+        let words = self.device.shown(&terms.words())?;
+        self.run(kernel, &[left, right, &words, result], groups, terms.work())
     }
 
     /// Rounds rows, so many, and multiplies them by blocks, which lie in a buffer: so many results.
@@ -186,20 +191,21 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<D::Buffer, DeviceError> {
         let too_large = || DeviceError::Refused("a product of too many blocks".to_owned());
         let (words, groups) = (blocks.rounded(rows).ok_or_else(too_large)?, blocks.groups(rows).ok_or_else(too_large)?);
-        let rounding = (blocks.rounding(rows), blocks.rounding_groups(rows));
-        let rounded = self.compute(&self.rounded, &[data], &rounding.0, words as usize, rounding.1)?;
-        self.compute(&self.blocks, &[&rounded, weights], &blocks.terms(rows, bias), results as usize, groups)
+        let rounding = (blocks.rounding_groups(rows), u64::from(words) * OF_A_NUMBER);
+        let rounded = self.compute(&self.rounded, &[data], &blocks.rounding(rows), words as usize, rounding)?;
+        let (terms, operands) = (blocks.terms(rows, bias), [&rounded, weights]);
+        self.compute(&self.blocks, &operands, &terms, results as usize, (groups, blocks.work(rows)))
     }
 
-    /// Multiplies rows of bytes by weights, which lie in buffers: so many results.
+    /// Multiplies rows of bytes by weights, which lie in buffers: so many results, by so many workgroups and steps.
     pub(super) fn multiply_integers(
         &self,
         terms: &[u32],
         operands: [&D::Buffer; 2],
         results: u32,
-        groups: [u32; 3],
+        how: ([u32; 3], u64),
     ) -> Result<D::Buffer, DeviceError> {
-        self.compute(&self.integers, &operands, terms, results as usize, groups)
+        self.compute(&self.integers, &operands, terms, results as usize, how)
     }
 
     /// Makes so many numbers bytes, four to a word, around a zero point.
@@ -210,8 +216,9 @@ impl<D: Compute> Accelerator<D> {
         numbers: u32,
         (zero, range): (i32, Range),
     ) -> Result<D::Buffer, DeviceError> {
-        let (terms, groups) = (quantised.words(numbers, zero, range), Quantised::groups(numbers));
-        self.compute(&self.quantised, &[data], &terms, numbers.div_ceil(4) as usize, groups)
+        let how = (Quantised::groups(numbers), u64::from(numbers) * OF_A_NUMBER);
+        let terms = quantised.words(numbers, zero, range);
+        self.compute(&self.quantised, &[data], &terms, numbers.div_ceil(4) as usize, how)
     }
 
     /// Does a program for each of `count` elements, whose operands lie in these buffers or in the program.
@@ -222,8 +229,8 @@ impl<D: Compute> Accelerator<D> {
         reads: &[Read],
         [left, right]: [&D::Buffer; 2],
     ) -> Result<D::Buffer, DeviceError> {
-        let program = program.words(count, reads);
-        self.compute(&self.program, &[left, right], &program, count as usize, kernels::groups(count.div_ceil(64)))
+        let how = (kernels::groups(count.div_ceil(64)), program.work(count));
+        self.compute(&self.program, &[left, right], &program.words(count, reads), count as usize, how)
     }
 
     /// Moves `count` elements of a buffer to places of another.
@@ -236,17 +243,18 @@ impl<D: Compute> Accelerator<D> {
     ) -> Result<(), DeviceError> {
         let terms = Program::copy().words_to(count, &[Read::whole(Place::Left, count)], target);
         let terms = self.device.shown(&terms)?;
-        self.run(&self.program, &[from, from, &terms, to], kernels::groups(count.div_ceil(64)))
+        self.run(&self.program, &[from, from, &terms, to], kernels::groups(count.div_ceil(64)), count.into())
     }
 
     /// Reduces elements to one number each.
     pub(super) fn reduce(&self, reduced: &Reduced, data: &D::Buffer) -> Result<D::Buffer, DeviceError> {
-        self.compute(&self.reduce, &[data], &reduced.words(), reduced.results() as usize, reduced.groups())
+        let how = (reduced.groups(), reduced.work());
+        self.compute(&self.reduce, &[data], &reduced.words(), reduced.results() as usize, how)
     }
 
     /// Pools images.
     pub(super) fn pool(&self, pools: &Pools, data: &D::Buffer) -> Result<D::Buffer, DeviceError> {
-        self.compute(&self.pools, &[data], pools.words(), pools.results() as usize, pools.groups())
+        self.compute(&self.pools, &[data], pools.words(), pools.results() as usize, (pools.groups(), pools.work()))
     }
 
     /// Softmax or norm of rows of so many elements in all.
@@ -256,7 +264,8 @@ impl<D: Compute> Accelerator<D> {
         data: &D::Buffer,
         elements: usize,
     ) -> Result<D::Buffer, DeviceError> {
-        self.compute(&self.rows, &[data], &rows.words(), elements, rows.groups())
+        let work = (elements as u64).saturating_mul(OF_A_NUMBER);
+        self.compute(&self.rows, &[data], &rows.words(), elements, (rows.groups(), work))
     }
 
     /// The words of a buffer; zeros if the device does not bring them, which has then failed for good.

@@ -68,7 +68,8 @@ impl<D: Compute> IntegerProduct<D> {
         let scales = floats.as_ref().map(|(scales, bias)| Scales { scales, bias: *bias });
         let terms = self.layout.words(rows, signed, &zeros, scales);
         let weights = self.weights.as_ref().map_err(Clone::clone)?;
-        let sums = accelerator.multiply_integers(&terms, [&bytes, weights], results, groups)?;
+        let sums =
+            accelerator.multiply_integers(&terms, [&bytes, weights], results, (groups, self.layout.work(rows)))?;
         let (dtype, buffer) = match made {
             Made::Floats { .. } => (DType::F32, sums),
             Made::Sums => (DType::I32, sums),

@@ -110,6 +110,12 @@ impl Blocks {
         words
     }
 
+    /// Terms of the product's sums.
+    #[must_use]
+    pub fn work(&self, rows: u32) -> u64 {
+        u64::from(rows).saturating_mul(self.depth.into()).saturating_mul(self.columns.into())
+    }
+
     /// Workgroups of the product. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self, rows: u32) -> Option<[u32; 3]> {

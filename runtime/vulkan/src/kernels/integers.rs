@@ -67,6 +67,12 @@ impl Integers {
         words
     }
 
+    /// Terms of the product's sums.
+    #[must_use]
+    pub fn work(&self, rows: u32) -> u64 {
+        u64::from(rows).saturating_mul(self.depth.into()).saturating_mul(self.columns.into())
+    }
+
     /// Workgroups. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self, rows: u32) -> Option<[u32; 3]> {

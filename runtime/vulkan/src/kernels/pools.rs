@@ -62,6 +62,12 @@ impl Pools {
         &self.words
     }
 
+    /// Taps of all results.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        u64::from(self.results()).saturating_mul(u64::from(self.words[6]) * u64::from(self.words[7]))
+    }
+
     /// Workgroups.
     #[must_use]
     pub fn groups(&self) -> [u32; 3] {

@@ -89,6 +89,12 @@ impl Terms<'_> {
         words
     }
 
+    /// Fused steps.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.shape.iter().fold(self.starts.len() as u64, |work, &length| work.saturating_mul(length.into()))
+    }
+
     /// Workgroups: tiles across, tiles down, products. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self) -> Option<[u32; 3]> {

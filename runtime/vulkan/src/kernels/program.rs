@@ -134,6 +134,12 @@ impl Program {
         Self { lines: vec![(Doing::Converted, vec![Given::Operand(0)])], registers: vec![0] }
     }
 
+    /// Lines of all results.
+    #[must_use]
+    pub fn work(&self, elements: u32) -> u64 {
+        u64::from(elements).saturating_mul(self.lines.len() as u64)
+    }
+
     /// The third binding's words, for so many results, one behind the other.
     ///
     /// # Panics

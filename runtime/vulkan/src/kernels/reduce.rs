@@ -48,6 +48,12 @@ impl Reduced {
         [self.code, self.results, self.axis, self.inner]
     }
 
+    /// Elements.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        u64::from(self.results) * u64::from(self.axis)
+    }
+
     /// Workgroups.
     #[must_use]
     pub fn groups(&self) -> [u32; 3] {

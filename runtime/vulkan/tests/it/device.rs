@@ -39,6 +39,29 @@ fn buffers_are_zeroed_written_and_read() {
 }
 
 #[test]
+fn what_waits_is_done_in_order() {
+    drivers::on_each("device::what_waits_is_done_in_order", |_, device| {
+        let kernel = device.kernel(&Shader::new(DOUBLE, FloatControls::default()).unwrap()).unwrap();
+        let mut found = device.buffer(100).unwrap();
+        let mut expected = vec![0u32; 100];
+        // More than one submission takes, each from a buffer that the next could be given.
+        for turn in 0..150u32 {
+            let words: Vec<u32> = (0..100).map(|i| i * turn).collect();
+            let given = if turn % 3 == 0 { device.filled(&words).unwrap() } else { device.shown(&words).unwrap() };
+            device.run_later(&kernel, &[&given, &found], [2, 1, 1], 1 << (turn % 30)).unwrap();
+            expected.iter_mut().zip(words).for_each(|(sum, word)| *sum += 2 * word);
+            if turn % 40 == 0 {
+                found = device.copied(&found).unwrap();
+            }
+        }
+        assert_eq!(device.read(&found).unwrap(), expected);
+        let refused = device.run_later(&kernel, &[&found], [1, 1, 1], 0);
+        assert!(matches!(refused, Err(DeviceError::Refused(_))), "{refused:?}");
+        assert_eq!(device.read(&found).unwrap(), expected);
+    });
+}
+
+#[test]
 fn kernels_run_and_wrong_calls_are_refused() {
     drivers::on_each("device::kernels_run_and_wrong_calls_are_refused", |_, device| {
         let kernel = device.kernel(&Shader::new(DOUBLE, FloatControls::default()).unwrap()).unwrap();
