@@ -9,6 +9,7 @@ mod control; // statements
 mod expressions; // values
 mod frame; // a function that is being written out
 mod globals; // variables of a module
+mod matrices; // matrices
 mod memory; // places, loads and stores
 mod operations; // arithmetic
 

@@ -256,7 +256,12 @@ pub(crate) fn flat(inner: &TypeInner) -> Result<Shape, KernelError> {
     match inner {
         TypeInner::Scalar(scalar) => Ok(Shape::Scalar(kind(*scalar)?)),
         TypeInner::Vector { size, scalar } => Ok(Shape::Vector { lanes: *size as u32, kind: kind(*scalar)? }),
-        TypeInner::Matrix { .. } => Err(KernelError::instead("a matrix", "use vectors, or arrays of them")),
+        TypeInner::Matrix { columns, rows, scalar } => {
+            let (lanes, kind) = (*rows as u32, kind(*scalar)?);
+            // Columns begin where vectors of their length may.
+            let stride_bytes = if lanes == 2 { 8 } else { 16 };
+            array(Shape::Vector { lanes, kind }, Count::Fixed(*columns as u32), stride_bytes)
+        }
         TypeInner::Atomic(scalar) => kind(*scalar).map(|_| Shape::Atomic),
         TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. } => {
             Err(KernelError::unsupported("a pointer that is passed to a function"))

@@ -13,7 +13,6 @@ pub(crate) enum Standing {
 
 use Standing::{Refused, Taken};
 
-const MATRICES: &str = "use vectors, or arrays of them";
 const SUMS: &str = "add the products of the components with fma, in the order that you want";
 const BYTES: &str = "use shifts and masks";
 const PARTS: &str = "bitcast to u32, and use shifts and masks";
@@ -70,8 +69,8 @@ pub(crate) const FUNCTIONS: [(&str, F, Standing); 75] = [
     ("smoothstep", F::SmoothStep, Refused("write the polynomial")),
     ("sqrt", F::Sqrt, Taken),
     ("inverseSqrt", F::InverseSqrt, Refused("use 1.0 / sqrt(x)")),
-    ("transpose", F::Transpose, Refused(MATRICES)),
-    ("determinant", F::Determinant, Refused(MATRICES)),
+    ("transpose", F::Transpose, Taken),
+    ("determinant", F::Determinant, Refused("write the differences of the products")),
     ("quantizeToF16", F::QuantizeToF16, Refused("round by integers")),
     ("countTrailingZeros", F::CountTrailingZeros, Taken),
     ("countLeadingZeros", F::CountLeadingZeros, Taken),

@@ -10,21 +10,21 @@ use crate::vocabulary::{Standing, standing};
 
 /// Words in a row of one kind: a scalar, or a vector.
 #[derive(Clone, Copy)]
-struct Lanes {
-    at: Reg,
-    count: u8,
-    kind: Kind,
+pub(super) struct Lanes {
+    pub(super) at: Reg,
+    pub(super) count: u8,
+    pub(super) kind: Kind,
 }
 
 impl Compiler<'_> {
-    fn lanes(&self, frame: &Frame<'_>, expression: Handle<Expression>) -> Result<Lanes, KernelError> {
+    pub(super) fn lanes(&self, frame: &Frame<'_>, expression: Handle<Expression>) -> Result<Lanes, KernelError> {
         let (count, kind) =
             self.shape(frame, expression)?.lanes().ok_or_else(|| KernelError::unsupported("arithmetic of arrays"))?;
         Ok(Lanes { at: frame.words(expression)?, count: count as u8, kind })
     }
 
     /// As many lanes as asked for.
-    fn widened(&mut self, lanes: Lanes, count: u8) -> Result<Lanes, KernelError> {
+    pub(super) fn widened(&mut self, lanes: Lanes, count: u8) -> Result<Lanes, KernelError> {
         if lanes.count == count {
             return Ok(lanes);
         }
@@ -66,12 +66,19 @@ impl Compiler<'_> {
         left: Handle<Expression>,
         right: Handle<Expression>,
     ) -> Result<Value, KernelError> {
+        if let Some(value) = self.of_matrices(frame, op, [left, right])? {
+            return Ok(value);
+        }
         let (a, b) = (self.lanes(frame, left)?, self.lanes(frame, right)?);
         let count = a.count.max(b.count);
         let (a, b) = (self.widened(a, count)?, self.widened(b, count)?);
+        self.operate(op, a, b).map(Value::Words)
+    }
+
+    pub(super) fn operate(&mut self, op: BinaryOperator, a: Lanes, b: Lanes) -> Result<Reg, KernelError> {
         let (op, is_swapped) = operator(op, a.kind);
         let (a, b) = if is_swapped { (b, a) } else { (a, b) };
-        self.apply_two(op, a, b).map(Value::Words)
+        self.apply_two(op, a, b)
     }
 
     pub(super) fn relational(
@@ -142,6 +149,9 @@ impl Compiler<'_> {
             Some((_, Standing::Taken)) => {}
             Some((name, Standing::Refused(instead))) => return Err(KernelError::instead(name, instead)),
             None => return Err(KernelError::unsupported("a function that WGSL does not name")),
+        }
+        if let (MathFunction::Transpose, [Some(matrix), ..]) = (function, arguments) {
+            return self.transposed(frame, matrix);
         }
         let mut lanes = Vec::with_capacity(3);
         for argument in arguments.into_iter().flatten() {

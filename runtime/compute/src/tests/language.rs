@@ -112,6 +112,36 @@ fn uniform_variables_are_read_by_all() {
     assert_eq!(run(source, Some(&input), 1, 1).unwrap().0, [50 + 3 + 120, 90 + 3 + 120]);
 }
 
+/// Each element of a product is a chain of fused steps from zero, in order; columns lie as vectors of their length do.
+#[test]
+fn products_of_matrices_are_chains() {
+    let source = "
+        struct Item { m: mat3x3<f32>, v: vec3<f32> }
+        @group(0) @binding(0) var<storage, read_write> out: array<mat3x3<f32>>;
+        @group(0) @binding(1) var<storage, read> given: array<Item>;
+        @compute @workgroup_size(1) fn main() {
+            let item = given[0];
+            out[0] = mat3x3(item.m * item.v, item.v * item.m, (item.m * item.m)[2]);
+        }";
+    let number = |i: usize| 1.0 + i as f32 * 0.1 + 1.0 / 3.0;
+    let (matrix, vector): (Vec<[f32; 3]>, [f32; 3]) =
+        ((0..3).map(|column| [0, 1, 2].map(|row| number(3 * column + row))).collect(), [9, 10, 11].map(number));
+    let chain = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).fold(0.0, |sum: f32, (a, b)| a.mul_add(b, sum));
+    let row = |row: usize| [0, 1, 2].map(|column| matrix[column][row]);
+    let columns = [
+        [0, 1, 2].map(|i| chain(row(i), vector)),
+        [0, 1, 2].map(|i| chain(vector, matrix[i])),
+        [0, 1, 2].map(|i| chain(row(i), matrix[2])),
+    ];
+    let plain = |a: [f32; 3], b: [f32; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    assert!((0..3).any(|i| plain(row(i), vector) != columns[0][i]), "the numbers show the order");
+    // Four words for each column.
+    let padded = |column: &[f32; 3]| column.iter().map(|x| x.to_bits()).chain([0]).collect::<Vec<u32>>();
+    let given: Vec<u32> = matrix.iter().chain([&vector]).flat_map(padded).collect();
+    let (words, _) = run(source, Some(&given), 1, 12).unwrap();
+    assert_eq!(words, columns.iter().flat_map(padded).collect::<Vec<u32>>());
+}
+
 /// A condition on what it loads is the same for all.
 #[test]
 fn what_a_uniform_load_gives_decides_for_all() {

@@ -15,7 +15,7 @@ fn what_is_not_for_kernels_is_named() {
         ("const e = exp(1.0);", "out[0] = u32(e);", "exp of constants is not for kernels"),
         ("const_assert sin(1.0) > 0.5;", "out[0] = 1u;", "sin of constants is not for kernels"),
         ("", "out[0] = u32(max(1.0, 2.0));", "max of constants is not for kernels"),
-        ("", "var m = mat2x2<f32>(); out[0] = u32(m[0].x);", "a matrix is not for kernels: use vectors"),
+        ("", "var m = mat2x2<f32>(); out[0] = u32(determinant(m));", "determinant is not for kernels: write the diff"),
         ("@group(1) @binding(1) var<storage, read> u: array<u32>;", "out[0] = u[0];", "another group than 0"),
         ("@group(0) @binding(2) var<storage, read> u: array<u32>;", "out[0] = u[0];", "a gap in the numbers"),
         (

@@ -98,6 +98,18 @@ pub(crate) const STATEMENTS: &[(&str, &str, &str, &[u32])] = &[
         &[6, 8, 6, 1],
     ),
     (
+        "matrices by vectors",
+        "",
+        "var m = mat2x3(1.0, 2.0, 3.0, 4.0, 5.0, 6.0); let v = m * vec2(10.0, 100.0); let w = vec3(1.0, 10.0, 100.0) * m; out[0] = u32(v.x) + 1000u * u32(v.z); out[1] = u32(w.x); out[2] = u32(w.y); m[1].y = 9.0; let n = transpose(m); out[3] = u32(n[1].y) + 10u * u32(n[2].x);",
+        &[630_410, 321, 654, 39],
+    ),
+    (
+        "matrices by matrices, and sums",
+        "",
+        "var a = mat2x2(1.0, 2.0, 3.0, 4.0); let b = mat3x2(vec2(1.0, 10.0), vec2(2.0, 20.0), vec2(3.0, 30.0)); let c = a * b; out[0] = u32(c[0].x) + 100u * u32(c[0].y) + 10000u * u32(c[2].x); let d = (a + a * 2.0) - 0.5 * a; out[1] = u32(2.0 * d[1].x); var i = 1u; out[2] = u32(a[i][0]) + 10u * u32(a[i][i]) + u32(a[i + 1u][0]); a[0] = vec2(7.0); out[3] = u32(a[0].y);",
+        &[31 + 100 * 42 + 10_000 * 93, 15, 43, 7],
+    ),
+    (
         "a uniform load",
         "var<workgroup> m: array<u32, 4>;",
         "m[2] = 5u; let x = workgroupUniformLoad(&m[2]); m[2] = 7u; out[0] = x; out[1] = m[2];",

@@ -14,7 +14,7 @@ const MUTATIONS: u64 = 500;
 #[test]
 fn kernels_hold_on_their_corpus_and_near_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/fuzz_kernel");
-    corpus::hold(targets::fuzz_kernel, &folder, 7, MUTATIONS);
+    corpus::hold(targets::fuzz_kernel, &folder, 8, MUTATIONS);
 }
 
 /// Mutations of what is no kernel would show nothing.
