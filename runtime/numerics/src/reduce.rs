@@ -194,7 +194,16 @@ impl Columns<'_> {
                 *lane = step(*lane, value);
             }
         }
-        std::array::from_fn(|column| tree(lanes.map(|lane| lane[column]), &join))
+        // All columns as `tree` does.
+        let mut half = LANES / 2;
+        while half > 0 {
+            let (low, high) = lanes.split_at_mut(half);
+            for (low, high) in low.iter_mut().zip(&*high) {
+                low.iter_mut().zip(high).for_each(|(low, high)| *low = join(*low, *high));
+            }
+            half /= 2;
+        }
+        lanes[0]
     }
 
     /// Each column as [`extreme`] does; no order shows in that.

@@ -57,18 +57,23 @@ fn repeated(row: &[f32]) -> Vec<f32> {
     flushed.repeat(times)
 }
 
+/// Where a row begins, of those along some axes.
+pub(super) fn row_begin(axes: &[(usize, usize)], mut row: usize) -> usize {
+    let mut begin = 0;
+    for &(size, step) in axes.iter().rev() {
+        begin += row % size * step;
+        row /= size;
+    }
+    begin
+}
+
 /// Fills `to` with the elements of an operand from `start` on.
 pub(super) fn spread(data: &[f32], axes: &[(usize, usize)], start: usize, mut to: &mut [f32]) {
     let (&(row, step), outer) = axes.split_last().expect("a spread operand has axes");
     let (mut index, mut first) = (start / row, start % row);
     while !to.is_empty() {
         let (piece, rest) = to.split_at_mut((row - first).min(to.len()));
-        let mut left = index;
-        let mut begin = first * step;
-        for &(size, step) in outer.iter().rev() {
-            begin += left % size * step;
-            left /= size;
-        }
+        let begin = row_begin(outer, index) + first * step;
         match step {
             0 => piece.fill(data[begin]),
             1 => piece.copy_from_slice(&data[begin..begin + piece.len()]),

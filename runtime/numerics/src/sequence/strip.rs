@@ -1,5 +1,6 @@
 //! Sequences of short operations: a strip of elements passes through all steps in registers.
 
+use super::reader::row_begin;
 use super::{Reader, Sequence, Source, Step};
 use crate::elementwise::Binary;
 use crate::isa::{Isa, Work};
@@ -10,6 +11,8 @@ use crate::step::Soft;
 const SIDE_BY_SIDE: usize = 8;
 /// Elements of a strip.
 pub(super) const STRIP: usize = 16 * SIDE_BY_SIDE;
+/// The shortest rows that are worth their beginning.
+const LEAST_ROW: usize = 16;
 /// The most results that are kept at a time, the newest included.
 const RESULTS: usize = 4;
 
@@ -18,15 +21,19 @@ const RESULTS: usize = 4;
 pub(super) struct Plan {
     /// The length of the rows along which they walk.
     row: usize,
-    /// What each step does to its operand or result so that it counts as it should.
+    /// What each step does to its operands and its result.
     cares: Vec<Care>,
 }
 
-/// Where a step's numbers must be flushed. What could not show in anything that is stored is left out.
+/// How a step treats its numbers. What could not show in anything that is stored is left out.
 #[derive(Clone, Copy, Debug)]
 struct Care {
+    /// Operands are flushed.
     reads: bool,
+    /// The result is made what is stored.
     stores: bool,
+    /// The result is kept for steps behind the next.
+    keeps: bool,
 }
 
 impl Sequence {
@@ -44,11 +51,18 @@ impl Sequence {
     pub(super) fn plan(&self, readers: &[Reader<'_>]) -> Option<Plan> {
         let mut row = None;
         for reader in readers {
-            match reader {
-                Reader::Given | Reader::One(_) | Reader::Whole(_) => {}
-                Reader::Row(values) if row.is_none_or(|row| row == values.len()) => row = Some(values.len()),
-                Reader::Row(_) | Reader::Spread(..) => return None,
+            let own = match reader {
+                Reader::Given | Reader::One(_) | Reader::Whole(_) => continue,
+                Reader::Row(values) => values.len(),
+                Reader::Spread(_, axes) => match axes.last() {
+                    Some(&(row, 0 | 1)) if row >= LEAST_ROW => row,
+                    _ => return None,
+                },
+            };
+            if row.is_some_and(|row| row != own) {
+                return None;
             }
+            row = Some(own);
         }
         self.is_short().then(|| Plan { row: row.unwrap_or(usize::MAX), cares: self.cares(readers) })
     }
@@ -70,7 +84,15 @@ impl Sequence {
             let mut readers = self.steps.iter().zip(&reads);
             readers.any(|((step, _), reads)| *reads && step.sources().contains(&Source::Step(place)))
         };
-        let care = |(place, &reads): (usize, &bool)| Care { reads, stores: place == last || is_read(place) };
+        let is_kept = |place: usize| {
+            let mut later = self.steps.iter().skip(place + 2);
+            later.any(|(step, _)| step.sources().contains(&Source::Step(place)))
+        };
+        let care = |(place, &reads): (usize, &bool)| Care {
+            reads,
+            stores: place == last || is_read(place),
+            keeps: is_kept(place),
+        };
         reads.iter().enumerate().map(care).collect()
     }
 }
@@ -94,10 +116,16 @@ impl Work for Strips<'_> {
     fn run<I: Isa>(self) {
         let Self { sequence, readers, plan, start, out } = self;
         let (mut results, mut done) = ([[0.0; STRIP]; RESULTS], 0);
+        let mut begins = vec![0; readers.len()];
         while done < out.len() {
             let (position, column) = (start + done, (start + done) % plan.row);
             let length = (plan.row - column).min(out.len() - done);
-            let strips = Row { sequence, readers, cares: &plan.cares, position, column };
+            for (begin, reader) in begins.iter_mut().zip(readers) {
+                if let Reader::Spread(_, axes) = reader {
+                    *begin = row_begin(&axes[..axes.len() - 1], position / plan.row);
+                }
+            }
+            let strips = Row { sequence, readers, cares: &plan.cares, begins: &begins, position, column };
             strips.pass::<I>(&mut results, &mut out[done..done + length]);
             done += length;
         }
@@ -109,6 +137,8 @@ struct Row<'a> {
     sequence: &'a Sequence,
     readers: &'a [Reader<'a>],
     cares: &'a [Care],
+    /// Where this row of each spread operand begins.
+    begins: &'a [usize],
     position: usize,
     column: usize,
 }
@@ -149,7 +179,9 @@ impl Row<'_> {
             if care.stores {
                 newest = newest.stored();
             }
-            newest.write(&mut results[*buffer]);
+            if care.keeps {
+                newest.write(&mut results[*buffer]);
+            }
         }
         newest.write(out);
     }
@@ -173,7 +205,10 @@ impl Row<'_> {
                 Reader::One(one) => V::splat(one[0]),
                 Reader::Whole(data) => V::read(&data[self.position + at..]),
                 Reader::Row(values) => return V::read(&values[self.column + at..]),
-                Reader::Spread(..) => unreachable!("strips read no such operand"),
+                Reader::Spread(data, axes) => match axes[axes.len() - 1] {
+                    (_, 0) => V::splat(data[self.begins[operand]]),
+                    _ => V::read(&data[self.begins[operand] + self.column + at..]),
+                },
             },
         };
         if flushed { value.element() } else { value }
