@@ -121,7 +121,7 @@ impl Processor {
 
     /// Calls `work` with some whole rows of `out`, of `row` elements, and the number of the first. No thread is woken for
     /// fewer than `least` elements.
-    pub(crate) fn lines(&self, out: &mut [f32], row: usize, least: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    pub fn lines<T: Send>(&self, out: &mut [T], row: usize, least: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         let row = row.max(1);
         let piece = self.piece(out.len(), row, least).next_multiple_of(row);
         self.pool.chunks(out, piece, |i, out| work(i * (piece / row), out));

@@ -82,7 +82,7 @@ fn step(builder: &mut Builder, numbers: &mut Numbers, name: &str, values: &[Valu
         let weights = numbers.tensor(shape);
         constant(builder, weights)
     };
-    match numbers.below(17) {
+    match numbers.below(18) {
         0 | 1 => {
             let weights = weights(builder, numbers, &[CHANNELS, CHANNELS, 3, 3]);
             node(builder, Image::Convolution(convolution()).into(), &[image, weights])
@@ -161,6 +161,7 @@ fn step(builder: &mut Builder, numbers: &mut Numbers, name: &str, values: &[Valu
             let bytes = builder.node(&format!("{name}/bytes"), Quantisation::Quantise(scaling), &[image, scale, zero]);
             node(builder, Quantisation::Dequantise(scaling).into(), &[bytes.unwrap(), scale, zero])
         }
+        16 => node(builder, Elementwise::Dropout { mask_of_numbers: false }.into(), &[image]),
         _ => {
             let pads = constant(builder, Tensor::new::<i64>(&[8], &[0, 0, 1, 0, 0, 0, 0, 1]));
             let padded = Pad { mode: Mode::Edge };

@@ -11,6 +11,9 @@ use super::integer::with_integer;
 use crate::op::operand::{floats, narrowed};
 use crate::{Cpu, DType, Element, OpError, Tensor};
 
+/// Elements below which a second thread is not worth waking.
+const PIECE: usize = 1 << 14;
+
 /// Runs an expression with `$values` as a tensor's elements, those of 16 bits as f32.
 macro_rules! with_numbers {
     ($tensor:expr, $values:ident => $body:expr) => {
@@ -46,9 +49,9 @@ pub(super) fn run(cpu: &Cpu, to: DType, x: &Tensor) -> Result<Tensor, OpError> {
     let mut result = cpu.allocate(to, x.shape())?;
     match to {
         DType::Bool => with_numbers!(x, values => truths(values, result.slice_mut())),
-        DType::F32 => with_numbers!(x, values => convert(values, result.slice_mut::<f32>())),
-        DType::F64 => with_numbers!(x, values => convert(values, result.slice_mut::<f64>())),
-        _ => with_integer!(to, B => with_numbers!(x, values => convert(values, result.slice_mut::<B>())), other => {
+        DType::F32 => with_numbers!(x, values => share(cpu, values, result.slice_mut::<f32>())),
+        DType::F64 => with_numbers!(x, values => share(cpu, values, result.slice_mut::<f64>())),
+        _ => with_integer!(to, B => with_numbers!(x, values => share(cpu, values, result.slice_mut::<B>())), other => {
             return Err(OpError::unsupported(format!("a cast to {other}")));
         }),
     }
@@ -104,6 +107,11 @@ fn rounded_to_odd(x: f64) -> f32 {
 
 fn truths<A: Element>(from: &[A], to: &mut [u8]) {
     to.iter_mut().zip(from).for_each(|(to, &from)| *to = u8::from(from != A::default()));
+}
+
+/// The same as `convert`, parts at once.
+fn share<A: Number, B: Number>(cpu: &Cpu, from: &[A], to: &mut [B]) {
+    cpu.processor().lines(to, 1, PIECE, |first, to| convert(&from[first..first + to.len()], to));
 }
 
 fn convert<A: Number, B: Number>(from: &[A], to: &mut [B]) {

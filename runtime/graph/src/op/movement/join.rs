@@ -7,6 +7,9 @@ use crate::op::operand::{axis, dims, product};
 use crate::tensor::Block;
 use crate::{Cost, Cpu, Dim, Fact, OpError, Tensor, TensorMut};
 
+/// Bytes below which a second thread is not worth waking.
+const PIECE: usize = 1 << 16;
+
 /// Operands of the same dimensions but along one axis, one behind the other along it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Concat {
@@ -59,24 +62,19 @@ impl Concat {
         let along = axis(self.axis, joined.len())?;
         Ok((product(&joined[..along])?, joined))
     }
+}
 
-    fn write(&self, operands: &[&Tensor], result: &mut TensorMut) -> Result<(), OpError> {
-        let Some(first) = operands.first() else { return Ok(()) };
-        let along = axis(self.axis, first.shape().len())?;
-        let outer = product(&first.shape()[..along])?;
-        let bytes = result.bytes_mut();
-        let row = bytes.len() / outer.max(1);
-        let mut begin = 0;
-        for operand in operands {
-            let part = operand.bytes().len() / outer.max(1);
-            if part > 0 {
-                for (from, to) in operand.bytes().chunks_exact(part).zip(bytes.chunks_exact_mut(row)) {
-                    to[begin..begin + part].copy_from_slice(from);
-                }
-            }
-            begin += part;
+/// Writes rows of the result, from the `first` one on: the row of each operand, of which all have `rows`.
+fn write(operands: &[&Tensor], rows: usize, first: usize, to: &mut [u8]) {
+    let parts = operands.iter().map(|operand| operand.bytes()).map(|bytes| (bytes, bytes.len() / rows));
+    let parts: Vec<(&[u8], usize)> = parts.filter(|(_, size)| *size > 0).collect();
+    let row: usize = parts.iter().map(|(_, size)| size).sum();
+    for (index, mut to) in to.chunks_exact_mut(row).enumerate() {
+        for (bytes, size) in &parts {
+            let (part, rest) = to.split_at_mut(*size);
+            part.copy_from_slice(&bytes[(first + index) * size..][..*size]);
+            to = rest;
         }
-        Ok(())
     }
 }
 
@@ -109,7 +107,10 @@ impl Operation for Concat {
             && carried(fact.dtype, &sizes)
         {
             let mut value = TensorMut::of(fact.dtype, &sizes, Block::zeros(product(&sizes)? * fact.dtype.bytes()));
-            self.write(&values, &mut value)?;
+            if !value.bytes_mut().is_empty() {
+                let rows = product(&sizes[..axis(self.axis, sizes.len())?])?;
+                write(&values, rows, 0, value.bytes_mut());
+            }
             fact.value = Some(value.freeze());
         }
         Ok(vec![fact])
@@ -124,11 +125,12 @@ impl Operation for Concat {
         if let [only] = operands[..] {
             return Ok(vec![only.clone()]);
         }
-        let shapes: Vec<Vec<Dim>> = operands.iter().map(|operand| dims(operand.shape())).collect();
-        let shapes: Vec<&[Dim]> = shapes.iter().map(Vec::as_slice).collect();
-        let sizes: Vec<usize> = self.joined(&shapes)?.iter().filter_map(Dim::size).collect();
+        let shapes: Vec<&[usize]> = operands.iter().map(|operand| operand.shape()).collect();
+        let (rows, sizes) = self.turns(&shapes)?;
         let mut result = cpu.allocate(operands[0].dtype(), &sizes)?;
-        self.write(&operands, &mut result)?;
+        let bytes = result.bytes_mut();
+        let row = bytes.len() / rows.max(1);
+        cpu.processor().lines(bytes, row, PIECE, |first, to| write(&operands, rows, first, to));
         Ok(vec![result.freeze()])
     }
 }

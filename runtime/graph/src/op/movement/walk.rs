@@ -34,6 +34,9 @@ pub(in crate::op) use with_width;
 /// Side of the square of elements that a transpose moves at a time: its rows and columns stay in the first cache.
 const TILE: usize = 16;
 
+/// Elements below which a second thread is not worth waking.
+const PIECE: usize = 1 << 14;
+
 /// A way through the elements of a tensor: one axis for each of the result, and the step in elements along it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::op) struct Walk {
@@ -101,11 +104,31 @@ impl Walk {
         if let Some(result) = tensor.walked(self.start, &steps(), shape) {
             return Ok(result);
         }
+        if self.passes_all(tensor.len()) {
+            return tensor.reshaped(shape);
+        }
         let mut result = cpu.allocate(tensor.dtype(), shape)?;
         with_width!(tensor.dtype(), T => {
-            self.copy::<T>(bytemuck::cast_slice(tensor.bytes()), bytemuck::cast_slice_mut(result.bytes_mut()));
+            self.share::<T>(cpu, bytemuck::cast_slice(tensor.bytes()), bytemuck::cast_slice_mut(result.bytes_mut()));
         });
         Ok(result.freeze())
+    }
+
+    /// Whether it passes so many elements, all there are, as they lie in memory.
+    fn passes_all(&self, elements: usize) -> bool {
+        self.start == 0 && matches!(self.merged()[..], [Axis { size, step: 1 }] if size == elements)
+    }
+
+    /// The same as `copy`, parts of the outermost axis at once.
+    fn share<T: Pod + Send + Sync>(&self, cpu: &Cpu, from: &[T], to: &mut [T]) {
+        let axes = self.merged();
+        let Some(&outermost) = axes.first() else { return self.copy(from, to) };
+        let row = to.len() / outermost.size.max(1);
+        cpu.processor().lines(to, row, PIECE, |first, to| {
+            let mut axes = axes.clone();
+            axes[0].size = to.len() / row;
+            copy_axes(&axes, from, self.start + first as isize * outermost.step, to);
+        });
     }
 
     /// The same walk with as few axes as possible: those of one element left out, and those merged that one step spans.

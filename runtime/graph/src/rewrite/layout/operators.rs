@@ -43,6 +43,7 @@ impl Rewriting<'_> {
         match &node.op {
             Op::Image(image) => self.image(image, node),
             Op::Elementwise(operation) if is_elementwise(operation) => Some((node.op.clone(), self.alike(node)?)),
+            Op::Elementwise(Elementwise::Dropout { .. }) => Some((node.op.clone(), self.with_first_twin(node)?)),
             Op::Movement(Movement::Identity(_)) => Some((node.op.clone(), self.with_first_twin(node)?)),
             Op::Movement(Movement::Concat(concat)) => self.concat(concat, node),
             Op::Movement(Movement::Pad(_)) => Some((node.op.clone(), self.pad(node)?)),
