@@ -68,7 +68,7 @@ impl Home {
         self.root.join("compiled")
     }
 
-    /// Verdicts on devices.
+    /// Verdicts on devices, and what their drivers made of shaders.
     pub(crate) fn devices(&self) -> PathBuf {
         self.root.join("devices")
     }

@@ -49,7 +49,7 @@ impl ShaderFmaFeatures {
 /// Whether a device has `OpFmaKHR` for f32.
 pub(super) fn offers_fused(physical: &PhysicalDevice) -> bool {
     let name = SHADER_FMA.to_str().expect("it is ASCII");
-    if physical.api_version() < Version::V1_2
+    if physical.api_version().min(physical.instance().api_version()) < Version::V1_1
         || !physical.extension_properties().iter().any(|it| it.extension_name == name)
     {
         return false;
