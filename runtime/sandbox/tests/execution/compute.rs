@@ -124,8 +124,8 @@ fn what_cannot_be_done_is_an_error() {
         ("no WGSL", "fn".to_owned(), says(20, 0), "invalid-kernel"),
         ("no such entry point", "@compute @workgroup_size(1) fn other() { }".into(), says(20, 0), "invalid-kernel"),
         (
-            "an atomic",
-            "var<workgroup> u: atomic<u32>; @compute @workgroup_size(1) fn main() { atomicAdd(&u, 1u); }".into(),
+            "an atomic whose order would show",
+            "var<workgroup> u: atomic<u32>; @compute @workgroup_size(1) fn main() { atomicExchange(&u, 1u); }".into(),
             says(20, 1),
             "unsupported",
         ),
@@ -175,6 +175,13 @@ fn what_cannot_be_done_is_an_error() {
             "invalid-bindings",
         ),
         ("too many workgroups", with(""), dispatch(1, 65_536) + &says(17, 2), "too-large"),
+        (
+            "an atomic operation, and another access",
+            with("atomicAdd(&n, 1u); atomicStore(&n, 1u);")
+                .replace("var<workgroup>", "var<workgroup> n: atomic<u32>; var<workgroup>"),
+            dispatch(1, 1) + &says(17, 6),
+            "race",
+        ),
         ("a race", with("m = i;"), dispatch(1, 1) + &says(17, 6), "race"),
         (
             "a barrier for some",
@@ -205,6 +212,29 @@ fn what_a_kernel_writes_is_read() {
         (call $check (i32.eq (i32.load offset=4 (i32.load (i32.const 20))) (i32.const 109)))
         (call $check (i64.eq (call $size (local.get $a)) (i64.const 64)))";
     let ended = does(kernel, body);
+    assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
+    assert_eq!(ended.kept.effects.len(), 1);
+}
+
+/// A stride of 0 says that nobody owns slices of it.
+#[test]
+fn a_buffer_of_atomics_is_changed_by_all() {
+    let kernel = "@group(0) @binding(0) var<storage, read_write> all: array<atomic<u32>, 16>; \
+        @compute @workgroup_size(4) fn main(@builtin(local_invocation_index) i: u32) { atomicAdd(&all[2], i); }";
+    let dispatch = |stride: u32| {
+        format!(
+            "(call $binding (i32.const 200) (local.get $a) (i32.const {stride}))
+            (call $dispatch (local.get $k) (i32.const 200) (i32.const 1) (i32.const 3) (i32.const 1) (i32.const 1) (i32.const 16))"
+        )
+    };
+    let body = format!(
+        "(call $ok) (local.set $k (i32.load (i32.const 20))) {} (call $says (i32.const 17) (i32.const 5)) {} (call $ok)
+        (call $read (local.get $a) (i64.const 8) (i64.const 4) (i32.const 16)) (call $ok)
+        (call $check (i32.eq (i32.load (i32.load (i32.const 20))) (i32.const 18)))",
+        dispatch(4),
+        dispatch(0)
+    );
+    let ended = does(kernel, &body);
     assert_eq!(*ended.outcome(), Outcome::Ok, "{:?}", ended.log());
     assert_eq!(ended.kept.effects.len(), 1);
 }
