@@ -89,6 +89,8 @@ pub enum Tiling {
     Shared,
     /// From their buffers: for software, which takes long to compile barriers.
     Direct,
+    /// The same without tiles: for few rows, or few columns of many products, on every device.
+    Thin,
 }
 
 impl Tiling {
@@ -103,6 +105,7 @@ impl Tiling {
         match self {
             Self::Shared => include_str!("kernels/tiles_shared.wgsl"),
             Self::Direct => include_str!("kernels/tiles_direct.wgsl"),
+            Self::Thin => include_str!("kernels/tiles_thin.wgsl"),
         }
     }
 }

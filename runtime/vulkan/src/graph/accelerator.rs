@@ -6,7 +6,7 @@ use poai_numerics::{Axis, Pooling, Range, Reduction, Source, Step, Unary, Window
 use super::Shaders;
 use crate::device::{Compute, DeviceError};
 use crate::kernels::{
-    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Target, Terms,
+    self, Blocks, Integers, Patches, Place, Pools, Program, Quantised, Read, Reduced, Row, Rows, Target, Terms, Tiling,
 };
 use crate::proof::Verdict;
 
@@ -29,6 +29,8 @@ pub struct Accelerator<D: Compute> {
     pub(super) device: D,
     product: D::Kernel,
     convolution: D::Kernel,
+    thin_product: D::Kernel,
+    thin_convolution: D::Kernel,
     program: D::Kernel,
     rows: D::Kernel,
     reduce: D::Kernel,
@@ -37,6 +39,8 @@ pub struct Accelerator<D: Compute> {
     blocks: D::Kernel,
     integers: D::Kernel,
     quantised: D::Kernel,
+    /// Of products that are not thin.
+    tiles: Tiling,
     pub(super) least: u64,
     /// How often kernels ran.
     runs: AtomicU64,
@@ -64,6 +68,8 @@ impl<D: Compute> Accelerator<D> {
         let accelerator = Self {
             product: device.kernel(&shaders.product)?,
             convolution: device.kernel(&shaders.convolution)?,
+            thin_product: device.kernel(&shaders.thin_product)?,
+            thin_convolution: device.kernel(&shaders.thin_convolution)?,
             program: device.kernel(&shaders.program)?,
             rows: device.kernel(&shaders.rows)?,
             reduce: device.kernel(&shaders.reduce)?,
@@ -72,6 +78,7 @@ impl<D: Compute> Accelerator<D> {
             blocks: device.kernel(&shaders.blocks)?,
             integers: device.kernel(&shaders.integers)?,
             quantised: device.kernel(&shaders.quantised)?,
+            tiles: Tiling::of(device.description().kind),
             device,
             least,
             runs: AtomicU64::new(0),
@@ -85,8 +92,13 @@ impl<D: Compute> Accelerator<D> {
     fn warm(&self) -> Result<(), DeviceError> {
         let one = self.upload(&[1.0])?;
         let patches = Patches { window: [[1; 4], [1; 4], [0, 0, 1, 1]], channels: 1, results: 1 };
-        for patches in [None, Some(patches)] {
-            self.multiply(&Terms { patches, ..Terms::one([1; 3]) }, &one, &one, &self.device.buffer(1)?)?;
+        // Of few rows, of many, and of many products.
+        for (rows, products) in [(1, 1), (5, 1), (5, 16)] {
+            let starts = vec![[0; 2]; products];
+            for patches in [None, Some(patches)] {
+                let terms = Terms { patches, starts: &starts, ..Terms::one([rows, 1, 1]) };
+                self.multiply(&terms, &one, &one, &self.device.buffer(5 * 16)?)?;
+            }
         }
         let identity = Program::new(&[Step::Unary(Unary::Identity, Source::Operand(0))]).expect("it is short");
         let read = Read::whole(Place::Left, 1);
@@ -174,8 +186,13 @@ impl<D: Compute> Accelerator<D> {
         right: &D::Buffer,
         result: &D::Buffer,
     ) -> Result<(), DeviceError> {
-        let groups = terms.groups().ok_or_else(|| DeviceError::Refused("products of too many tiles".to_owned()))?;
-        let kernel = if terms.patches.is_some() { &self.convolution } else { &self.product };
+        let too_large = || DeviceError::Refused("products of too many tiles".to_owned());
+        let (kernel, groups) = match (terms.thin_groups(self.tiles), terms.patches.is_some()) {
+            (Some(groups), false) => (&self.thin_product, groups),
+            (Some(groups), true) => (&self.thin_convolution, groups),
+            (None, false) => (&self.product, terms.groups().ok_or_else(too_large)?),
+            (None, true) => (&self.convolution, terms.groups().ok_or_else(too_large)?),
+        };
         let words = self.device.shown(&terms.words())?;
         self.run(kernel, &[left, right, &words, result], groups, terms.work())
     }

@@ -10,6 +10,8 @@ use crate::spirv::Shader;
 pub struct Shaders {
     pub(super) product: Shader,
     pub(super) convolution: Shader,
+    pub(super) thin_product: Shader,
+    pub(super) thin_convolution: Shader,
     pub(super) program: Shader,
     pub(super) rows: Shader,
     pub(super) reduce: Shader,
@@ -32,6 +34,8 @@ impl Shaders {
         Ok(Self {
             product: shader(kernels::matmul(step, tiling)),
             convolution: shader(kernels::convolution(step, tiling)),
+            thin_product: shader(kernels::matmul(step, Tiling::Thin)),
+            thin_convolution: shader(kernels::convolution(step, Tiling::Thin)),
             program: shader(kernels::program(step)),
             rows: shader(kernels::rows(step)),
             reduce: shader(kernels::reduce(step)),
@@ -46,9 +50,11 @@ impl Shaders {
     /// The SHA-256 of their words.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let Self { product, convolution, program, rows, reduce, pools, rounded, blocks, integers, quantised } = self;
+        let products = [&self.product, &self.convolution, &self.thin_product, &self.thin_convolution];
+        let floats = [&self.program, &self.rows, &self.reduce, &self.pools];
+        let integers = [&self.rounded, &self.blocks, &self.integers, &self.quantised];
         let mut hash = Sha256::new();
-        for shader in [product, convolution, program, rows, reduce, pools, rounded, blocks, integers, quantised] {
+        for shader in [products, floats, integers].as_flattened() {
             hash.update((shader.words().len() as u64).to_le_bytes());
             hash.update(bytemuck::cast_slice(shader.words()));
         }

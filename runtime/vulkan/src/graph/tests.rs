@@ -20,7 +20,7 @@ use crate::proof::Verdict;
 use crate::spirv::Shader;
 
 /// Runs of kernels that getting ready takes.
-const WARMING: usize = 10;
+const WARMING: usize = 14;
 
 /// A device that computes nothing, and fails once it has been told how.
 struct Fake {

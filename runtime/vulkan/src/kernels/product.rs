@@ -1,9 +1,15 @@
-use super::LIMIT;
+use super::{LIMIT, Tiling};
 
 /// Words of a product's terms before its starts.
 const HEADER: usize = 16;
 /// Rows and columns that a workgroup computes.
 const TILE: u32 = 64;
+/// Rows, or columns of many products, that leave most of a tile empty; and how many are many.
+const FEW: u32 = 4;
+const MANY: u32 = 16;
+/// Rows of an invocation there, and what the products are counted by in the flags.
+const THIN: u32 = 4;
+const PRODUCTS: u32 = 8;
 
 /// What a kernel of products is told beside the matrices: their sizes, where they lie, and what follows.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +79,7 @@ impl Terms<'_> {
         let bounds = self.bounds.unwrap_or_default();
         let given = [self.scale.is_some(), self.bias.is_some(), self.residual, self.bounds.is_some()];
         let flags = given.into_iter().zip(0..).fold(0, |flags, (given, bit)| flags | u32::from(given) << bit);
+        let flags = flags | self.products_across().map_or(0, |products| products << PRODUCTS);
         let [[left_row, left_column], [right_row, right_column]] = self.strides;
         let [rows, depth, columns] = self.shape;
         // From product to product among the results, from row to row, and from product to product along the bias.
@@ -100,6 +107,29 @@ impl Terms<'_> {
     pub fn groups(&self) -> Option<[u32; 3]> {
         let [rows, _, columns] = self.shape;
         let groups = [columns.div_ceil(TILE), rows.div_ceil(TILE), u32::try_from(self.starts.len()).ok()?];
+        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+    }
+
+    /// The products, if they lie across: each has few columns, as in a convolution by channel.
+    fn products_across(&self) -> Option<u32> {
+        let [rows, _, columns] = self.shape;
+        let products = u32::try_from(self.starts.len()).ok()?;
+        (columns <= FEW && rows > FEW && (MANY..1 << (32 - PRODUCTS)).contains(&products)).then_some(products)
+    }
+
+    /// Workgroups of the kernel without tiles, for products that it serves better than these: few rows waste little where
+    /// tiles are an invocation's own.
+    #[must_use]
+    pub fn thin_groups(&self, tiles: Tiling) -> Option<[u32; 3]> {
+        let [rows, _, columns] = self.shape;
+        let down = rows.div_ceil(THIN);
+        let groups = match self.products_across() {
+            Some(products) => [products.div_ceil(TILE), down, columns],
+            None if rows <= FEW && tiles != Tiling::Direct => {
+                [columns.div_ceil(TILE), down, u32::try_from(self.starts.len()).ok()?]
+            }
+            None => return None,
+        };
         groups.iter().all(|&count| count <= LIMIT).then_some(groups)
     }
 }

@@ -15,7 +15,19 @@ fn checked_step(a: f32, b: f32, c: f32) -> f32 { return a * b + c; }
 ";
 
 pub(super) fn checks(step: Step, tiling: Tiling) -> Vec<Check> {
-    vec![triples(step), chains(step), matrices(step, tiling), followed(step, tiling), patches(step, tiling)]
+    let tiled = [
+        matrices(step, tiling),
+        Check { name: "products", ..followed(step, tiling, [19, 35, 21], 2) },
+        Check { name: "patches", ..patches(step, tiling, [6, 10, 2]) },
+    ];
+    let [few_rows, few_columns] =
+        [([3, 35, 70], 2), ([9, 35, 2], 20)].map(|(shape, products)| followed(step, Tiling::Thin, shape, products));
+    let runs = few_rows.runs.into_iter().chain(few_columns.runs).collect();
+    let thin = [
+        Check { name: "thin-products", runs, ..few_columns },
+        Check { name: "thin-patches", ..patches(step, Tiling::Thin, [18, 36, 18]) },
+    ];
+    [triples(step), chains(step)].into_iter().chain(tiled).chain(thin).collect()
 }
 
 /// a, b, c and the fused result, found to be hard: rounding twice gets each wrong, or an emulation that is not exact.
@@ -105,18 +117,17 @@ fn matrices(step: Step, tiling: Tiling) -> Check {
     product(
         "matrices",
         sources(matmul_with, step, tiling),
-        &Terms::one([m, k, n].map(dimension)),
+        (&Terms::one([m, k, n].map(dimension)), tiling),
         [&left, &right],
         expected,
     )
 }
 
 /// The same kernel over transposed matrices, twice, with all that may follow a product.
-fn followed(step: Step, tiling: Tiling) -> Check {
-    let [m, k, n] = [19usize, 35, 21];
+fn followed(step: Step, tiling: Tiling, [m, k, n]: [usize; 3], products: usize) -> Check {
     let mut numbers = Numbers::new(11);
     let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
-    let [left, right, bias, mut residual] = [some(k * m), some(2 * n * k), some(n), some(2 * m * n)];
+    let [left, right, bias, mut residual] = [some(k * m), some(products * n * k), some(n), some(products * m * n)];
     for (place, edge) in residual.iter_mut().step_by(5).zip(edges()) {
         *place = f32::from_bits(edge);
     }
@@ -129,12 +140,15 @@ fn followed(step: Step, tiling: Tiling) -> Check {
         ..Epilogue::default()
     };
     let product_of = |data, starts, column_stride| Matrices { data, starts, row_stride: 1, column_stride };
-    let expected =
-        oracle::matmul([m, k, n], product_of(&left, &[0, 0], m), product_of(&right, &[0, n * k], k), &epilogue);
+    let right_starts: Vec<usize> = (0..products).map(|product| product * n * k).collect();
+    let left_starts = vec![0; products];
+    let (lefts, rights) = (product_of(&left, &left_starts, m), product_of(&right, &right_starts, k));
+    let expected = oracle::matmul([m, k, n], lefts, rights, &epilogue);
+    let starts: Vec<_> = right_starts.iter().map(|&start| [0, dimension(start)]).collect();
     let terms = Terms {
         shape: [m, k, n].map(dimension),
         strides: [[1, dimension(m)], [1, dimension(k)]],
-        starts: &[[0, 0], [0, dimension(n * k)]],
+        starts: &starts,
         scale: epilogue.scale,
         bias: epilogue.bias,
         residual: true,
@@ -142,16 +156,16 @@ fn followed(step: Step, tiling: Tiling) -> Check {
         patches: None,
     };
     let before = Some(bits(&residual));
-    let mut check = product("products", sources(matmul_with, step, tiling), &terms, [&left, &right], expected);
+    let mut check = product("", sources(matmul_with, step, tiling), (&terms, tiling), [&left, &right], expected);
     check.runs[0].before = before;
     check
 }
 
-/// The kernel that gathers patches: two images of 5 × 7 with 6 channels in two groups, under a window of 3 × 2 that leaves
-/// pixels out.
-fn patches(step: Step, tiling: Tiling) -> Check {
-    let ([images, height, width, channels], [down, across, results]) = ([2, 5, 7, 6], [3, 2, 10]);
-    let ([places_down, places_across], own, depth) = ([3, 8], channels / 2, down * across * channels / 2);
+/// The kernel that gathers patches: two images of 5 × 7 with some channels in groups, under a window of 3 × 2 that
+/// leaves pixels out.
+fn patches(step: Step, tiling: Tiling, [channels, results, groups]: [usize; 3]) -> Check {
+    let ([images, height, width], [down, across]) = ([2, 5, 7], [3, 2]);
+    let ([places_down, places_across], own, depth) = ([3, 8], channels / groups, down * across * channels / groups);
     let mut numbers = Numbers::new(12);
     let mut some = |count: usize| -> Vec<f32> { (0..count).map(|_| numbers.between(-3, 3)).collect() };
     let [pixels, weights, bias] = [some(images * height * width * channels), some(depth * results), some(results)];
@@ -166,15 +180,16 @@ fn patches(step: Step, tiling: Tiling) -> Check {
             Some(pixels[((image * height + y) * width + x) * channels + group * own + i % own])
         };
         for result in 0..results {
-            let group = result / (results / 2);
+            let group = result / (results / groups);
             let steps = (0..depth).filter_map(|i| Some((pixel(group, i)?, weights[i * results + result])));
             expected.push(Binary::Add.of(oracle::chain(steps), bias[result]));
         }
     }
-    let (own, results) = (dimension(own), dimension(results));
+    let (own, groups, results) = (dimension(own), dimension(groups), dimension(results));
+    let starts: Vec<_> = (0..groups).map(|group| [group * own, group * (results / groups)]).collect();
     let terms = Terms {
         strides: [[0, 0], [results, 1]],
-        starts: &[[0, 0], [own, results / 2]],
+        starts: &starts,
         bias: Some(&bias),
         patches: Some(Patches {
             window: [[height, width, channels, across], [2, 1, 1, 2], [1, 2, places_down, places_across]]
@@ -182,9 +197,9 @@ fn patches(step: Step, tiling: Tiling) -> Check {
             channels: own,
             results,
         }),
-        ..Terms::one([dimension(images * places_down * places_across), dimension(depth), results / 2])
+        ..Terms::one([dimension(images * places_down * places_across), dimension(depth), results / groups])
     };
-    product("patches", sources(convolution_with, step, tiling), &terms, [&pixels, &weights], expected)
+    product("", sources(convolution_with, step, tiling), (&terms, tiling), [&pixels, &weights], expected)
 }
 
 /// A kernel, and the same with the fault.
@@ -195,11 +210,12 @@ fn sources(kernel: fn(&str, Tiling) -> String, step: Step, tiling: Tiling) -> [S
 fn product(
     name: &'static str,
     [source, planted]: [String; 2],
-    terms: &Terms<'_>,
+    (terms, tiling): (&Terms<'_>, Tiling),
     matrices: [&[f32]; 2],
     expected: Vec<f32>,
 ) -> Check {
     let [left, right] = matrices.map(bits);
+    let groups = if tiling == Tiling::Thin { terms.thin_groups(tiling) } else { terms.groups() };
     Check {
         name,
         source,
@@ -208,7 +224,7 @@ fn product(
             inputs: vec![left, right, terms.words()],
             before: None,
             expected: expected.into_iter().map(canonical).collect(),
-            groups: terms.groups().expect("the matrices are small"),
+            groups: groups.expect("the matrices are small, or thin"),
         }],
     }
 }

@@ -24,6 +24,8 @@ fn drivers_pass_with_the_step_that_is_exact_on_them() {
                 "matrices",
                 "products",
                 "patches",
+                "thin-products",
+                "thin-patches",
                 "programs",
                 "functions",
                 "rows",
