@@ -3,10 +3,13 @@
 use crate::elementwise::{MapUnary, Unary};
 use crate::error::{NumericsError, expect_length};
 use crate::isa::Isa;
-use crate::lanes::Register;
+use crate::lanes::{One, Register, Several};
 use crate::sequence::Following;
 use crate::step::{absorbs, element, stored};
 use crate::stream::Stream;
+
+/// Registers side by side: sixty-four columns.
+type Four<I> = Several<<I as Isa>::Sixteen, 4>;
 
 /// Elements that are finished at a time.
 const BLOCK: usize = 2048;
@@ -89,20 +92,18 @@ impl Epilogue<'_> {
         // It is part of the last addition, if there is one.
         let relu = activation == Some(Unary::Relu) && (bias.is_some() || residual.is_some());
         if let Some(bias) = bias {
-            for row in values.chunks_exact_mut(bias.len()) {
-                if relu && residual.is_none() {
-                    add::<I::Sixteen, true, ABSORBS>(row, bias);
-                } else {
-                    add::<I::Sixteen, false, ABSORBS>(row, bias);
-                }
+            if relu && residual.is_none() {
+                add_to_rows::<I, true, ABSORBS>(values, bias);
+            } else {
+                add_to_rows::<I, false, ABSORBS>(values, bias);
             }
         }
         if let Some(residual) = residual {
             let residual = &residual[start..start + values.len()];
             if relu {
-                add::<I::Sixteen, true, false>(values, residual);
+                add::<I::Sixteen, true>(values, residual);
             } else {
-                add::<I::Sixteen, false, false>(values, residual);
+                add::<I::Sixteen, false>(values, residual);
             }
         }
         if let Some(activation) = activation.filter(|_| !relu) {
@@ -111,20 +112,52 @@ impl Epilogue<'_> {
     }
 }
 
-/// Adds terms, all of which absorb what counts as +0 if `ABSORBS`, and perhaps takes the greater of the sum and 0.
+/// Adds terms to each of some rows of as many, and perhaps takes the greater of the sum and 0; all terms absorb what counts
+/// as +0 if `ABSORBS`.
 #[inline(always)]
-fn add<V: Register, const RELU: bool, const ABSORBS: bool>(values: &mut [f32], terms: &[f32]) {
+fn add_to_rows<I: Isa, const RELU: bool, const ABSORBS: bool>(rows: &mut [f32], terms: &[f32]) {
+    let mut column = 0;
+    while terms.len() - column >= Four::<I>::COUNT {
+        add_to_columns::<Four<I>, RELU, ABSORBS>(rows, terms, column);
+        column += Four::<I>::COUNT;
+    }
+    while terms.len() - column >= I::Sixteen::COUNT {
+        add_to_columns::<I::Sixteen, RELU, ABSORBS>(rows, terms, column);
+        column += I::Sixteen::COUNT;
+    }
+    for column in column..terms.len() {
+        add_to_columns::<One<I::Fused>, RELU, ABSORBS>(rows, terms, column);
+    }
+}
+
+/// The same for some columns side by side.
+#[inline(always)]
+fn add_to_columns<V: Register, const RELU: bool, const ABSORBS: bool>(rows: &mut [f32], terms: &[f32], column: usize) {
+    let term = V::read(&terms[column..]);
+    let term = if ABSORBS { term } else { term.element() };
+    for row in rows.chunks_exact_mut(terms.len()) {
+        let values = &mut row[column..];
+        let x = V::read(values);
+        finished::<V, RELU>(if ABSORBS { x } else { x.element() } + term).write(values);
+    }
+}
+
+/// Adds terms, and perhaps takes the greater of the sum and 0.
+#[inline(always)]
+fn add<V: Register, const RELU: bool>(values: &mut [f32], terms: &[f32]) {
     let whole = values.len() / V::COUNT * V::COUNT;
     let (values, values_rest) = values.split_at_mut(whole);
     let (terms, terms_rest) = terms[..whole + values_rest.len()].split_at(whole);
     for (value, term) in values.chunks_exact_mut(V::COUNT).zip(terms.chunks_exact(V::COUNT)) {
-        let (x, term) = (V::read(value), V::read(term));
-        let sum = if ABSORBS { x + term } else { x.element() + term.element() };
-        let result = if RELU { sum.at_least(V::splat(0.0)).stored_size() } else { sum.stored() };
-        result.write(value);
+        finished::<V, RELU>(V::read(value).element() + V::read(term).element()).write(value);
     }
     for (value, &term) in values_rest.iter_mut().zip(terms_rest) {
         let sum = stored(element(*value) + element(term));
         *value = if RELU && sum < 0.0 { 0.0 } else { sum };
     }
+}
+
+#[inline(always)]
+fn finished<V: Register, const RELU: bool>(sum: V) -> V {
+    if RELU { sum.at_least(V::splat(0.0)).stored_size() } else { sum.stored() }
 }
