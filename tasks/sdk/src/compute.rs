@@ -138,6 +138,12 @@ impl<'a> Binding<'a> {
         Self { buffer, access: Access::ReadWrite(stride) }
     }
 
+    /// For `var<storage, read_write>` of nothing but atomics: every invocation changes all of it, by the one kind of atomic
+    /// operation that the kernel has for it. Another dispatch reads what came of it.
+    pub fn atomic(buffer: &'a Buffer) -> Self {
+        Self { buffer, access: Access::ReadWrite(0) }
+    }
+
     fn of_contract(&self) -> kernels::Binding<'_> {
         kernels::Binding { buffer: &self.buffer.0, access: self.access }
     }

@@ -29,11 +29,13 @@ pub mod poai {
                 Misaligned,
                 /// An offset and a length reach behind the end of a buffer.
                 OutOfBounds,
-                /// The bindings are not those that the kernel declares: their number, their access, a stride of zero, a buffer
-                /// that is too small for its variable, or one that is bound twice and not only read.
+                /// The bindings are not those that the kernel declares: their number, their access, a stride of zero (or, of a
+                /// variable of atomics, of more), a buffer that is too small for its variable, or one that is bound twice and
+                /// not only read.
                 InvalidBindings,
                 /// Two invocations reached the same word of workgroup memory, at least one wrote it, and no barrier was
-                /// between. Buffers bound for writing are zeros now.
+                /// between; or a word was changed by an atomic operation, and touched in another way. Buffers bound for writing
+                /// are zeros now.
                 Race,
                 /// Invocations of a workgroup did not all wait at the same barrier. Buffers bound for writing are zeros now.
                 Divergence,
@@ -69,12 +71,14 @@ pub mod poai {
                             "An offset and a length reach behind the end of a buffer."
                         }
                         Error::InvalidBindings => {
-                            "The bindings are not those that the kernel declares: their number, their access, a stride of zero, a buffer
-            that is too small for its variable, or one that is bound twice and not only read."
+                            "The bindings are not those that the kernel declares: their number, their access, a stride of zero (or, of a
+            variable of atomics, of more), a buffer that is too small for its variable, or one that is bound twice and
+            not only read."
                         }
                         Error::Race => {
                             "Two invocations reached the same word of workgroup memory, at least one wrote it, and no barrier was
-            between. Buffers bound for writing are zeros now."
+            between; or a word was changed by an atomic operation, and touched in another way. Buffers bound for writing
+            are zeros now."
                         }
                         Error::Divergence => {
                             "Invocations of a workgroup did not all wait at the same barrier. Buffers bound for writing are zeros now."
@@ -130,7 +134,8 @@ pub mod poai {
                 /// `var<storage, read_write>`, and the stride: the invocation of number i has the bytes from `i * stride` to
                 /// `(i + 1) * stride` for itself. What it reads elsewhere is zero, and what it writes elsewhere is dropped.
                 /// Invocations are numbered along x, then y, then z: `x + width * (y + height * z)` of their
-                /// `global_invocation_id`, where width and height are those of the whole dispatch.
+                /// `global_invocation_id`, where width and height are those of the whole dispatch. Of a variable that has nothing
+                /// but atomics the stride is 0: nobody owns slices of it, and every invocation changes all of it.
                 ReadWrite(u32),
             }
             impl ::core::fmt::Debug for Access {
