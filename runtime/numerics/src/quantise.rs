@@ -235,11 +235,16 @@ impl BlockWeights<'_> {
     /// Dequantises a `depth` × `columns` matrix into the layout of the float kernels: the product with it is the chain
     /// of [`Packed`], on weights that are what DequantizeLinear would store.
     pub fn packed(&self, depth: usize, columns: usize) -> Result<Packed, NumericsError> {
+        let dense = self.dequantised(depth, columns)?;
+        Packed::new(depth, columns, Matrices { data: &dense, starts: &[0], row_stride: 1, column_stride: depth })
+    }
+
+    /// Dequantises a `depth` × `columns` matrix, column by column.
+    pub fn dequantised(&self, depth: usize, columns: usize) -> Result<Vec<f32>, NumericsError> {
         let blocks = self.check(depth, columns)?;
         let weight = |column: usize, k: usize| {
             dequantise(self.integer(blocks, k, column), self.scales[column * blocks + k / self.block], 0)
         };
-        let dense: Vec<f32> = (0..columns).flat_map(|column| (0..depth).map(move |k| weight(column, k))).collect();
-        Packed::new(depth, columns, Matrices { data: &dense, starts: &[0], row_stride: 1, column_stride: depth })
+        Ok((0..columns).flat_map(|column| (0..depth).map(move |k| weight(column, k))).collect())
     }
 }

@@ -81,12 +81,17 @@ impl<D: Compute> Device for Vulkan<D> {
                 let new = |weights| blocks::BlockProduct::new(accelerator, cpu, node, constants, &weights, None);
                 weights.and_then(new).map(|product| Box::new(product) as _)
             }
-            Op::Product(Product::Bits(op)) => {
-                let weights = op.constant_blocks(node, constants);
-                let bias = Some(BitsMatMul::BIAS);
-                let new = |weights| blocks::BlockProduct::new(accelerator, cpu, node, constants, &weights, bias);
-                weights.and_then(new).map(|product| Box::new(product) as _)
-            }
+            Op::Product(Product::Bits(op)) => match op.constant_blocks(node, constants) {
+                Some(weights) => {
+                    let bias = Some(BitsMatMul::BIAS);
+                    let product = blocks::BlockProduct::new(accelerator, cpu, node, constants, &weights, bias);
+                    product.map(|product| Box::new(product) as _)
+                }
+                None => {
+                    let product = blocks::DequantisedProduct::new(accelerator, cpu, node, op, constants);
+                    product.map(|product| Box::new(product) as _)
+                }
+            },
             Op::Product(Product::Integer(op)) => {
                 let product = integers::IntegerProduct::new(accelerator, cpu, node, op, constants);
                 product.map(|product| Box::new(product) as _)

@@ -59,12 +59,12 @@ fn gated() -> Graph {
     builder.finish(&[("y", x)])
 }
 
-/// MatMulNBits of all kinds that round: without zero points, with them, and with a bias; a last block is cut short.
-fn of_bits(bits: u32, has_zeros: bool, has_bias: bool) -> Graph {
+/// MatMulNBits that rounds, or not: without zero points, with them, and with a bias; a last block is cut short.
+fn of_bits(bits: u32, rounds: bool, [has_zeros, has_bias]: [bool; 2]) -> Graph {
     const COLUMNS: usize = 67;
     let mut builder = Builder::new();
     let x = builder.input("x", Fact::new(DType::F32, [1, 5, 64]));
-    let op = BitsMatMul { bits, block: 24, depth: 64, columns: COLUMNS, rounds: true };
+    let op = BitsMatMul { bits, block: 24, depth: 64, columns: COLUMNS, rounds };
     let quants = builder.constant("quants", bytes(&[COLUMNS, 3, 3 * bits as usize], 5));
     let scales = builder.constant("scales", small(&[COLUMNS * 3], 6));
     let zeros = has_zeros.then(|| builder.constant("zeros", bytes(&[COLUMNS * 2], 7)));
@@ -86,7 +86,11 @@ fn products_of_blocks_are_those_of_the_processor() {
             let result = session.run(&[("x", small(&[1, 5, 64], 11))], &mut budget).unwrap().remove(0);
             (result, budget.fuel)
         };
-        let graphs = || [gated(), of_bits(8, false, false), of_bits(4, false, true), of_bits(4, true, false)];
+        let graphs = || {
+            let rounding = [(8, [false, false]), (4, [false, true]), (4, [true, false])];
+            let rounding = rounding.map(|(bits, has)| of_bits(bits, true, has));
+            [gated(), of_bits(4, false, [true, true])].into_iter().chain(rounding).collect::<Vec<_>>()
+        };
         for (place, (ours, theirs)) in graphs().into_iter().zip(graphs()).enumerate() {
             let found = compute(ours, Arc::new(Vulkan::new(Arc::clone(&accelerator), cpu())));
             let due = compute(theirs, Arc::new(cpu()));

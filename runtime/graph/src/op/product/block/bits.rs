@@ -98,10 +98,7 @@ impl BitsMatMul {
 
     /// The weights of a block dot, for other devices; none if they are not constant, or dequantised.
     pub fn constant_blocks(&self, node: &Node, constants: &[Option<&Tensor>]) -> Option<PackedBlocks> {
-        let is_constant = |&place: &usize| given(constants, place).is_some();
-        let has_zeros = node.inputs.get(ZEROS).copied().flatten().is_some();
-        let all = [QUANTS, SCALES].iter().all(is_constant) && (!has_zeros || is_constant(&ZEROS));
-        if !all || !self.is_block_dot(constants) {
+        if !self.are_constant(node, constants) || !self.is_block_dot(constants) {
             return None;
         }
         match self.weights(constants).ok()? {
@@ -110,23 +107,50 @@ impl BitsMatMul {
         }
     }
 
+    /// The weights that are dequantised, column by column, for other devices; none if they are not constant, or those of
+    /// a block dot.
+    pub fn constant_floats(&self, node: &Node, constants: &[Option<&Tensor>]) -> Option<Vec<f32>> {
+        if !self.are_constant(node, constants) || self.is_block_dot(constants) {
+            return None;
+        }
+        self.source(constants, |weights| Ok(weights.dequantised(self.depth, self.columns)?)).ok()
+    }
+
+    fn are_constant(&self, node: &Node, constants: &[Option<&Tensor>]) -> bool {
+        let is_constant = |&place: &usize| given(constants, place).is_some();
+        let has_zeros = node.inputs.get(ZEROS).copied().flatten().is_some();
+        [QUANTS, SCALES].iter().all(is_constant) && (!has_zeros || is_constant(&ZEROS))
+    }
+
     /// Whether x is rounded: it may be, and its blocks are such that it can.
     fn is_block_dot(&self, inputs: &[Option<&Tensor>]) -> bool {
         self.rounds && self.block <= BLOCK_LIMIT && (self.bits == 4 || given(inputs, ZEROS).is_none())
     }
 
     fn weights(&self, inputs: &[Option<&Tensor>]) -> Result<Weights, OpError> {
+        let Self { depth, columns, .. } = *self;
+        self.source(inputs, |weights| {
+            Ok(if self.is_block_dot(inputs) {
+                Weights::Blocks(PackedBlocks::new(depth, columns, weights)?)
+            } else {
+                Weights::Floats(weights.packed(depth, columns)?)
+            })
+        })
+    }
+
+    /// What is made of the weights as they are given.
+    fn source<T>(
+        &self,
+        inputs: &[Option<&Tensor>],
+        made: impl FnOnce(BlockWeights<'_>) -> Result<T, OpError>,
+    ) -> Result<T, OpError> {
         let (quants, scales) = (needed(inputs, QUANTS, "B")?, floats(needed(inputs, SCALES, "scales")?)?);
         let zeros = match given(inputs, ZEROS) {
             Some(zeros) => Some(self.zeros(zeros.slice()?)),
             None => None,
         };
-        let Self { bits, block, depth, columns, .. } = *self;
-        let weights = BlockWeights { bits, block, quants: quants.slice()?, scales: &scales, zeros: zeros.as_deref() };
-        if self.is_block_dot(inputs) {
-            return Ok(Weights::Blocks(PackedBlocks::new(depth, columns, weights)?));
-        }
-        Ok(Weights::Floats(weights.packed(depth, columns)?))
+        let Self { bits, block, .. } = *self;
+        made(BlockWeights { bits, block, quants: quants.slice()?, scales: &scales, zeros: zeros.as_deref() })
     }
 
     /// Zero points, a byte each: those of 4 bits stand two to a byte, each column in bytes of its own.
