@@ -142,6 +142,18 @@ fn what_cannot_be_done_is_an_error() {
             format!("(call $buffer (i64.const 0x4000000) (i32.const 16)) {}", says(20, 2)),
             "too-large",
         ),
+        (
+            "no room for a buffer of atomics twice",
+            KERNEL.replace("var<storage, read_write> out: array<u32, 16>", "var<storage, read_write> out: array<atomic<u32>>")
+                .replace("out[i] = 7u; %BODY%", "atomicAdd(&out[i], 1u);"),
+            format!(
+                "{ready} (call $buffer (i64.const 0x2400000) (i32.const 16)) (call $ok)
+                (call $binding (i32.const 200) (i32.load (i32.const 20)) (i32.const 0))
+                (call $dispatch (local.get $k) (i32.const 200) (i32.const 1) (i32.const 1) (i32.const 1) (i32.const 1) (i32.const 16)) {}",
+                says(17, 2)
+            ),
+            "too-large",
+        ),
         ("half a word", with(""), format!("(call $buffer (i64.const 6) (i32.const 16)) {}", says(20, 3)), "misaligned"),
         (
             "a write at an odd place",

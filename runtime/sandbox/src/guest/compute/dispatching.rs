@@ -6,6 +6,7 @@ use poai_objects::codec;
 use wasmtime::component::Resource;
 
 use super::super::Guest;
+use super::super::memory::Reserved;
 use super::super::meter::cost;
 use super::super::stop::Stop;
 use super::errors::Failure;
@@ -13,6 +14,7 @@ use super::kernels::ComputeKernel;
 use super::manifest::{Answer, Arguments, DISPATCH, Entry, Results};
 use super::prepared::Prepared;
 use super::wit::{Access, Binding, Error};
+use crate::Level;
 
 /// What a dispatch cost in fuel, and how it ended.
 pub(super) type Dispatched = (u64, Result<(), DispatchError>);
@@ -45,6 +47,7 @@ impl Guest {
         let ComputeKernel { kernel, source, entry_point, .. } = self.handles.get(kernel)?;
         let (kernel, source, entry_point) = (Arc::clone(kernel), *source, entry_point.clone());
         kernel.kernel.check(&self.offers(bindings)?, workgroups)?;
+        let _while_it_runs = self.reserve_changed(bindings)?;
         let called_at = self.meter.spent();
         self.charge_buffer_digests(bindings)?;
         let bound = self.entries(bindings)?;
@@ -55,7 +58,7 @@ impl Guest {
             Some(recalled) => recalled,
             None => {
                 self.make_ready(&kernel, &entry_point)?;
-                self.run_kernel(&kernel, bindings, workgroups)?
+                self.run_kernel(&kernel, &entry_point, bindings, workgroups)?
             }
         };
         if done == Err(DispatchError::OutOfFuel) {
@@ -78,6 +81,17 @@ impl Guest {
         done
     }
 
+    /// Room for what all threads change at once: the executor has buffers of atomics twice while it runs.
+    fn reserve_changed(&self, bindings: &[Binding]) -> Result<Reserved, Failure> {
+        let mut bytes = 0_u64;
+        for binding in bindings.iter().filter(|binding| words_of(binding.access) == Some(0)) {
+            bytes = bytes.saturating_add(size_of_val(&self.handles.get(&binding.buffer)?.shared()[..]) as u64);
+        }
+        let no_room =
+            || Failure::refused(Error::TooLarge, format!("the run has no room for {bytes} bytes of atomics twice"));
+        Reserved::of(&self.memory, bytes).ok_or_else(no_room)
+    }
+
     fn offers(&self, bindings: &[Binding]) -> Result<Vec<Offer>, Stop> {
         let offer = |binding: &Binding| {
             let words = self.handles.get(&binding.buffer)?.shared().len();
@@ -98,6 +112,7 @@ impl Guest {
     fn run_kernel(
         &mut self,
         kernel: &Prepared,
+        entry_point: &str,
         bindings: &[Binding],
         workgroups: [u32; 3],
     ) -> Result<Dispatched, Stop> {
@@ -115,6 +130,12 @@ impl Guest {
         let mut bound: Vec<_> = held.iter_mut().map(Held::bound).collect();
         let (done, on_device) = kernel.dispatch(self.nn.threads(), &mut bound, &residents, workgroups, &mut budget)?;
         self.dispatches_on_device += u64::from(on_device);
+        if kernel.is_on_device() && !on_device {
+            let words = format!(
+                "poai-compute: a dispatch of {entry_point} ran on the processor: it is too long, or too large, for the device"
+            );
+            self.words.log(&self.host, Level::Info, &words)?;
+        }
         for (binding, held) in bindings.iter().zip(held) {
             if let Held::ReadWrite { words, .. } = held {
                 self.handles.get_mut(&binding.buffer)?.put_back(words);

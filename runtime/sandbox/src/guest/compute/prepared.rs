@@ -23,6 +23,11 @@ impl Prepared {
         Self { kernel, ready: OnceLock::new() }
     }
 
+    /// Whether it is ready on a device.
+    pub(super) fn is_on_device(&self) -> bool {
+        matches!(self.ready.get(), Some(Some(_)))
+    }
+
     /// Runs it where it is ready, else on so many threads of the processor: the bits and the fuel are the same. Tells how it
     /// ended, and whether a device did it.
     pub(super) fn dispatch(
