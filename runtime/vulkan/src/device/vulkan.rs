@@ -23,7 +23,7 @@ use vulkano::sync::GpuFuture;
 
 use super::command::{Command, Pending};
 use super::memory::{Pool, Words, lock};
-use super::{Candidate, Compute, Description, DeviceError, Pipelines, logical, unchecked};
+use super::{Candidate, Compute, Description, DeviceError, Kind, Pipelines, logical, unchecked};
 use crate::spirv::Shader;
 
 /// How long one call waits for a device.
@@ -31,9 +31,11 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause between two questions whether a device is done.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Commands of one submission, and the work of those that wait for it.
+/// Commands of one submission, and the work of those that wait for it: a second or so of software, which comes to some
+/// millions of fused steps in one, and a millisecond or so of a GPU.
 const COMMANDS: usize = 64;
-const WORK: u64 = 1 << 28;
+const WORK_OF_SOFTWARE: u64 = 1 << 22;
+const WORK: u64 = 1 << 30;
 /// Words that are sent without waiting for them: more would fill the host's memory.
 const SENT: usize = 1 << 18;
 
@@ -168,7 +170,8 @@ impl VulkanDevice {
         let mut pending = lock(&self.pending);
         pending.commands.push(command);
         pending.work = pending.work.saturating_add(work);
-        if pending.commands.len() < COMMANDS && pending.work < WORK { Ok(()) } else { self.submit(&mut pending) }
+        let enough = if self.description.kind == Kind::Processor { WORK_OF_SOFTWARE } else { WORK };
+        if pending.commands.len() < COMMANDS && pending.work < enough { Ok(()) } else { self.submit(&mut pending) }
     }
 
     /// The same, and waits for its end.
