@@ -28,7 +28,7 @@ const ARGUMENTS: [&str; 9] =
 type End = (i32, &'static str);
 
 /// Of each kernel its name, declarations, sides of a workgroup and body, and how a run of it ends.
-const KERNELS: [(&str, &str, &str, &str, End); 9] = [
+const KERNELS: [(&str, &str, &str, &str, End); 11] = [
     ("a loop without end", "", "16, 16", "loop { }", (4, "out-of-fuel")),
     (
         "loops in loops",
@@ -47,6 +47,20 @@ const KERNELS: [(&str, &str, &str, &str, End); 9] = [
     ),
     ("what nobody wrote", "", "16, 16", "var x: u32; product[i] = x + m[255u - i] + product[i];", (0, "")),
     ("a race", "", "16, 16", "m[0] = i;", (3, "race")),
+    (
+        "atomics in two ways",
+        "var<workgroup> n: atomic<u32>;",
+        "16, 16",
+        "if (i < 9u) { atomicAdd(&n, i); } else { atomicMax(&n, i); }",
+        (3, "race"),
+    ),
+    (
+        "atomics far out",
+        "var<workgroup> n: array<atomic<u32>, 8>;",
+        "16, 16",
+        "atomicAdd(&n[i + 0x7ffffff0u], 1u); atomicAdd(&n[product[i] + i], i); workgroupBarrier(); product[i] = atomicLoad(&n[i]);",
+        (0, ""),
+    ),
     ("a barrier for some", "", "16, 16", "if (i == 0u) { workgroupBarrier(); }", (3, "parted at a barrier")),
     ("a large workgroup", "", "64, 64", "product[i] = 1u;", (3, "it is too large")),
     (
