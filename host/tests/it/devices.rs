@@ -159,8 +159,7 @@ fn models_come_to_their_pinned_claims_on_every_device() {
     ];
     for device in ["SwiftShader", "llvmpipe"] {
         let home = with_drivers().with("POAI_NUMERICS_DEVICE", device).with("POAI_NUMERICS_DEVICE_FROM", "0");
-        // A page, or an answer, takes SwiftShader minutes. It computes the page's models of a small image below; the
-        // kernels of an answer are among those that the proof and the tests of poai-vulkan put to it.
+        // A page, or an answer, takes SwiftShader minutes: it computes the same models of small inputs below.
         let takes_long = |name: &str| device == "SwiftShader" && ["ocr", "chat"].contains(&name);
         for (name, arguments) in cases.iter().filter(|(name, _)| !takes_long(name)) {
             build(&home, name);
@@ -175,19 +174,41 @@ fn models_come_to_their_pinned_claims_on_every_device() {
     }
 }
 
-/// The two models of `tasks/ocr`, of a small image, by the processor and by both devices.
+/// The two models of `tasks/ocr`, of a small image.
 #[test]
 fn ocrs_models_have_the_same_bits_on_every_device() {
     let home = with_drivers().with("POAI_NUMERICS_DEVICE_FROM", "0");
-    build(&home, "ocr");
     let pixels: Vec<f32> = (0..3 * 64 * 64).map(|at| ((at * at) % 251) as f32 / 125.0 - 1.0).collect();
     let image = home.file("image.npy", &npy("<f4", "(1, 3, 64, 64)", &floats(&pixels)));
-    let models = fs::read_dir(task("ocr/target/models")).unwrap().map(|entry| entry.unwrap().path());
+    expect_the_same_of_models(&home, "ocr", &[format!("x={}", image.display())]);
+}
+
+/// The model of `tasks/chat`, of three tokens and nothing before them.
+#[test]
+fn chats_model_has_the_same_bits_on_every_device() {
+    let home = with_drivers().with("POAI_NUMERICS_DEVICE_FROM", "0");
+    let integers = |values: &[i64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+    let tokens = home.file("tokens.npy", &npy("<i8", "(1, 3)", &integers(&[1, 4093, 198])));
+    let position = home.file("position.npy", &npy("<i8", "(1,)", &integers(&[0])));
+    let nothing = home.file("nothing.npy", &npy("<f4", "(1, 3, 0, 64)", &[]));
+    let mut inputs = vec![format!("tokens={}", tokens.display()), format!("position={}", position.display())];
+    for layer in 0..30 {
+        inputs.extend(["key", "value"].map(|kind| format!("past_{kind}.{layer}={}", nothing.display())));
+    }
+    expect_the_same_of_models(&home, "chat", &inputs);
+}
+
+/// Whatever a task's models make of inputs, the processor and both devices make.
+fn expect_the_same_of_models(home: &Home, name: &str, inputs: &[String]) {
+    build(home, name);
+    let models = fs::read_dir(task(name).join("target/models")).unwrap().map(|entry| entry.unwrap().path());
     for model in models.collect::<Vec<_>>() {
         let computed = |device: &str| {
-            let (out, input) = (home.scratch().join("out"), format!("x={}", image.display()));
-            let mut command = home.command(["--json", "model", "run", model.to_str().unwrap(), "--input", &input]);
-            command.arg("--output").arg(&out).args(["--device", device]);
+            let mut command = home.command(["--json", "model", "run", model.to_str().unwrap(), "--device", device]);
+            command
+                .args(inputs.iter().flat_map(|input| ["--input", input]))
+                .arg("--output")
+                .arg(home.scratch().join("out"));
             let ended = finish_within(2 * PATIENCE, command, home.scratch(), || {});
             let answer = ended.json();
             assert_eq!(ended.exit, 0, "{answer}");

@@ -60,15 +60,18 @@ impl<D: Compute> Tasks<D> {
             done.send(device.kernel(&shader)).ok();
         };
         let builder = thread::Builder::new().name("shader".into());
-        builder.spawn(work).map_err(|error| DeviceError::Driver(error.to_string()))?;
-        match compiled.recv_timeout(COMPILE_TIME) {
+        let thread = builder.spawn(work).map_err(|error| DeviceError::Driver(error.to_string()))?;
+        let kernel = match compiled.recv_timeout(COMPILE_TIME) {
             Ok(kernel) => kernel,
             Err(RecvTimeoutError::Timeout) => {
                 self.is_given_up.store(true, Ordering::Relaxed);
-                Err(DeviceError::TimedOut { after: COMPILE_TIME })
+                return Err(DeviceError::TimedOut { after: COMPILE_TIME });
             }
             Err(RecvTimeoutError::Disconnected) => Err(DeviceError::Driver("it broke down over a shader".to_owned())),
-        }
+        };
+        // It lets go of the device now. Were it the last to hold it, it would destroy it while the process ends.
+        thread.join().ok();
+        kernel
     }
 }
 
