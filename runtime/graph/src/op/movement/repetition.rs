@@ -141,6 +141,9 @@ mod tests {
         );
         assert_eq!(run(&Expand, &data, &[1]), Ok(data.clone()));
         assert_eq!(run(&Expand, &data, &[2, 0]), Ok(Tensor::new::<u16>(&[2, 0], &[])));
+        let (one, wide) = (Tensor::scalar(7u16), 1i64 << 40);
+        assert_eq!(run(&Expand, &one, &[0, wide, wide]).unwrap().shape(), [0, 1 << 40, 1 << 40]);
+        assert!(run(&Expand, &one, &[wide, wide, 0]).is_err() && run(&Expand, &one, &[wide, wide]).is_err());
         assert!(run(&Expand, &data, &[3, 1]).is_err());
         assert!(run(&Expand, &data, &[-1]).is_err());
         let data = Tensor::new(&[2, 2], &[1u16, 2, 3, 4]);

@@ -104,6 +104,10 @@ impl Walk {
         if let Some(result) = tensor.walked(self.start, &steps(), shape) {
             return Ok(result);
         }
+        // Nothing, or more than can be counted, which is refused here: sizes are not multiplied with each other.
+        if elements(shape).is_none_or(|count| count == 0) {
+            return Ok(cpu.allocate(tensor.dtype(), shape)?.freeze());
+        }
         if self.passes_all(tensor.len()) {
             return tensor.reshaped(shape);
         }
