@@ -77,6 +77,21 @@ pub(crate) fn groups(count: u32) -> [u32; 3] {
 /// Workgroups on one axis: what every device of Vulkan takes.
 const LIMIT: u32 = 65_535;
 
+/// Workgroups along each axis, if every device of Vulkan takes so many.
+fn taken(groups: [u32; 3]) -> Option<[u32; 3]> {
+    groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+}
+
+/// Those of integer products: a workgroup has a column of four rows for each of its 64 invocations.
+fn columns_of_rows(rows: u32, columns: u32) -> Option<[u32; 3]> {
+    taken([columns.div_ceil(64), rows.div_ceil(4), 1])
+}
+
+/// Terms of all sums of a product.
+fn terms_of(sizes: [u32; 3]) -> u64 {
+    sizes.into_iter().map(u64::from).fold(1, u64::saturating_mul)
+}
+
 /// WGSL with the rules and a step in front of it.
 pub(crate) fn with_rules(step: &str, body: &str) -> String {
     format!("{}\n{step}\n{body}", include_str!("kernels/rules.wgsl"))

@@ -1,12 +1,9 @@
 use poai_numerics::PackedBlocks;
 
-use super::{LIMIT, groups};
+use super::{columns_of_rows, groups, terms_of};
 
 /// Words before the bias.
 const HEADER: usize = 8;
-/// Rows and columns of a workgroup.
-const ROWS: u32 = 4;
-const COLUMNS: u32 = 64;
 /// Numbers that four bits hold.
 const FOUR_BITS: i32 = 16;
 
@@ -113,13 +110,12 @@ impl Blocks {
     /// Terms of the product's sums.
     #[must_use]
     pub fn work(&self, rows: u32) -> u64 {
-        u64::from(rows).saturating_mul(self.depth.into()).saturating_mul(self.columns.into())
+        terms_of([rows, self.depth, self.columns])
     }
 
     /// Workgroups of the product. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self, rows: u32) -> Option<[u32; 3]> {
-        let groups = [self.columns.div_ceil(COLUMNS), rows.div_ceil(ROWS), 1];
-        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+        columns_of_rows(rows, self.columns)
     }
 }

@@ -1,13 +1,10 @@
 use poai_graph::op::product::ByteWeights;
 use poai_numerics::{Bytes, Range};
 
-use super::{LIMIT, groups};
+use super::{columns_of_rows, groups, terms_of};
 
 /// Words before the zero points of rows.
 const HEADER: usize = 8;
-/// Rows and columns of a workgroup.
-const ROWS: u32 = 4;
-const COLUMNS: u32 = 64;
 /// What makes a signed byte an unsigned one: its sign is turned.
 const LIFT: i32 = 128;
 
@@ -70,14 +67,13 @@ impl Integers {
     /// Terms of the product's sums.
     #[must_use]
     pub fn work(&self, rows: u32) -> u64 {
-        u64::from(rows).saturating_mul(self.depth.into()).saturating_mul(self.columns.into())
+        terms_of([rows, self.depth, self.columns])
     }
 
     /// Workgroups. None beyond what every device of Vulkan takes.
     #[must_use]
     pub fn groups(&self, rows: u32) -> Option<[u32; 3]> {
-        let groups = [self.columns.div_ceil(COLUMNS), rows.div_ceil(ROWS), 1];
-        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+        columns_of_rows(rows, self.columns)
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{LIMIT, Tiling};
+use super::{Tiling, taken};
 
 /// Words of a product's terms before its starts.
 const HEADER: usize = 16;
@@ -106,8 +106,7 @@ impl Terms<'_> {
     #[must_use]
     pub fn groups(&self) -> Option<[u32; 3]> {
         let [rows, _, columns] = self.shape;
-        let groups = [columns.div_ceil(TILE), rows.div_ceil(TILE), u32::try_from(self.starts.len()).ok()?];
-        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+        taken([columns.div_ceil(TILE), rows.div_ceil(TILE), u32::try_from(self.starts.len()).ok()?])
     }
 
     /// The products, if they lie across: each has few columns, as in a convolution by channel.
@@ -130,6 +129,6 @@ impl Terms<'_> {
             }
             None => return None,
         };
-        groups.iter().all(|&count| count <= LIMIT).then_some(groups)
+        taken(groups)
     }
 }
